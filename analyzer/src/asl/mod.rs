@@ -1,0 +1,12 @@
+//! The Amazon States Language: one model for JSON, JSON5 and YAML, JSONPath and JSONata.
+//!
+//! It serves the timeline, the cost engine, the graph and the advisor. Fields that we do not model stay in
+//! [`State::fields`], so nothing of a definition is lost.
+
+mod check;
+mod model;
+mod parse;
+
+pub use check::{Problem, problems};
+pub use model::{Catcher, ProcessorMode, Retrier, State, StateMachine};
+pub use parse::{ParseError, text_to_value};

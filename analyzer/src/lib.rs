@@ -1,0 +1,14 @@
+//! The domain of stepscope and everything computed from it: no I/O, no clock, no threads.
+//!
+//! `model` holds the nouns. Every other module answers one question about them.
+
+pub mod asl;
+pub mod assembly;
+pub mod critical_path;
+pub mod execution;
+pub mod model;
+pub mod pricing;
+pub mod quantile;
+pub mod time;
+pub mod timeline;
+pub mod transitions;

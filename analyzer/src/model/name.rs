@@ -1,0 +1,95 @@
+//! Shared strings: the same few state names, resources and ARNs return in millions of events.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+/// A string that is cheap to clone and compares by its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Gives out one shared copy per text; forgets everything when it has grown past its capacity.
+#[derive(Debug)]
+pub struct Interner {
+    known: FxHashSet<Name>,
+    capacity: usize,
+}
+
+impl Interner {
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { known: FxHashSet::default(), capacity }
+    }
+
+    pub fn intern(&mut self, text: &str) -> Name {
+        if let Some(name) = self.known.get(text) {
+            return name.clone();
+        }
+        if self.known.len() >= self.capacity {
+            self.known.clear();
+        }
+        let name = Name::from(text);
+        self.known.insert(name.clone());
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_share_one_copy_until_the_capacity_is_reached() {
+        let mut interner = Interner::with_capacity(2);
+        let first = interner.intern("Charge");
+        assert!(Arc::ptr_eq(&first.0, &interner.intern("Charge").0));
+        interner.intern("Notify");
+        interner.intern("Pack");
+        assert!(!Arc::ptr_eq(&first.0, &interner.intern("Charge").0));
+    }
+}

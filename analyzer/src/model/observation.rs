@@ -1,0 +1,45 @@
+//! What a source can tell: the values that cross the channel from the collector to the store.
+
+use super::{Event, ExecutionRecord, Name, Segment, Timestamp};
+
+/// One thing that a source has seen.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    Event { execution_arn: Name, event: Event },
+    Execution { execution_arn: Name, record: Box<ExecutionRecord> },
+    Definition(Box<DefinitionText>),
+    Segment(Box<Segment>),
+    LambdaReport(Box<LambdaReport>),
+    /// Input that could not be used, kept with its place and the reason.
+    Quarantined { source: Name, line: Option<u64>, reason: String },
+    /// A file of a folder that holds nothing of ours.
+    Skipped { source: Name },
+    /// A file whose content is used, told once.
+    File { source: Name },
+}
+
+/// A batch of observations: the unit of the channel.
+pub type Observed = Vec<Observation>;
+
+/// The text of a state machine definition and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionText {
+    pub machine_arn: Option<Name>,
+    pub name: Name,
+    pub workflow_type: Option<super::WorkflowType>,
+    pub text: Box<str>,
+    pub seen_at: Option<Timestamp>,
+}
+
+/// A Lambda `REPORT` line: what one invocation took and was billed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LambdaReport {
+    pub request_id: Name,
+    pub at: Option<Timestamp>,
+    pub duration_us: i64,
+    pub billed_ms: u64,
+    pub memory_mb: u64,
+    pub max_memory_mb: Option<u64>,
+    pub init_us: Option<i64>,
+    pub trace_id: Option<Name>,
+}

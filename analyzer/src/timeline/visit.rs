@@ -1,0 +1,101 @@
+//! One visit of a state, and the attempts made in it.
+
+use super::Split;
+use crate::model::{Micros, Name, StateType, Timestamp};
+
+/// One visit of a state. Its identity within the execution is the id of its `…StateEntered` event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    pub id: u64,
+    /// The visit of the Parallel or Map that this one runs inside.
+    pub parent: Option<u64>,
+    /// Which branch of the Parallel, in the order in which branches began.
+    pub branch: Option<u32>,
+    /// Which item of the Map.
+    pub iteration: Option<u32>,
+    pub state: Name,
+    pub kind: StateType,
+    pub entered_at: Timestamp,
+    /// `None` only while the visit is open.
+    pub exited_at: Option<Timestamp>,
+    pub status: VisitStatus,
+    pub error: Option<Name>,
+    pub attempts: Vec<Attempt>,
+    /// Rounds of a Parallel or Map: one, and one more for each retry.
+    pub rounds: u32,
+    /// The visit's own time; that of the visits inside it is theirs.
+    pub split: Split,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VisitStatus {
+    Running,
+    Succeeded,
+    Failed,
+    Caught,
+    Aborted,
+    TimedOut,
+}
+
+impl VisitStatus {
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Succeeded, Self::Failed, Self::Caught, Self::Aborted, Self::TimedOut];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Caught => "caught",
+            Self::Aborted => "aborted",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// One attempt of a Task: the first, or a retry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub scheduled_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub submitted_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub status: AttemptStatus,
+    pub error: Option<Name>,
+    pub resource: Option<Name>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AttemptStatus {
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+}
+
+impl AttemptStatus {
+    pub const ALL: [Self; 5] = [Self::Running, Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl Visit {
+    pub fn duration(&self) -> Option<Micros> {
+        self.exited_at.map(|exit| exit - self.entered_at)
+    }
+
+    /// Billed again beyond the entry: every attempt after the first, every round after the first.
+    pub fn retries(&self) -> u64 {
+        let attempts = u64::try_from(self.attempts.len()).unwrap_or(u64::MAX).saturating_sub(1);
+        attempts + u64::from(self.rounds.saturating_sub(1))
+    }
+}

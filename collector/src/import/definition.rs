@@ -1,0 +1,59 @@
+//! State machine definitions: ASL texts, and `describe-state-machine` output.
+
+use analyzer::asl::{StateMachine, problems, text_to_value};
+use analyzer::model::{DefinitionText, Name, Observation, WorkflowType};
+use serde_json::Value;
+
+use super::fields::{as_time, text};
+use super::sink::Sink;
+
+/// Whether this value is a definition.
+pub(super) fn is_definition(value: &Value) -> bool {
+    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some()
+}
+
+/// Whether this value is a description of a state machine with its definition inside.
+pub(super) fn is_description(value: &Value) -> bool {
+    text(value, "definition").is_some() && text(value, "stateMachineArn").is_some()
+}
+
+/// Whether a text that is no JSON may be a definition in another notation.
+pub(super) fn may_be_definition(text: &str) -> bool {
+    text.contains("StartAt") && text.contains("States")
+}
+
+/// Sends a definition as it stands in a file; one that AWS would refuse is set aside.
+pub(super) fn send_text(source: &str, stem: &str, machine_arn: Option<&str>, sink: &mut Sink<'_>) {
+    let checked = text_to_value(source).and_then(|value| StateMachine::from_value(&value));
+    let machine = match checked {
+        Ok(machine) => machine,
+        Err(error) => return sink.quarantine(None, format!("definition: {error}")),
+    };
+    if let Some(problem) = problems(&machine).first() {
+        sink.recognise();
+        return sink.quarantine(None, format!("definition: {}: {}", problem.path, problem.message));
+    }
+    sink.observe(Observation::Definition(Box::new(DefinitionText {
+        machine_arn: machine_arn.map(Name::from),
+        name: stem.into(),
+        workflow_type: None,
+        text: source.into(),
+        seen_at: None,
+    })));
+}
+
+/// Sends the definition of a described machine. AWS runs it, so it is not judged.
+pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
+    let (Some(definition), Some(arn)) = (text(value, "definition"), text(value, "stateMachineArn")) else { return };
+    if let Err(error) = StateMachine::parse(definition) {
+        return sink.quarantine(line, format!("definition: {error}"));
+    }
+    let name = text(value, "name").or_else(|| arn.rsplit(':').next()).unwrap_or(arn);
+    sink.observe(Observation::Definition(Box::new(DefinitionText {
+        machine_arn: Some(arn.into()),
+        name: name.into(),
+        workflow_type: text(value, "type").and_then(WorkflowType::parse),
+        text: definition.into(),
+        seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time),
+    })));
+}

@@ -1,0 +1,102 @@
+//! The members of an event's details, which the history and the logs name alike.
+
+use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Timestamp};
+use serde_json::{Map, Value};
+
+use super::PayloadPolicy;
+
+/// The head of an event: what both forms carry, each under its own key.
+pub(super) struct Head {
+    pub(super) id: u64,
+    pub(super) previous: u64,
+    pub(super) at: Timestamp,
+    pub(super) kind: EventKind,
+}
+
+/// Builds an event from its head and its details. `region` is the execution's own and need not be repeated.
+pub(super) fn event(head: Head, details: Map<String, Value>, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Event {
+    let Head { id, previous, at, kind } = head;
+    let mut event = Event { id, previous, at, kind, name: None, resource: None, number: None, log_bytes: 0, detail: None };
+    let mut detail = Detail::default();
+    let mut rest = Map::new();
+    let mut resource_type = None;
+    for (key, value) in details {
+        match (key.as_str(), value) {
+            ("name" | "state", Value::String(it)) => event.name = Some(names.intern(&it)),
+            ("resource", Value::String(it)) => event.resource = Some(names.intern(&it)),
+            ("resourceType", Value::String(it)) => resource_type = Some(it),
+            ("region", Value::String(it)) if region == Some(it.as_str()) => {}
+            ("error", Value::String(it)) => detail.error = Some(names.intern(&it)),
+            ("index" | "length" | "redriveCount", value) if as_count(&value).is_some() => event.number = as_count(&value),
+            ("mapRunArn", Value::String(it)) => detail.map_run_arn = Some(it.into()),
+            ("stateMachineVersionArn", Value::String(it)) => detail.version_arn = Some(names.intern(&it)),
+            ("inputDetails" | "outputDetails" | "assignedVariablesDetails", it) if !is_truncated(&it) => {}
+            ("assignedVariables", it @ Value::Object(_)) => {
+                detail.payloads.extend(policy.apply(PayloadField::AssignedVariables, &it.to_string()));
+            }
+            (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
+                if let Some(field) = PayloadField::parse(key) {
+                    note_child(&event, &mut detail, resource_type.as_deref(), field, &it);
+                    detail.payloads.extend(policy.apply(field, &it));
+                }
+            }
+            (_, value) => {
+                rest.insert(key, value);
+            }
+        }
+    }
+    if let Some(kind) = resource_type {
+        let action = event.resource.as_deref().unwrap_or_default();
+        if kind != "states" {
+            detail.child_execution_arn = None;
+        }
+        event.resource = Some(names.intern(&format!("{kind}:{action}")));
+    } else {
+        detail.child_execution_arn = None;
+    }
+    if !rest.is_empty() {
+        rest.sort_keys();
+        detail.rest = Some(Value::Object(rest).to_string().into_boxed_str());
+    }
+    detail.payloads.sort_by_key(|it| it.field);
+    event.detail = (detail != Detail::default()).then(|| Box::new(detail));
+    event
+}
+
+/// The answer of a call to Step Functions names the execution it started.
+fn note_child(event: &Event, detail: &mut Detail, resource_type: Option<&str>, field: PayloadField, body: &str) {
+    let may_name_one = matches!(event.kind, EventKind::TaskSubmitted | EventKind::TaskSucceeded);
+    if field == PayloadField::Output && may_name_one && resource_type.is_none_or(|it| it == "states") {
+        detail.child_execution_arn = serde_json::from_str::<Value>(body)
+            .ok()
+            .and_then(|it| it.get("ExecutionArn").and_then(Value::as_str).map(Name::from));
+    }
+}
+
+/// `truncated` is a boolean, in some republished logs a text.
+fn is_truncated(value: &Value) -> bool {
+    match value.get("truncated") {
+        Some(Value::Bool(it)) => *it,
+        Some(Value::String(it)) => it != "false",
+        Some(_) => true,
+        None => !value.as_object().is_some_and(|it| it.keys().all(|key| key == "included" || key == "__type")),
+    }
+}
+
+/// A whole number, also one written as a text.
+pub(super) fn as_count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// A point in time in any of the forms that AWS tools print.
+pub(super) fn as_time(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(it) => analyzer::time::parse(it),
+        Value::Number(it) => analyzer::time::parse_number(&it.to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
+}

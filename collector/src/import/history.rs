@@ -1,0 +1,49 @@
+//! Execution histories: `{"events": […]}` as the CLI, the SDKs and the console's export print them.
+
+use analyzer::model::{Event, EventKind, Interner, Name};
+use serde_json::{Map, Value};
+
+use super::PayloadPolicy;
+use super::fields::{self, Head, as_count, as_time, text};
+use super::sink::Sink;
+
+/// Whether this value is one event of a history.
+pub(super) fn is_event(value: &Value) -> bool {
+    value.get("type").is_some_and(Value::is_string)
+        && value.get("id").is_some()
+        && value.get("timestamp").is_some()
+        && !value.as_object().is_some_and(|it| it.contains_key("detail-type"))
+}
+
+/// Sends the events of one execution; a damaged one is set aside with its position.
+pub(super) fn send_events(events: Vec<Value>, execution_arn: &Name, line: Option<u64>, policy: PayloadPolicy, sink: &mut Sink<'_>) {
+    let region = analyzer::model::ExecutionArn::parse(execution_arn).map(|it| it.region.to_owned());
+    for (position, value) in events.into_iter().enumerate() {
+        match event(value, region.as_deref(), policy, &mut sink.names) {
+            Ok(event) => sink.event(execution_arn.clone(), event),
+            Err(reason) => sink.quarantine(line, format!("event {} of the history: {reason}", position + 1)),
+        }
+    }
+}
+
+fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Result<Event, String> {
+    let id = value.get("id").and_then(as_count).ok_or("no `id`")?;
+    let at = value.get("timestamp").and_then(as_time).ok_or("no readable `timestamp`")?;
+    let kind = EventKind::parse(text(&value, "type").ok_or("no `type`")?);
+    let previous = value.get("previousEventId").and_then(as_count).unwrap_or(0);
+    let Value::Object(members) = value else { return Err("no object".to_owned()) };
+    let mut details = Map::new();
+    for (key, value) in members {
+        match (key.as_str(), value) {
+            ("id" | "timestamp" | "type" | "previousEventId", _) => {}
+            (key, Value::Object(inner)) if key.ends_with("EventDetails") => details.extend(inner),
+            (_, value) => {
+                // A member that stands beside the details, such as a `name` that a tool added.
+                if !details.contains_key(&key) {
+                    details.insert(key, value);
+                }
+            }
+        }
+    }
+    Ok(fields::event(Head { id, previous, at, kind }, details, region, policy, names))
+}

@@ -1,0 +1,66 @@
+//! Files, folders and streams in; observations out. One file per input form.
+//!
+//! ```text
+//!   paths -> source (folders, .gz, .zst, stdin) -> records (lines, documents) -> classify -> history | logs | xray | ...
+//! ```
+//!
+//! The form is told by content, never by name. What is damaged is set aside with source, line and reason, and the rest
+//! goes in.
+
+mod classify;
+mod definition;
+mod eventbridge;
+mod executions;
+mod fields;
+mod history;
+mod lambda_report;
+mod logs;
+mod payload;
+mod records;
+mod scan;
+mod sink;
+mod source;
+mod xray;
+
+use std::path::PathBuf;
+
+use analyzer::model::Observed;
+
+pub use payload::PayloadPolicy;
+pub use sink::Stopped;
+
+/// What the user said about the input.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    pub format: Option<Format>,
+    pub execution_arn: Option<String>,
+    pub state_machine_arn: Option<String>,
+    pub payloads: PayloadPolicy,
+}
+
+/// The input forms that can be forced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    History,
+    Logs,
+    Xray,
+    Definition,
+    Executions,
+    EventBridge,
+}
+
+/// Where input comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    Path(PathBuf),
+    Stdin,
+}
+
+/// Reads every input and sends what it holds, in batches, to `send`; stops early when `send` says so.
+pub fn import(inputs: &[Input], options: &ImportOptions, send: &mut dyn FnMut(Observed) -> Result<(), Stopped>) -> Result<(), Stopped> {
+    let mut sink = sink::Sink::new(send);
+    for input in inputs {
+        source::read(input, options, &mut sink)?;
+    }
+    sink.flush()
+}

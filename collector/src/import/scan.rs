@@ -1,0 +1,241 @@
+//! The fast way for vended log messages: one pass over the bytes, for the members that AWS writes.
+//!
+//! A raw `"` inside a JSON text is always escaped, so a byte pattern such as `","inputDetails":` can only be structure:
+//! the end of a long payload is found by a substring search instead of a walk through its escapes. Whatever this does
+//! not expect, in whatever order, makes it return `None`, and the general parser decides. Both give the same event,
+//! which a property test holds them to.
+
+use std::sync::LazyLock;
+
+use analyzer::model::{Detail, Event, EventKind, ExecutionArn, Interner, Name, PayloadField};
+use memchr::memchr;
+use memchr::memmem::Finder;
+
+use super::PayloadPolicy;
+
+static AFTER_INPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\",\"inputDetails\":{\"truncated\":false}"));
+static AFTER_OUTPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\",\"outputDetails\":{\"truncated\":false}"));
+static AFTER_PARAMETERS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\",\"region\":\""));
+
+/// Reads one log message, if it has the usual shape.
+pub(super) fn message(line: &[u8], policy: PayloadPolicy, names: &mut Interner) -> Option<(Name, Event)> {
+    let mut cursor = Cursor { bytes: line, at: 0 };
+    let mut head = Head::default();
+    let mut details = None;
+    cursor.expect(b'{')?;
+    loop {
+        match cursor.key()? {
+            b"id" => head.id = Some(number(cursor.string()?)?),
+            b"type" => head.kind = Some(std::str::from_utf8(cursor.string()?).ok()?),
+            b"details" => details = Some(Details::read(&mut cursor)?),
+            b"previous_event_id" => head.previous = Some(number(cursor.string()?)?),
+            b"event_timestamp" => head.millis = Some(millis(cursor.string()?)?),
+            b"execution_arn" => head.arn = Some(std::str::from_utf8(cursor.string()?).ok()?),
+            b"redrive_count" => {
+                cursor.string()?;
+            }
+            _ => return None,
+        }
+        if !cursor.another_member()? {
+            break;
+        }
+    }
+    if cursor.at != line.len() {
+        return None;
+    }
+    event(&head, details?, line.len(), policy, names)
+}
+
+#[derive(Default)]
+struct Head<'a> {
+    id: Option<u64>,
+    previous: Option<u64>,
+    millis: Option<i64>,
+    kind: Option<&'a str>,
+    arn: Option<&'a str>,
+}
+
+/// The members of the details, as they stand in the text.
+#[derive(Default)]
+struct Details<'a> {
+    name: Option<&'a [u8]>,
+    resource: Option<&'a [u8]>,
+    resource_type: Option<&'a [u8]>,
+    region: Option<&'a [u8]>,
+    role: Option<&'a [u8]>,
+    number: Option<u64>,
+    /// With their quotation marks.
+    payloads: [Option<(PayloadField, &'a [u8])>; 2],
+}
+
+fn event(head: &Head<'_>, details: Details<'_>, bytes: usize, policy: PayloadPolicy, names: &mut Interner) -> Option<(Name, Event)> {
+    let arn = head.arn?;
+    let kind = EventKind::parse(head.kind?);
+    if details.region.is_some() && ExecutionArn::parse(arn).map(|it| it.region.as_bytes()) != details.region {
+        return None;
+    }
+    // The answer of a call to Step Functions has to be looked into.
+    if details.resource_type == Some(b"states") && matches!(kind, EventKind::TaskSubmitted | EventKind::TaskSucceeded) {
+        return None;
+    }
+    let mut detail = Detail::default();
+    if policy != PayloadPolicy::None {
+        for (field, quoted) in details.payloads.into_iter().flatten() {
+            let body: String = serde_json::from_slice(quoted).ok()?;
+            detail.payloads.extend(policy.apply(field, &body));
+        }
+        detail.payloads.sort_by_key(|it| it.field);
+    }
+    if let Some(role) = details.role {
+        detail.rest = Some(format!("{{\"roleArn\":\"{}\"}}", std::str::from_utf8(role).ok()?).into_boxed_str());
+    }
+    let resource = match (details.resource_type, details.resource) {
+        (Some(kind), resource) => Some(joined(kind, resource.unwrap_or_default(), names)?),
+        (None, Some(resource)) => Some(names.intern(std::str::from_utf8(resource).ok()?)),
+        (None, None) => None,
+    };
+    let event = Event {
+        id: head.id?,
+        previous: head.previous?,
+        at: analyzer::model::Timestamp::from_millis(head.millis?),
+        kind,
+        name: details.name.map(|it| std::str::from_utf8(it).map(|it| names.intern(it))).transpose().ok()?,
+        resource,
+        number: details.number,
+        log_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        detail: (detail != Detail::default()).then(|| Box::new(detail)),
+    };
+    Some((names.intern(arn), event))
+}
+
+/// `lambda` and `invoke` make `lambda:invoke`, without an allocation for what is already known.
+fn joined(kind: &[u8], action: &[u8], names: &mut Interner) -> Option<Name> {
+    let mut buffer = [0_u8; 160];
+    let length = kind.len() + 1 + action.len();
+    let text = buffer.get_mut(..length)?;
+    text[..kind.len()].copy_from_slice(kind);
+    text[kind.len()] = b':';
+    text[kind.len() + 1..].copy_from_slice(action);
+    Some(names.intern(std::str::from_utf8(text).ok()?))
+}
+
+impl<'a> Details<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut it = Self::default();
+        cursor.expect(b'{')?;
+        if cursor.peek()? == b'}' {
+            cursor.at += 1;
+            return Some(it);
+        }
+        loop {
+            match cursor.key()? {
+                b"name" => it.name = Some(cursor.string()?),
+                b"resource" => it.resource = Some(cursor.string()?),
+                b"resourceType" => it.resource_type = Some(cursor.string()?),
+                b"region" => it.region = Some(cursor.string()?),
+                b"roleArn" => it.role = Some(cursor.string()?),
+                b"index" | b"length" => it.number = Some(cursor.number()?),
+                b"input" => it.payload(PayloadField::Input, cursor.long_string(&AFTER_INPUT)?),
+                b"output" => it.payload(PayloadField::Output, cursor.long_string(&AFTER_OUTPUT)?),
+                b"parameters" => it.payload(PayloadField::Parameters, cursor.long_string(&AFTER_PARAMETERS)?),
+                b"inputDetails" | b"outputDetails" => cursor.expect_all(b"{\"truncated\":false}")?,
+                _ => return None,
+            }
+            if !cursor.another_member()? {
+                return Some(it);
+            }
+        }
+    }
+
+    fn payload(&mut self, field: PayloadField, quoted: &'a [u8]) {
+        let free = usize::from(self.payloads[0].is_some());
+        self.payloads[free] = Some((field, quoted));
+    }
+}
+
+/// A position in compact JSON.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn expect_all(&mut self, text: &[u8]) -> Option<()> {
+        self.bytes[self.at..].starts_with(text).then(|| self.at += text.len())
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
+    /// A key and its colon.
+    fn key(&mut self) -> Option<&'a [u8]> {
+        self.skip_blanks();
+        let key = self.string()?;
+        self.expect(b':')?;
+        self.skip_blanks();
+        Some(key)
+    }
+
+    /// A string without escapes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.expect(b'"')?;
+        let rest = &self.bytes[self.at..];
+        let end = memchr(b'"', rest)?;
+        let text = &rest[..end];
+        if text.iter().any(|&it| it == b'\\' || it < b' ') {
+            return None;
+        }
+        self.at += end + 1;
+        Some(text)
+    }
+
+    /// A string of any content, with its quotation marks, whose end is followed by what `after` finds.
+    fn long_string(&mut self, after: &Finder<'_>) -> Option<&'a [u8]> {
+        let start = self.at;
+        self.expect(b'"')?;
+        let end = self.at + after.find(&self.bytes[self.at..])?;
+        self.at = end + 1;
+        Some(&self.bytes[start..=end])
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().take_while(|it| it.is_ascii_digit()).count();
+        self.at += length;
+        number(&rest[..length])
+    }
+
+    /// Steps over `,` to the next member, or over `}`.
+    fn another_member(&mut self) -> Option<bool> {
+        let byte = self.peek()?;
+        self.at += 1;
+        match byte {
+            b',' => Some(true),
+            b'}' => Some(false),
+            _ => None,
+        }
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// Epoch milliseconds with thirteen digits; other forms are for the general parser.
+fn millis(digits: &[u8]) -> Option<i64> {
+    (digits.len() == 13).then(|| number(digits)).flatten().map(u64::cast_signed)
+}

@@ -1,0 +1,57 @@
+//! X-Ray traces and segment documents.
+
+use analyzer::model::{Name, Observation, Segment};
+use serde_json::Value;
+
+use super::fields::{as_time, text};
+use super::sink::Sink;
+
+/// Whether this value is a segment document.
+pub(super) fn is_segment(value: &Value) -> bool {
+    value.get("start_time").is_some() && text(value, "id").is_some() && text(value, "name").is_some()
+}
+
+/// Whether this value is one trace, or the answer of `BatchGetTraces`.
+pub(super) fn is_trace(value: &Value) -> bool {
+    value.get("Traces").is_some_and(Value::is_array) || value.get("Segments").is_some_and(Value::is_array)
+}
+
+/// Sends every segment of a trace or of many.
+pub(super) fn send_traces(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
+    sink.recognise();
+    for trace in value.get("Traces").and_then(Value::as_array).into_iter().flatten() {
+        send_traces(trace, line, sink);
+    }
+    for entry in value.get("Segments").and_then(Value::as_array).into_iter().flatten() {
+        match entry.get("Document") {
+            // The API wraps each document into a text.
+            Some(Value::String(document)) => match serde_json::from_str(document) {
+                Ok(document) => send_segment(&document, line, sink),
+                Err(error) => sink.quarantine(line, format!("segment document: {error}")),
+            },
+            Some(document) => send_segment(document, line, sink),
+            None => send_segment(entry, line, sink),
+        }
+    }
+}
+
+/// Sends one segment document.
+pub(super) fn send_segment(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
+    let (Some(id), Some(name), Some(started_at)) = (text(value, "id"), text(value, "name"), value.get("start_time").and_then(as_time))
+    else {
+        sink.quarantine(line, "segment document: no `id`, `name` or readable `start_time`");
+        return;
+    };
+    let execution_arn = value.pointer("/aws/resource_arn").and_then(Value::as_str);
+    sink.observe(Observation::Segment(Box::new(Segment {
+        trace_id: text(value, "trace_id").map(Name::from),
+        id: id.into(),
+        parent_id: text(value, "parent_id").map(Name::from),
+        name: name.into(),
+        origin: text(value, "origin").map(Name::from),
+        started_at,
+        ended_at: value.get("end_time").and_then(as_time),
+        execution_arn: execution_arn.filter(|it| it.contains(":execution:") || it.contains(":express:")).map(Name::from),
+        document: value.to_string().into_boxed_str(),
+    })));
+}

@@ -1,0 +1,109 @@
+-- What `stepscope sql` promises: the documented views. They are made anew whenever a writer opens the database.
+CREATE OR REPLACE MACRO workflow_type_text(code) AS ['STANDARD', 'EXPRESS'][code + 1];
+CREATE OR REPLACE MACRO status_text(code) AS
+    ['RUNNING', 'PENDING_REDRIVE', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED'][code + 1];
+CREATE OR REPLACE MACRO state_type_text(code) AS
+    ['Task', 'Pass', 'Choice', 'Wait', 'Succeed', 'Fail', 'Parallel', 'Map'][code + 1];
+CREATE OR REPLACE MACRO visit_status_text(code) AS
+    ['running', 'succeeded', 'failed', 'caught', 'aborted', 'timed_out'][code + 1];
+CREATE OR REPLACE MACRO attempt_status_text(code) AS ['running', 'succeeded', 'failed', 'timed_out', 'aborted'][code + 1];
+CREATE OR REPLACE MACRO category_text(code) AS
+    ['work', 'callback', 'queue', 'backoff', 'wait', 'slot_wait', 'redrive_idle', 'overhead'][code + 1];
+CREATE OR REPLACE MACRO payload_field_text(code) AS
+    ['input', 'output', 'parameters', 'cause', 'assignedVariables'][code + 1];
+
+CREATE OR REPLACE VIEW executions AS
+SELECT e.arn AS execution_arn, m.arn AS state_machine_arn, m.name AS machine, e.name,
+    workflow_type_text(e.workflow_type) AS type, status_text(e.status) AS status, e.started_at, e.stopped_at,
+    e.duration_us / 1000 AS duration_ms, (e.duration_us - e.idle_us) / 1000 AS active_ms, e.n_events AS events,
+    e.complete, e.gaps, e.entered, e.retries, e.redrives, e.map_children, e.billed_transitions, n.text AS error,
+    e.version_arn AS version, e.map_run_arn, p.parent_execution_arn, e.log_bytes, e.billed_ms, e.billed_memory_mb
+FROM execution e
+JOIN machine m ON m.id = e.machine_id
+LEFT JOIN name n ON n.id = e.error_id
+LEFT JOIN (
+    SELECT c.child_arn, min(pe.arn) AS parent_execution_arn FROM child c JOIN execution pe ON pe.id = c.execution_id
+    GROUP BY c.child_arn
+) p ON p.child_arn = e.arn;
+
+CREATE OR REPLACE VIEW machines AS
+SELECT m.arn AS state_machine_arn, m.name AS machine, m.region, m.account,
+    workflow_type_text(max(e.workflow_type)) AS type, count(*) AS executions, min(e.started_at) AS first_started_at,
+    max(e.started_at) AS last_started_at
+FROM machine m JOIN execution e ON e.machine_id = m.id
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW definitions AS
+SELECT machine_arn AS state_machine_arn, name, workflow_type AS type, format('{:016x}', fingerprint) AS fingerprint, text, seen_at
+FROM definition;
+
+CREATE OR REPLACE VIEW events AS
+SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.at, s.text AS state,
+    r.text AS resource, v.number, x.text AS error, v.log_bytes, v.detail, v.visit_id,
+    category_text(v.category) AS category, v.critical_us / 1000 AS critical_ms
+FROM event v
+JOIN execution e ON e.id = v.execution_id
+JOIN name t ON t.id = v.type_id
+LEFT JOIN name s ON s.id = v.name_id
+LEFT JOIN name r ON r.id = v.resource_id
+LEFT JOIN name x ON x.id = v.error_id;
+
+CREATE OR REPLACE VIEW payloads AS
+SELECT e.arn AS execution_arn, p.event_id, payload_field_text(p.field) AS field, p.body
+FROM payload p JOIN execution e ON e.id = p.execution_id;
+
+CREATE OR REPLACE VIEW visits AS
+SELECT e.arn AS execution_arn, m.arn AS state_machine_arn, v.visit_id AS id, v.parent_id AS parent, v.branch, v.iteration,
+    s.text AS state, state_type_text(v.state_type) AS type, v.entered_at, v.exited_at, v.duration_us / 1000 AS duration_ms,
+    visit_status_text(v.status) AS status, x.text AS error, v.n_attempts AS attempts, v.retries,
+    v.work_us / 1000 AS work_ms, v.callback_us / 1000 AS callback_ms, v.queue_us / 1000 AS queue_ms,
+    v.backoff_us / 1000 AS backoff_ms, v.wait_us / 1000 AS wait_ms, v.slot_wait_us / 1000 AS slot_wait_ms,
+    v.overhead_us / 1000 AS overhead_ms, v.critical_us / 1000 AS critical_ms
+FROM visit v
+JOIN execution e ON e.id = v.execution_id
+JOIN machine m ON m.id = e.machine_id
+JOIN name s ON s.id = v.state_id
+LEFT JOIN name x ON x.id = v.error_id;
+
+CREATE OR REPLACE VIEW attempts AS
+SELECT e.arn AS execution_arn, a.visit_id, s.text AS state, a.attempt, a.scheduled_at, a.started_at, a.submitted_at,
+    a.ended_at, attempt_status_text(a.status) AS status, x.text AS error, r.text AS resource
+FROM attempt a
+JOIN execution e ON e.id = a.execution_id
+JOIN visit v ON v.execution_id = a.execution_id AND v.visit_id = a.visit_id
+JOIN name s ON s.id = v.state_id
+LEFT JOIN name x ON x.id = a.error_id
+LEFT JOIN name r ON r.id = a.resource_id;
+
+CREATE OR REPLACE VIEW critical_path AS
+SELECT e.arn AS execution_arn, v.event_id, v.visit_id AS visit, s.text AS state, category_text(v.category) AS category,
+    v.at - to_microseconds(v.critical_us) AS "from", v.at AS "to", v.critical_us / 1000 AS ms
+FROM event v
+JOIN execution e ON e.id = v.execution_id
+LEFT JOIN visit w ON w.execution_id = v.execution_id AND w.visit_id = v.visit_id
+LEFT JOIN name s ON s.id = w.state_id
+WHERE v.critical_us IS NOT NULL;
+
+CREATE OR REPLACE VIEW segments AS
+SELECT trace_id, segment_id, parent_id, name, origin, started_at, ended_at, execution_arn, document FROM segment;
+
+CREATE OR REPLACE VIEW lambda_reports AS
+SELECT request_id, at, duration_us / 1000 AS duration_ms, billed_ms, memory_mb, max_memory_mb, init_us / 1000 AS init_ms,
+    trace_id
+FROM lambda_report;
+
+CREATE OR REPLACE VIEW metrics AS
+SELECT machine_arn AS state_machine_arn, name, at, period_s, value, unit FROM metric;
+
+CREATE OR REPLACE VIEW prices AS SELECT region, as_of, currency, item, unit, above, rate, source FROM price;
+
+CREATE OR REPLACE VIEW quarantine AS SELECT source, line, reason FROM quarantined;
+
+-- How much of each machine is known: an execution is seen in full, in part, or only by name.
+CREATE OR REPLACE VIEW coverage AS
+SELECT m.arn AS state_machine_arn, m.name AS machine, count(*) AS executions,
+    count(*) FILTER (WHERE e.complete) AS complete,
+    count(*) FILTER (WHERE NOT e.complete AND e.n_events > 0) AS partial,
+    count(*) FILTER (WHERE e.n_events = 0) AS unread
+FROM execution e JOIN machine m ON m.id = e.machine_id
+GROUP BY ALL;

@@ -1,0 +1,222 @@
+//! One batch of analysed executions as rows of all tables.
+
+use analyzer::critical_path::Step;
+use analyzer::execution::{Execution, Run};
+use analyzer::model::{Detail, Event, Micros, Name, Timestamp};
+use analyzer::timeline::{Category, Visit};
+use duckdb::Connection;
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value};
+
+use crate::StoreError;
+use crate::history::record_to_json;
+use crate::names::Names;
+use crate::rows::{
+    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventLine, EventRows, ExecutionLine, ExecutionRows, MachineLine,
+    MachineRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
+};
+
+/// Rows waiting to be appended.
+#[derive(Default)]
+pub(crate) struct Batch {
+    executions: ExecutionRows,
+    events: EventRows,
+    payloads: PayloadRows,
+    visits: VisitRows,
+    attempts: AttemptRows,
+    children: ChildRows,
+    machines: MachineRows,
+}
+
+/// Ids of machines by ARN.
+pub(crate) type MachineIds = FxHashMap<Name, u32>;
+
+impl Batch {
+    pub(crate) fn add(&mut self, id: u32, run: &Run, fingerprint: u64, names: &mut Names, machines: &mut MachineIds) {
+        let mut critical = vec![Micros::ZERO; run.timeline.visits.len()];
+        let mut on_path: Vec<Option<&Step>> = vec![None; run.events.len()];
+        for step in &run.path {
+            on_path[step.event] = Some(step);
+            if let Some(owner) = step.owner {
+                critical[owner] += step.span();
+            }
+        }
+        self.add_execution(id, run, fingerprint, names, machines);
+        for (index, event) in run.events.iter().enumerate() {
+            let visit = run.timeline.links[index].owner.map(|it| run.timeline.visits[it].id);
+            self.add_event(id, event, visit, on_path[index], names);
+        }
+        for (index, visit) in run.timeline.visits.iter().enumerate() {
+            self.add_visit(id, visit, critical[index], names);
+        }
+        for (event_id, child) in &run.execution.children {
+            self.children.push(ChildLine { execution_id: Some(id), event_id: Some(*event_id), child_arn: Some((**child).into()) });
+        }
+    }
+
+    fn add_execution(&mut self, id: u32, run: &Run, fingerprint: u64, names: &mut Names, machines: &mut MachineIds) {
+        let it = &run.execution;
+        let machine_id = self.machine(it, machines);
+        self.executions.push(ExecutionLine {
+            id: Some(id),
+            arn: Some((*it.arn).into()),
+            arn_hash: Some(analyzer::assembly::hash_of(&it.arn)),
+            machine_id: Some(machine_id),
+            name: Some((*it.name).into()),
+            workflow_type: Some(it.workflow_type as u8),
+            status: Some(it.status as u8),
+            started_at: it.started_at.map(at),
+            stopped_at: it.stopped_at.map(at),
+            duration_us: it.duration().map(|it| it.0),
+            idle_us: Some(it.idle.0),
+            n_events: u32::try_from(it.n_events).ok(),
+            complete: Some(it.complete),
+            gaps: (!it.gaps.is_empty()).then(|| Value::from(it.gaps.clone()).to_string().into_boxed_str()),
+            entered: Some(it.transitions.entered),
+            retries: Some(it.transitions.retries),
+            redrives: Some(it.transitions.redrives),
+            map_children: it.transitions.map_children,
+            billed_transitions: Some(it.transitions.billed().0),
+            error_id: it.error.as_ref().map(|it| names.id(it)),
+            version_arn: it.version_arn.as_deref().map(Into::into),
+            map_run_arn: it.map_run_arn.as_deref().map(Into::into),
+            log_bytes: Some(it.log_bytes),
+            billed_ms: it.billed_ms,
+            billed_memory_mb: it.billed_memory_mb,
+            fingerprint: Some(fingerprint),
+            record: record_to_json(&run.record),
+        });
+    }
+
+    fn machine(&mut self, execution: &Execution, machines: &mut MachineIds) -> u32 {
+        if let Some(&id) = machines.get(&execution.machine_arn) {
+            return id;
+        }
+        let id = u32::try_from(machines.len()).unwrap_or(u32::MAX);
+        machines.insert(execution.machine_arn.clone(), id);
+        self.machines.push(MachineLine {
+            id: Some(id),
+            arn: Some((*execution.machine_arn).into()),
+            name: Some((*execution.machine).into()),
+            region: Some((*execution.region).into()),
+            account: Some((*execution.account).into()),
+        });
+        id
+    }
+
+    fn add_event(&mut self, id: u32, event: &Event, visit: Option<u64>, step: Option<&Step>, names: &mut Names) {
+        self.events.push(EventLine {
+            execution_id: Some(id),
+            event_id: Some(event.id),
+            previous_event_id: Some(event.previous),
+            type_id: Some(names.id(event.kind.as_str())),
+            at: Some(at(event.at)),
+            name_id: event.name.as_ref().map(|it| names.id(it)),
+            resource_id: event.resource.as_ref().map(|it| names.id(it)),
+            number: event.number,
+            error_id: event.error().map(|it| names.id(it)),
+            log_bytes: Some(event.log_bytes),
+            detail: event.detail.as_deref().and_then(detail_to_json),
+            visit_id: visit,
+            category: step.map(|it| it.category as u8),
+            critical_us: step.map(|it| it.span().0),
+        });
+        for payload in event.detail.iter().flat_map(|it| &it.payloads) {
+            self.payloads.push(PayloadLine {
+                execution_id: Some(id),
+                event_id: Some(event.id),
+                field: Some(payload.field as u8),
+                body: Some(payload.body.clone()),
+            });
+        }
+    }
+
+    fn add_visit(&mut self, id: u32, visit: &Visit, critical: Micros, names: &mut Names) {
+        let split = |category: Category| Some(visit.split[category].0);
+        self.visits.push(VisitLine {
+            execution_id: Some(id),
+            visit_id: Some(visit.id),
+            parent_id: visit.parent,
+            branch: visit.branch,
+            iteration: visit.iteration,
+            state_id: Some(names.id(&visit.state)),
+            state_type: Some(visit.kind as u8),
+            entered_at: Some(at(visit.entered_at)),
+            exited_at: visit.exited_at.map(at),
+            duration_us: visit.duration().map(|it| it.0),
+            status: Some(visit.status as u8),
+            error_id: visit.error.as_ref().map(|it| names.id(it)),
+            n_attempts: u32::try_from(visit.attempts.len()).ok(),
+            retries: Some(visit.retries()),
+            work_us: split(Category::Work),
+            callback_us: split(Category::Callback),
+            queue_us: split(Category::Queue),
+            backoff_us: split(Category::Backoff),
+            wait_us: split(Category::Wait),
+            slot_wait_us: split(Category::SlotWait),
+            overhead_us: split(Category::Overhead),
+            critical_us: Some(critical.0),
+        });
+        for (number, attempt) in (1_u32..).zip(&visit.attempts) {
+            self.attempts.push(AttemptLine {
+                execution_id: Some(id),
+                visit_id: Some(visit.id),
+                attempt: Some(number),
+                scheduled_at: Some(at(attempt.scheduled_at)),
+                started_at: attempt.started_at.map(at),
+                submitted_at: attempt.submitted_at.map(at),
+                ended_at: attempt.ended_at.map(at),
+                status: Some(attempt.status as u8),
+                error_id: attempt.error.as_ref().map(|it| names.id(it)),
+                resource_id: attempt.resource.as_ref().map(|it| names.id(it)),
+            });
+        }
+    }
+
+    pub(crate) fn append_to(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.machines.append_to(connection)?;
+        self.executions.append_to(connection)?;
+        self.events.append_to(connection)?;
+        self.payloads.append_to(connection)?;
+        self.visits.append_to(connection)?;
+        self.attempts.append_to(connection)?;
+        self.children.append_to(connection)
+    }
+}
+
+fn at(instant: Timestamp) -> At {
+    At(instant.0)
+}
+
+/// The rarer members that have no column, as one object; `None` when there are none.
+fn detail_to_json(detail: &Detail) -> Option<Box<str>> {
+    let own = [
+        ("mapRunArn", &detail.map_run_arn),
+        ("childExecutionArn", &detail.child_execution_arn),
+        ("stateMachineVersionArn", &detail.version_arn),
+    ];
+    if own.iter().all(|(_, it)| it.is_none()) {
+        return detail.rest.clone();
+    }
+    let mut fields: Map<String, Value> = detail.rest.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    fields.extend(own.into_iter().filter_map(|(key, it)| it.as_ref().map(|it| (key.to_owned(), Value::from(it.as_str())))));
+    Some(Value::Object(fields).to_string().into_boxed_str())
+}
+
+/// The inverse of [`detail_to_json`].
+pub(crate) fn json_to_detail(text: Option<&str>, error: Option<Name>) -> Option<Box<Detail>> {
+    let mut fields: Map<String, Value> = text.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    let mut own = |key: &str| match fields.shift_remove(key) {
+        Some(Value::String(it)) => Some(Name::from(it)),
+        _ => None,
+    };
+    let mut detail = Detail {
+        error,
+        map_run_arn: own("mapRunArn"),
+        child_execution_arn: own("childExecutionArn"),
+        version_arn: own("stateMachineVersionArn"),
+        ..Detail::default()
+    };
+    detail.rest = (!fields.is_empty()).then(|| Value::Object(fields).to_string().into_boxed_str());
+    (detail != Detail::default()).then(|| Box::new(detail))
+}

@@ -1,0 +1,140 @@
+//! Values as they come out of a query, whether the database is open here or in the process that writes it.
+
+use duckdb::types::{TimeUnit, ValueRef};
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+
+/// One value of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Cell {
+    #[serde(rename = "n")]
+    Null,
+    #[serde(rename = "b")]
+    Bool(bool),
+    #[serde(rename = "i")]
+    Int(i64),
+    #[serde(rename = "u")]
+    Big(u64),
+    #[serde(rename = "f")]
+    Float(f64),
+    /// Microseconds since the epoch.
+    #[serde(rename = "t")]
+    Time(i64),
+    #[serde(rename = "s")]
+    Text(String),
+    #[serde(rename = "l")]
+    List(Vec<Cell>),
+}
+
+/// The answer of a query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Cell {
+    #[expect(clippy::cast_possible_wrap, reason = "counts and sums stay far below 2^63")]
+    pub(crate) fn of(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Boolean(it) => Self::Bool(it),
+            ValueRef::TinyInt(it) => Self::Int(it.into()),
+            ValueRef::SmallInt(it) => Self::Int(it.into()),
+            ValueRef::Int(it) => Self::Int(it.into()),
+            ValueRef::BigInt(it) => Self::Int(it),
+            ValueRef::UTinyInt(it) => Self::Int(it.into()),
+            ValueRef::USmallInt(it) => Self::Int(it.into()),
+            ValueRef::UInt(it) => Self::Int(it.into()),
+            ValueRef::UBigInt(it) if it > i64::MAX as u64 => Self::Big(it),
+            ValueRef::UBigInt(it) => Self::Int(it as i64),
+            ValueRef::HugeInt(it) => i64::try_from(it).map_or_else(|_| Self::Text(it.to_string()), Self::Int),
+            ValueRef::Float(it) => Self::Float(it.into()),
+            ValueRef::Double(it) => Self::Float(it),
+            ValueRef::Timestamp(unit, it) => Self::Time(micros(unit, it)),
+            ValueRef::Text(it) => Self::Text(String::from_utf8_lossy(it).into_owned()),
+            other => Self::Text(text_of(&other)),
+        }
+    }
+}
+
+fn micros(unit: TimeUnit, it: i64) -> i64 {
+    match unit {
+        TimeUnit::Second => it * 1_000_000,
+        TimeUnit::Millisecond => it * 1_000,
+        TimeUnit::Microsecond => it,
+        TimeUnit::Nanosecond => it / 1_000,
+    }
+}
+
+/// Types that the views do not have; `sql` can still make them.
+fn text_of(value: &ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Blob(it) => it.iter().map(|byte| format!("{byte:02x}")).collect(),
+        ValueRef::Decimal(it) => it.to_string(),
+        other => plain(&other.to_owned()),
+    }
+}
+
+fn plain(value: &duckdb::types::Value) -> String {
+    use duckdb::types::Value;
+    match value {
+        Value::List(items) | Value::Array(items) => {
+            format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", "))
+        }
+        Value::Text(it) | Value::Enum(it) => it.clone(),
+        Value::Null => "NULL".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Takes the values of a row one after the other.
+pub(crate) struct Take(std::vec::IntoIter<Cell>);
+
+impl Take {
+    pub(crate) fn new(row: Vec<Cell>) -> Self {
+        Self(row.into_iter())
+    }
+
+    pub(crate) fn next(&mut self) -> Cell {
+        self.0.next().unwrap_or(Cell::Null)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<String, StoreError> {
+        self.opt_text().ok_or_else(|| StoreError::Corrupt("a text is missing".to_owned()))
+    }
+
+    pub(crate) fn opt_text(&mut self) -> Option<String> {
+        match self.next() {
+            Cell::Text(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn opt_int(&mut self) -> Option<i64> {
+        match self.next() {
+            Cell::Int(it) | Cell::Time(it) => Some(it),
+            Cell::Big(it) => i64::try_from(it).ok(),
+            #[expect(clippy::cast_possible_truncation, reason = "quantiles of microseconds, rounded to whole ones")]
+            Cell::Float(it) => Some(it.round() as i64),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn int(&mut self) -> Result<i64, StoreError> {
+        self.opt_int().ok_or_else(|| StoreError::Corrupt("a number is missing".to_owned()))
+    }
+
+    pub(crate) fn count(&mut self) -> Result<u64, StoreError> {
+        self.int().map(|it| u64::try_from(it).unwrap_or(0))
+    }
+
+    pub(crate) fn opt_count(&mut self) -> Option<u64> {
+        self.opt_int().and_then(|it| u64::try_from(it).ok())
+    }
+
+    pub(crate) fn flag(&mut self) -> bool {
+        matches!(self.next(), Cell::Bool(true))
+    }
+}

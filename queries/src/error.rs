@@ -1,0 +1,38 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no database at `{}`", .0.display())]
+    Missing(PathBuf),
+    #[error("`{}` is being written by another process, and it does not answer", .0.display())]
+    Busy(PathBuf),
+    #[error("`{}` was written by a newer stepscope (schema {found}, this one knows {known})", path.display())]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error("`{}` is no stepscope database", .0.display())]
+    Foreign(PathBuf),
+    #[error("the database refused a statement")]
+    Database(#[from] duckdb::Error),
+    #[error("the database file cannot be used")]
+    File(#[from] std::io::Error),
+    #[error("the process that writes the database answered: {0}")]
+    Remote(String),
+    #[error("{0}")]
+    NotAllowed(String),
+    #[error("the database holds a value that this version does not understand: {0}")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing(_) => Some("import something first: `stepscope import FILES…`, or try `stepscope demo`".to_owned()),
+            Self::Busy(_) => Some("wait until it has finished, or use another file with `--db`".to_owned()),
+            Self::Newer { .. } => Some("use the newer version, or another file with `--db`".to_owned()),
+            Self::Foreign(_) => Some("give another file with `--db`".to_owned()),
+            _ => None,
+        }
+    }
+}

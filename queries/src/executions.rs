@@ -1,0 +1,106 @@
+//! Which executions are there?
+
+use analyzer::model::{Micros, Name, Status, Timestamp, WorkflowType};
+
+use crate::cell::Take;
+use crate::{Cell, Reader, StoreError};
+
+const SQL: &str = include_str!("../sql/executions.sql");
+
+/// One row of `executions.sql`, in column order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutionRow {
+    pub id: u32,
+    pub arn: String,
+    pub machine_arn: String,
+    pub machine: String,
+    pub name: String,
+    pub workflow_type: WorkflowType,
+    pub status: Status,
+    pub started_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub duration: Option<Micros>,
+    pub idle: Micros,
+    pub n_events: u64,
+    pub complete: bool,
+    pub gaps: Vec<String>,
+    pub billed_transitions: u64,
+    pub entered: u64,
+    pub retries: u64,
+    pub redrives: u64,
+    pub map_children: Option<u64>,
+    pub error: Option<String>,
+    pub version_arn: Option<String>,
+    pub map_run_arn: Option<String>,
+    pub parent_arn: Option<String>,
+    pub billed_ms: Option<u64>,
+    pub billed_memory_mb: Option<u64>,
+    pub region: String,
+}
+
+/// Which executions are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionFilter {
+    pub machine_arn: Option<Name>,
+    pub status: Option<Status>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub limit: Option<u64>,
+    /// An ARN, a name, or a part of an ARN.
+    pub matching: Option<String>,
+}
+
+impl Reader {
+    pub fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<ExecutionRow>, StoreError> {
+        let time = |it: Option<Timestamp>| it.map_or(Cell::Null, |it| Cell::Time(it.0));
+        let text = |it: Option<&str>| it.map_or(Cell::Null, |it| Cell::Text(it.to_owned()));
+        let params = [
+            text(filter.machine_arn.as_deref()),
+            filter.status.map_or(Cell::Null, |it| Cell::Int(it as i64)),
+            time(filter.since),
+            time(filter.until),
+            filter.limit.map_or(Cell::Int(i64::MAX), |it| Cell::Int(i64::try_from(it).unwrap_or(i64::MAX))),
+            text(filter.matching.as_deref()),
+        ];
+        self.query(SQL, &params)?.into_iter().map(row).collect()
+    }
+}
+
+fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
+    let mut it = Take::new(cells);
+    Ok(ExecutionRow {
+        id: u32::try_from(it.count()?).unwrap_or(u32::MAX),
+        arn: it.text()?,
+        machine_arn: it.text()?,
+        machine: it.text()?,
+        name: it.text()?,
+        workflow_type: if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express },
+        status: status(it.count()?)?,
+        started_at: it.opt_int().map(Timestamp),
+        stopped_at: it.opt_int().map(Timestamp),
+        duration: it.opt_int().map(Micros),
+        idle: Micros(it.opt_int().unwrap_or(0)),
+        n_events: it.count()?,
+        complete: it.flag(),
+        gaps: it.opt_text().and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default(),
+        billed_transitions: it.count()?,
+        entered: it.count()?,
+        retries: it.count()?,
+        redrives: it.count()?,
+        map_children: it.opt_count(),
+        error: it.opt_text(),
+        version_arn: it.opt_text(),
+        map_run_arn: it.opt_text(),
+        parent_arn: it.opt_text(),
+        billed_ms: it.opt_count(),
+        billed_memory_mb: it.opt_count(),
+        region: it.text()?,
+    })
+}
+
+fn status(code: u64) -> Result<Status, StoreError> {
+    usize::try_from(code)
+        .ok()
+        .and_then(|it| Status::ALL.get(it).copied())
+        .ok_or_else(|| StoreError::Corrupt(format!("status {code}")))
+}

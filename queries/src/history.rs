@@ -1,0 +1,197 @@
+//! The stored events of executions, back as domain values.
+
+use std::collections::BTreeMap;
+
+use analyzer::model::{Event, EventKind, ExecutionRecord, MapRunRecord, Name, Payload, PayloadField, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::json_to_detail;
+use crate::cell::Take;
+use crate::{Cell, Reader, StoreError};
+
+const EVENTS: &str = include_str!("../sql/events_of_executions.sql");
+const PAYLOADS: &str = include_str!("../sql/payloads_of_executions.sql");
+const RECORDS: &str = include_str!("../sql/records_of_executions.sql");
+
+/// Everything stored of one execution.
+#[derive(Clone, Debug)]
+pub struct StoredExecution {
+    pub id: u32,
+    pub arn: Name,
+    pub events: Vec<Event>,
+    pub record: Option<ExecutionRecord>,
+    pub fingerprint: u64,
+}
+
+/// Runs a statement with the ids as its parameter.
+pub(crate) type Query<'a> = &'a dyn Fn(&str, &[Cell]) -> Result<Vec<Vec<Cell>>, StoreError>;
+
+impl Reader {
+    /// The executions with these ids, their events in ascending order of id; payloads only when asked for.
+    pub fn stored_executions(&self, ids: &[u32], with_payloads: bool) -> Result<Vec<StoredExecution>, StoreError> {
+        stored_executions(&|sql, params| self.query(sql, params), ids, with_payloads)
+    }
+}
+
+pub(crate) fn stored_executions(query: Query<'_>, ids: &[u32], with_payloads: bool) -> Result<Vec<StoredExecution>, StoreError> {
+    let mut executions = stored_records(query, ids)?;
+    let list = id_list(ids);
+    for row in query(&EVENTS.replace("$ids", &list), &[])? {
+        let mut take = Take::new(row);
+        let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
+        let event = event(&mut take)?;
+        if let Some(execution) = executions.get_mut(&id) {
+            execution.events.push(event);
+        }
+    }
+    if with_payloads {
+        for row in query(&PAYLOADS.replace("$ids", &list), &[])? {
+            add_payload(&mut executions, &mut Take::new(row))?;
+        }
+    }
+    Ok(ids.iter().filter_map(|id| executions.remove(id)).collect())
+}
+
+/// The executions without their events.
+pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u32, StoredExecution>, StoreError> {
+    let mut executions = BTreeMap::new();
+    for row in query(&RECORDS.replace("$ids", &id_list(ids)), &[])? {
+        let mut take = Take::new(row);
+        let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
+        let arn = take.text()?.into();
+        let fingerprint = take.text()?.parse().unwrap_or(0);
+        let record = take.opt_text().as_deref().and_then(json_to_record);
+        executions.insert(id, StoredExecution { id, arn, events: Vec::new(), record, fingerprint });
+    }
+    Ok(executions)
+}
+
+/// Ids are our own numbers, so they may stand in the statement.
+fn id_list(ids: &[u32]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn event(take: &mut Take) -> Result<Event, StoreError> {
+    let (id, previous) = (take.count()?, take.count()?);
+    let kind = EventKind::parse(&take.text()?);
+    let at = Timestamp(take.int()?);
+    let name = take.opt_text().map(Name::from);
+    let resource = take.opt_text().map(Name::from);
+    let number = take.opt_count();
+    let error = take.opt_text().map(Name::from);
+    let log_bytes = u32::try_from(take.count()?).unwrap_or(u32::MAX);
+    let detail = json_to_detail(take.opt_text().as_deref(), error);
+    Ok(Event { id, previous, at, kind, name, resource, number, log_bytes, detail })
+}
+
+fn add_payload(executions: &mut BTreeMap<u32, StoredExecution>, take: &mut Take) -> Result<(), StoreError> {
+    let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
+    let event_id = take.count()?;
+    let field = usize::try_from(take.count()?).ok().and_then(|it| PayloadField::ALL.get(it).copied());
+    let body = take.text()?.into_boxed_str();
+    let events = executions.get_mut(&id).map(|it| &mut it.events);
+    if let (Some(events), Some(field)) = (events, field)
+        && let Ok(index) = events.binary_search_by_key(&event_id, |it| it.id)
+    {
+        events[index].detail_mut().payloads.push(Payload { field, body });
+    }
+    Ok(())
+}
+
+/// The stored form of a record: a promise of its own, apart from the domain type.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct StoredRecord {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_us: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_us: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map_run_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redrive_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billed_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billed_memory_mb: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    map_runs: BTreeMap<String, StoredMapRun>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct StoredMapRun {
+    status: Option<String>,
+    children_started: Option<u64>,
+    max_concurrency: Option<u64>,
+}
+
+/// A record as JSON; `None` for an empty one.
+pub(crate) fn record_to_json(record: &ExecutionRecord) -> Option<Box<str>> {
+    if *record == ExecutionRecord::default() {
+        return None;
+    }
+    let text = |it: &Option<Name>| it.as_ref().map(ToString::to_string);
+    let stored = StoredRecord {
+        machine_arn: text(&record.machine_arn),
+        status: record.status.map(|it| it.as_str().to_owned()),
+        started_us: record.started_at.map(|it| it.0),
+        stopped_us: record.stopped_at.map(|it| it.0),
+        error: text(&record.error),
+        version_arn: text(&record.version_arn),
+        alias_arn: text(&record.alias_arn),
+        map_run_arn: text(&record.map_run_arn),
+        redrive_count: record.redrive_count,
+        billed_ms: record.billed_ms,
+        billed_memory_mb: record.billed_memory_mb,
+        trace_id: text(&record.trace_id),
+        map_runs: record
+            .map_runs
+            .iter()
+            .map(|(arn, run)| {
+                let status = text(&run.status);
+                (arn.to_string(), StoredMapRun { status, children_started: run.children_started, max_concurrency: run.max_concurrency })
+            })
+            .collect(),
+    };
+    serde_json::to_string(&stored).ok().map(String::into_boxed_str)
+}
+
+fn json_to_record(text: &str) -> Option<ExecutionRecord> {
+    let stored: StoredRecord = serde_json::from_str(text).ok()?;
+    let name = |it: Option<String>| it.map(Name::from);
+    Some(ExecutionRecord {
+        machine_arn: name(stored.machine_arn),
+        status: stored.status.as_deref().and_then(Status::parse),
+        started_at: stored.started_us.map(Timestamp),
+        stopped_at: stored.stopped_us.map(Timestamp),
+        error: name(stored.error),
+        version_arn: name(stored.version_arn),
+        alias_arn: name(stored.alias_arn),
+        map_run_arn: name(stored.map_run_arn),
+        redrive_count: stored.redrive_count,
+        billed_ms: stored.billed_ms,
+        billed_memory_mb: stored.billed_memory_mb,
+        trace_id: name(stored.trace_id),
+        map_runs: stored
+            .map_runs
+            .into_iter()
+            .map(|(arn, run)| {
+                let status = run.status.map(Name::from);
+                (Name::from(arn), MapRunRecord { status, children_started: run.children_started, max_concurrency: run.max_concurrency })
+            })
+            .collect(),
+    })
+}

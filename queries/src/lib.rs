@@ -1,0 +1,28 @@
+//! The DuckDB store: schema, migrations and every statement.
+//!
+//! One process writes ([`Store`]); any number read ([`Reader`]), also while it writes: the writer answers them over a
+//! local socket, because DuckDB lets a file be open for writing in one process only.
+
+mod batch;
+mod cell;
+mod error;
+mod executions;
+mod history;
+mod ingest;
+mod machines;
+mod names;
+mod reader;
+mod rows;
+mod server;
+mod states;
+mod store;
+
+pub use cell::{Cell, Table};
+pub use error::StoreError;
+pub use executions::{ExecutionFilter, ExecutionRow};
+pub use history::StoredExecution;
+pub use ingest::{ImportStats, Ingest, QuarantineRow};
+pub use machines::{BilledRun, MachineRow, MonthTransitions};
+pub use reader::Reader;
+pub use states::{PathRow, StateRow};
+pub use store::Store;

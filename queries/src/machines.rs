@@ -1,0 +1,111 @@
+//! How is each machine doing, and what did it use?
+
+use analyzer::model::{Micros, Timestamp, WorkflowType};
+
+use crate::cell::Take;
+use crate::{Cell, Reader, StoreError};
+
+const MACHINES: &str = include_str!("../sql/machines.sql");
+const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
+const RUNS: &str = include_str!("../sql/billed_runs.sql");
+
+/// One row of `machines.sql`, in column order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineRow {
+    pub arn: String,
+    pub name: String,
+    pub region: String,
+    pub account: String,
+    pub workflow_type: WorkflowType,
+    pub executions: u64,
+    pub running: u64,
+    pub failed: u64,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub p99: Option<Micros>,
+    pub first_at: Option<Timestamp>,
+    pub last_at: Option<Timestamp>,
+    pub transitions: u64,
+    pub complete: u64,
+    pub closed: u64,
+}
+
+/// One row of `month_transitions.sql`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonthTransitions {
+    pub machine_arn: String,
+    pub month: String,
+    pub transitions: u64,
+}
+
+/// One row of `billed_runs.sql`: executions of equal billed duration and memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BilledRun {
+    pub machine_arn: String,
+    pub month: String,
+    pub billed_ms: u64,
+    pub billed_memory_mb: Option<u64>,
+    pub executions: u64,
+}
+
+impl Reader {
+    pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
+        self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
+    }
+
+    pub fn month_transitions(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MonthTransitions>, StoreError> {
+        let rows = self.query(TRANSITIONS, &[text(machine), time(since), time(until)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut it = Take::new(row);
+                Ok(MonthTransitions { machine_arn: it.text()?, month: it.text()?, transitions: it.count()? })
+            })
+            .collect()
+    }
+
+    pub fn billed_runs(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<BilledRun>, StoreError> {
+        let rows = self.query(RUNS, &[text(machine), time(since), time(until)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut it = Take::new(row);
+                Ok(BilledRun {
+                    machine_arn: it.text()?,
+                    month: it.text()?,
+                    billed_ms: it.count()?,
+                    billed_memory_mb: it.opt_count(),
+                    executions: it.count()?,
+                })
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn time(at: Option<Timestamp>) -> Cell {
+    at.map_or(Cell::Null, |it| Cell::Time(it.0))
+}
+
+pub(crate) fn text(it: Option<&str>) -> Cell {
+    it.map_or(Cell::Null, |it| Cell::Text(it.to_owned()))
+}
+
+fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
+    let mut it = Take::new(cells);
+    Ok(MachineRow {
+        arn: it.text()?,
+        name: it.text()?,
+        region: it.text()?,
+        account: it.text()?,
+        workflow_type: if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express },
+        executions: it.count()?,
+        running: it.count()?,
+        failed: it.count()?,
+        p50: it.opt_int().map(Micros),
+        p95: it.opt_int().map(Micros),
+        p99: it.opt_int().map(Micros),
+        first_at: it.opt_int().map(Timestamp),
+        last_at: it.opt_int().map(Timestamp),
+        transitions: it.count()?,
+        complete: it.count()?,
+        closed: it.count()?,
+    })
+}

@@ -1,0 +1,46 @@
+//! Ids for strings that return.
+
+use analyzer::model::Name;
+use duckdb::Connection;
+use rustc_hash::FxHashMap;
+
+use crate::StoreError;
+use crate::rows::{NameLine, NameRows};
+
+/// The interned strings of a database, and those to be added with the next batch.
+#[derive(Default)]
+pub(crate) struct Names {
+    ids: FxHashMap<Name, u32>,
+    next: u32,
+    fresh: NameRows,
+}
+
+impl Names {
+    pub(crate) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let mut names = Self::default();
+        let mut statement = connection.prepare("SELECT id, text FROM name ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let name = Name::from(row.get::<_, String>(1)?);
+            let id: u32 = row.get(0)?;
+            names.ids.insert(name, id);
+            names.next = names.next.max(id + 1);
+        }
+        Ok(names)
+    }
+
+    pub(crate) fn id(&mut self, text: &str) -> u32 {
+        if let Some(&id) = self.ids.get(text) {
+            return id;
+        }
+        let id = self.next;
+        self.next += 1;
+        self.fresh.push(NameLine { id: Some(id), text: Some(text.into()) });
+        self.ids.insert(text.into(), id);
+        id
+    }
+
+    pub(crate) fn append_fresh(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.fresh.append_to(connection)
+    }
+}

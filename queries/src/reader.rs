@@ -1,0 +1,180 @@
+//! The database, open for reading: directly, or through the process that writes it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use duckdb::{AccessMode, Config, Connection};
+
+use crate::server::{Request, ask};
+use crate::store::{is_locked, known_version, not_ours, schema_version};
+use crate::{Cell, StoreError, Table};
+
+/// How long to wait for a writer that is just starting or ending.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs statements that only read.
+pub struct Reader {
+    path: PathBuf,
+    source: Source,
+}
+
+enum Source {
+    Here(Connection),
+    Writer,
+}
+
+impl Reader {
+    /// Opens the database at `path`, or finds the process that has it open for writing.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !fs::metadata(path).is_ok_and(|it| it.is_file()) {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match open_here(path) {
+                Ok(connection) => return Self::check(path, connection),
+                Err(error) if is_locked(&error) => {
+                    let probe = Request { sql: "SELECT 1".to_owned(), params: Vec::new() };
+                    match ask(path, &probe) {
+                        Ok(_) => return Ok(Self { path: path.to_owned(), source: Source::Writer }),
+                        Err(error) if Instant::now() >= deadline => return Err(error),
+                        Err(_) => thread::sleep(Duration::from_millis(25)),
+                    }
+                }
+                Err(error) => return Err(not_ours(path, error)),
+            }
+        }
+    }
+
+    fn check(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+        match schema_version(&connection)? {
+            None => Err(StoreError::Foreign(path.to_owned())),
+            Some(found) if found > known_version() => {
+                Err(StoreError::Newer { path: path.to_owned(), found, known: known_version() })
+            }
+            Some(found) if found < known_version() => {
+                Err(StoreError::NotAllowed(format!("`{}` has an older schema; any importing command brings it up to date", path.display())))
+            }
+            Some(_) => Ok(Self { path: path.to_owned(), source: Source::Here(connection) }),
+        }
+    }
+
+    /// Runs one of our own statements.
+    pub(crate) fn query(&self, sql: &str, params: &[Cell]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        self.table(sql, params).map(|it| it.rows)
+    }
+
+    fn table(&self, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
+        match &self.source {
+            Source::Here(connection) => run(connection, sql, params),
+            Source::Writer => ask(&self.path, &Request { sql: sql.to_owned(), params: params.to_vec() }),
+        }
+    }
+
+    /// Runs a statement that the user wrote: one, and one that only reads.
+    pub fn console(&self, sql: &str) -> Result<Table, StoreError> {
+        let sql = only_reading(sql)?;
+        self.table(sql, &[])
+    }
+}
+
+fn open_here(path: &Path) -> Result<Connection, duckdb::Error> {
+    let config = Config::default()
+        .access_mode(AccessMode::ReadOnly)?
+        .with("enable_external_access", "false")?
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?
+        .with("lock_configuration", "true")?;
+    Connection::open_with_flags(path, config)
+}
+
+/// Runs a statement on a connection of this process.
+pub(crate) fn run(connection: &Connection, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
+    let mut statement = connection.prepare(sql)?;
+    let params: Vec<duckdb::types::Value> = params.iter().map(bound).collect();
+    let mut rows = statement.query(duckdb::params_from_iter(params))?;
+    let columns = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
+    let mut table = Table { columns, rows: Vec::new() };
+    while let Some(row) = rows.next()? {
+        let cells = (0..table.columns.len()).map(|index| row.get_ref(index).map(Cell::of)).collect::<Result<_, _>>()?;
+        table.rows.push(cells);
+    }
+    Ok(table)
+}
+
+fn bound(cell: &Cell) -> duckdb::types::Value {
+    use duckdb::types::{TimeUnit, Value};
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Bool(it) => Value::Boolean(*it),
+        Cell::Int(it) => Value::BigInt(*it),
+        Cell::Big(it) => Value::UBigInt(*it),
+        Cell::Float(it) => Value::Double(*it),
+        Cell::Time(it) => Value::Timestamp(TimeUnit::Microsecond, *it),
+        Cell::Text(it) => Value::Text(it.clone()),
+        Cell::List(items) => Value::List(items.iter().map(bound).collect()),
+    }
+}
+
+/// Refuses anything but one statement that reads.
+fn only_reading(sql: &str) -> Result<&str, StoreError> {
+    const READING: [&str; 11] =
+        ["SELECT", "WITH", "FROM", "VALUES", "DESCRIBE", "SHOW", "SUMMARIZE", "EXPLAIN", "PIVOT", "UNPIVOT", "TABLE"];
+    let (first, end) = outline(sql);
+    let refuse = |what: &str| Err(StoreError::NotAllowed(format!("the console only reads: {what}")));
+    if !sql[end..].trim().trim_matches(';').trim().is_empty() {
+        return refuse("give one statement at a time");
+    }
+    match first {
+        None => refuse("the statement is empty"),
+        Some(word) if READING.contains(&word.to_ascii_uppercase().as_str()) || word == "(" => Ok(&sql[..end]),
+        Some(word) => refuse(&format!("`{word}` is not among SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN")),
+    }
+}
+
+/// The first word of a statement, and where it ends: at the first `;` outside of texts and comments.
+fn outline(sql: &str) -> (Option<&str>, usize) {
+    let bytes = sql.as_bytes();
+    let mut first = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &sql[at..];
+        let step = match bytes[at] {
+            b'\'' | b'"' => 1 + rest[1..].find(char::from(bytes[at])).map_or(rest.len() - 1, |it| it + 1),
+            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |it| it + 2),
+            b';' => return (first, at),
+            byte if byte.is_ascii_alphabetic() || byte == b'_' => {
+                let length = rest.bytes().take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
+                first = first.or(Some(&rest[..length]));
+                length
+            }
+            b'(' => {
+                first = first.or(Some(&rest[..1]));
+                1
+            }
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+        at += step;
+    }
+    (first, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reading_statement_passes_and_its_semicolon_is_dropped() {
+        assert_eq!(only_reading("SELECT ';' -- ; no end\n;").ok(), Some("SELECT ';' -- ; no end\n"));
+        assert!(only_reading("/* a */ with t AS (SELECT 1) FROM t").is_ok());
+    }
+
+    #[test]
+    fn writing_and_several_statements_are_refused() {
+        for sql in ["DELETE FROM event", "SELECT 1; DROP TABLE event", "ATTACH 'x'", "COPY event TO 'x'", "", "PRAGMA x", "INSTALL httpfs"] {
+            assert!(only_reading(sql).is_err(), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The rows of the tables that imports fill, as columns for DuckDB's Arrow appender.
+
+use std::sync::Arc;
+
+use duckdb::arrow::array::{
+    ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
+};
+use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use duckdb::arrow::record_batch::RecordBatch;
+use duckdb::Connection;
+
+use crate::StoreError;
+
+/// An instant in microseconds, as `TIMESTAMP` columns hold it.
+#[derive(Clone, Copy)]
+pub(crate) struct At(pub(crate) i64);
+
+/// A type that a column can hold.
+pub(crate) trait Value {
+    type Builder: Default;
+    fn data_type() -> DataType;
+    fn push(builder: &mut Self::Builder, value: Option<Self>)
+    where
+        Self: Sized;
+    fn finish(builder: &mut Self::Builder) -> ArrayRef;
+}
+
+macro_rules! primitive {
+    ($type:ty, $builder:ty, $data_type:expr, $raw:expr) => {
+        impl Value for $type {
+            type Builder = $builder;
+
+            fn data_type() -> DataType {
+                $data_type
+            }
+
+            fn push(builder: &mut Self::Builder, value: Option<Self>) {
+                builder.append_option(value.map($raw));
+            }
+
+            fn finish(builder: &mut Self::Builder) -> ArrayRef {
+                Arc::new(builder.finish())
+            }
+        }
+    };
+}
+
+primitive!(u8, UInt8Builder, DataType::UInt8, |it| it);
+primitive!(u32, UInt32Builder, DataType::UInt32, |it| it);
+primitive!(u64, UInt64Builder, DataType::UInt64, |it| it);
+primitive!(i64, Int64Builder, DataType::Int64, |it| it);
+primitive!(bool, BooleanBuilder, DataType::Boolean, |it| it);
+primitive!(At, TimestampMicrosecondBuilder, DataType::Timestamp(TimeUnit::Microsecond, None), |it: At| it.0);
+primitive!(Box<str>, StringBuilder, DataType::Utf8, |it| it);
+
+macro_rules! table {
+    ($(#[$doc:meta])* $rows:ident, $row:ident, $table:literal { $($column:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(crate) struct $rows {
+            n_rows: usize,
+            $($column: <$type as Value>::Builder,)*
+        }
+
+        pub(crate) struct $row {
+            $(pub(crate) $column: Option<$type>,)*
+        }
+
+        impl $rows {
+            pub(crate) fn push(&mut self, row: $row) {
+                self.n_rows += 1;
+                $(<$type as Value>::push(&mut self.$column, row.$column);)*
+            }
+
+            /// Appends all rows to the table and forgets them.
+            pub(crate) fn append_to(&mut self, connection: &Connection) -> Result<(), StoreError> {
+                if self.n_rows == 0 {
+                    return Ok(());
+                }
+                self.n_rows = 0;
+                let fields = vec![$(Field::new(stringify!($column), <$type as Value>::data_type(), true),)*];
+                let columns: Vec<ArrayRef> = vec![$(<$type as Value>::finish(&mut self.$column),)*];
+                append(connection, $table, fields, columns)
+            }
+        }
+    };
+}
+
+/// The appender is flushed by hand: dropping it would swallow errors.
+fn append(connection: &Connection, table: &str, fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<(), StoreError> {
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| StoreError::Corrupt(format!("rows of `{table}`: {error}")))?;
+    let mut appender = connection.appender(table)?;
+    appender.append_record_batch(batch)?;
+    appender.flush()?;
+    Ok(())
+}
+
+table!(NameRows, NameLine, "name" { id: u32, text: Box<str> });
+
+table!(MachineRows, MachineLine, "machine" { id: u32, arn: Box<str>, name: Box<str>, region: Box<str>, account: Box<str> });
+
+table!(ExecutionRows, ExecutionLine, "execution" {
+    id: u32, arn: Box<str>, arn_hash: u64, machine_id: u32, name: Box<str>, workflow_type: u8, status: u8, started_at: At,
+    stopped_at: At, duration_us: i64, idle_us: i64, n_events: u32, complete: bool, gaps: Box<str>, entered: u64, retries: u64,
+    redrives: u64, map_children: u64, billed_transitions: u64, error_id: u32, version_arn: Box<str>, map_run_arn: Box<str>,
+    log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, fingerprint: u64, record: Box<str>,
+});
+
+table!(EventRows, EventLine, "event" {
+    execution_id: u32, event_id: u64, previous_event_id: u64, type_id: u32, at: At, name_id: u32, resource_id: u32, number: u64,
+    error_id: u32, log_bytes: u32, detail: Box<str>, visit_id: u64, category: u8, critical_us: i64,
+});
+
+table!(PayloadRows, PayloadLine, "payload" { execution_id: u32, event_id: u64, field: u8, body: Box<str> });
+
+table!(VisitRows, VisitLine, "visit" {
+    execution_id: u32, visit_id: u64, parent_id: u64, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
+    exited_at: At, duration_us: i64, status: u8, error_id: u32, n_attempts: u32, retries: u64, work_us: i64, callback_us: i64,
+    queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64,
+});
+
+table!(AttemptRows, AttemptLine, "attempt" {
+    execution_id: u32, visit_id: u64, attempt: u32, scheduled_at: At, started_at: At, submitted_at: At, ended_at: At, status: u8,
+    error_id: u32, resource_id: u32,
+});
+
+table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u64, child_arn: Box<str> });

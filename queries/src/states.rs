@@ -1,0 +1,97 @@
+//! Where did executions spend their time?
+
+use analyzer::model::{Micros, StateType, Timestamp};
+use analyzer::timeline::{Category, Split};
+
+use crate::cell::Take;
+use crate::machines::{text, time};
+use crate::{Cell, Reader, StoreError};
+
+const STATES: &str = include_str!("../sql/states.sql");
+const PATHS: &str = include_str!("../sql/machine_paths.sql");
+
+/// One row of `states.sql`, in column order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateRow {
+    pub machine_arn: String,
+    pub state: String,
+    pub kind: Option<StateType>,
+    pub visits: u64,
+    pub failures: u64,
+    pub retries: u64,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub p99: Option<Micros>,
+    pub max: Option<Micros>,
+    pub critical: Micros,
+    pub split: Split,
+}
+
+/// One row of `machine_paths.sql`, in column order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRow {
+    pub machine_arn: String,
+    pub executions: u64,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub p99: Option<Micros>,
+    pub path: Micros,
+    pub complete: u64,
+}
+
+impl Reader {
+    pub fn states(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<StateRow>, StoreError> {
+        self.query(STATES, &[text(machine), time(since), time(until)])?.into_iter().map(state).collect()
+    }
+
+    pub fn paths(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<PathRow>, StoreError> {
+        self.query(PATHS, &[text(machine), time(since), time(until)])?.into_iter().map(path).collect()
+    }
+}
+
+fn state(cells: Vec<Cell>) -> Result<StateRow, StoreError> {
+    let mut it = Take::new(cells);
+    Ok(StateRow {
+        machine_arn: it.text()?,
+        state: it.text()?,
+        kind: usize::try_from(it.count()?).ok().and_then(|it| StateType::ALL.get(it).copied()),
+        visits: it.count()?,
+        failures: it.count()?,
+        retries: it.count()?,
+        p50: it.opt_int().map(Micros),
+        p95: it.opt_int().map(Micros),
+        p99: it.opt_int().map(Micros),
+        max: it.opt_int().map(Micros),
+        critical: Micros(it.int()?),
+        split: split(&mut it)?,
+    })
+}
+
+fn split(it: &mut Take) -> Result<Split, StoreError> {
+    let mut split = Split::default();
+    for category in [
+        Category::Work,
+        Category::Callback,
+        Category::Queue,
+        Category::Backoff,
+        Category::Wait,
+        Category::SlotWait,
+        Category::Overhead,
+    ] {
+        split[category] = Micros(it.int()?);
+    }
+    Ok(split)
+}
+
+fn path(cells: Vec<Cell>) -> Result<PathRow, StoreError> {
+    let mut it = Take::new(cells);
+    Ok(PathRow {
+        machine_arn: it.text()?,
+        executions: it.count()?,
+        p50: it.opt_int().map(Micros),
+        p95: it.opt_int().map(Micros),
+        p99: it.opt_int().map(Micros),
+        path: Micros(it.int()?),
+        complete: it.count()?,
+    })
+}

@@ -1,0 +1,148 @@
+//! The database, open for writing.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use duckdb::{AccessMode, Config, Connection};
+
+use crate::StoreError;
+use crate::server::Server;
+
+/// The migrations in order; the schema's version is their count.
+const MIGRATIONS: [&str; 1] = [include_str!("../sql/migrations/0001_initial.sql")];
+const VIEWS: &str = include_str!("../sql/views.sql");
+/// How long to wait for another process that has the file open.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MEMORY_LIMIT: &str = "160MB";
+
+/// The database, open for writing in this process alone. Readers are served while it is open.
+pub struct Store {
+    pub(crate) connection: Connection,
+    _server: Option<Server>,
+}
+
+impl Store {
+    /// Opens the database at `path`, creates it when missing, and brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        let connection = open_patiently(path, PATIENCE)?;
+        restrict(path)?;
+        migrate(&connection, path)?;
+        connection.execute_batch(VIEWS)?;
+        let server = Server::start(path, connection.try_clone()?);
+        Ok(Self { connection, _server: server })
+    }
+
+    /// Replaces the price list that the `prices` view shows.
+    pub fn set_prices(&self, lines: &[[String; 8]]) -> Result<(), StoreError> {
+        self.connection.execute_batch("BEGIN; DELETE FROM price")?;
+        {
+            let mut statement = self.connection.prepare("INSERT INTO price VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+            for line in lines {
+                statement.execute(duckdb::params_from_iter(line))?;
+            }
+        }
+        self.connection.execute_batch("COMMIT")?;
+        Ok(())
+    }
+}
+
+fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let config = Config::default()
+            .access_mode(AccessMode::ReadWrite)?
+            .with("memory_limit", MEMORY_LIMIT)?
+            .with("enable_external_access", "false")?
+            .with("autoinstall_known_extensions", "false")?
+            .with("autoload_known_extensions", "false")?;
+        match Connection::open_with_flags(path, config) {
+            Ok(connection) => return Ok(connection),
+            Err(error) if is_locked(&error) => {
+                if Instant::now() >= deadline {
+                    return Err(StoreError::Busy(path.to_owned()));
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            Err(error) => return Err(not_ours(path, error)),
+        }
+    }
+}
+
+pub(crate) fn is_locked(error: &duckdb::Error) -> bool {
+    let text = error.to_string();
+    text.contains("Could not set lock") || text.contains("Conflicting lock")
+}
+
+/// Says plainly that a file is no DuckDB database.
+pub(crate) fn not_ours(path: &Path, error: duckdb::Error) -> StoreError {
+    let text = error.to_string();
+    if text.contains("not a valid DuckDB database") || text.contains("magic bytes") {
+        StoreError::Foreign(path.to_owned())
+    } else {
+        StoreError::Database(error)
+    }
+}
+
+/// Payloads may hold users' data: nobody else may read the file.
+#[cfg(unix)]
+fn restrict(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn restrict(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn schema_version(connection: &Connection) -> Result<Option<u32>, StoreError> {
+    let tables: i64 = connection.query_row(
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'stepscope_meta'",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    Ok(Some(connection.query_row("SELECT schema_version FROM stepscope_meta", [], |row| row.get(0))?))
+}
+
+pub(crate) fn known_version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found = schema_version(connection)?;
+    let foreign: i64 = connection.query_row("SELECT count(*) FROM duckdb_tables()", [], |row| row.get(0))?;
+    if found.is_none() && foreign > 0 {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    let version = found.unwrap_or(0);
+    if version > known_version() {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: known_version() });
+    }
+    if version > 0 && version < known_version() {
+        back_up(connection, path, version)?;
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
+        let reached = index + 1;
+        connection.execute_batch(&format!(
+            "BEGIN; {migration}; CREATE OR REPLACE TABLE stepscope_meta AS SELECT {reached}::UINTEGER AS schema_version; COMMIT"
+        ))?;
+    }
+    Ok(())
+}
+
+fn back_up(connection: &Connection, path: &Path, version: u32) -> Result<(), StoreError> {
+    connection.execute_batch("CHECKPOINT")?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".v{version}.bak"));
+    let backup = PathBuf::from(name);
+    fs::copy(path, &backup)?;
+    restrict(&backup)?;
+    Ok(())
+}
