@@ -1,5 +1,5 @@
 -- Which events are stored of these executions? In ascending order of id.
-SELECT v.execution_id, v.event_id, v.previous_event_id, t.text, v.at, s.text, r.text, v.number, x.text, v.log_bytes, v.detail
+SELECT v.execution_id, v.event_id, v.previous_event_id, t.text, v.happened_at, s.text, r.text, v.number, x.text, v.log_bytes, v.detail
 FROM event v
 JOIN name t ON t.id = v.type_id
 LEFT JOIN name s ON s.id = v.name_id

@@ -11,7 +11,7 @@ spanning AS (
     WHERE w.start_month <> w.stop_month OR w.stopped_at IS NULL
 ),
 billed_events AS (
-    SELECT s.id, s.machine_id, strftime(v.at, '%Y-%m') AS month, count(*) AS n
+    SELECT s.id, s.machine_id, strftime(v.happened_at, '%Y-%m') AS month, count(*) AS n
     FROM spanning s
     JOIN event v ON v.execution_id = s.id
     JOIN name t ON t.id = v.type_id

@@ -38,7 +38,7 @@ SELECT machine_arn AS state_machine_arn, name, workflow_type AS type, format('{:
 FROM definition;
 
 CREATE OR REPLACE VIEW events AS
-SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.at, s.text AS state,
+SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.happened_at AS timestamp, s.text AS state,
     r.text AS resource, v.number, x.text AS error, v.log_bytes, v.detail, v.visit_id,
     category_text(v.category) AS category, v.critical_us / 1000 AS critical_ms
 FROM event v
@@ -77,7 +77,7 @@ LEFT JOIN name r ON r.id = a.resource_id;
 
 CREATE OR REPLACE VIEW critical_path AS
 SELECT e.arn AS execution_arn, v.event_id, v.visit_id AS visit, s.text AS state, category_text(v.category) AS category,
-    v.at - to_microseconds(v.critical_us) AS "from", v.at AS "to", v.critical_us / 1000 AS ms
+    v.happened_at - to_microseconds(v.critical_us) AS "from", v.happened_at AS "to", v.critical_us / 1000 AS ms
 FROM event v
 JOIN execution e ON e.id = v.execution_id
 LEFT JOIN visit w ON w.execution_id = v.execution_id AND w.visit_id = v.visit_id
@@ -88,12 +88,12 @@ CREATE OR REPLACE VIEW segments AS
 SELECT trace_id, segment_id, parent_id, name, origin, started_at, ended_at, execution_arn, document FROM segment;
 
 CREATE OR REPLACE VIEW lambda_reports AS
-SELECT request_id, at, duration_us / 1000 AS duration_ms, billed_ms, memory_mb, max_memory_mb, init_us / 1000 AS init_ms,
+SELECT request_id, reported_at, duration_us / 1000 AS duration_ms, billed_ms, memory_mb, max_memory_mb, init_us / 1000 AS init_ms,
     trace_id
 FROM lambda_report;
 
 CREATE OR REPLACE VIEW metrics AS
-SELECT machine_arn AS state_machine_arn, name, at, period_s, value, unit FROM metric;
+SELECT machine_arn AS state_machine_arn, name, measured_at, period_s, value, unit FROM metric;
 
 CREATE OR REPLACE VIEW prices AS SELECT region, as_of, currency, item, unit, above, rate, source FROM price;
 

@@ -110,7 +110,7 @@ impl Batch {
             event_id: Some(event.id),
             previous_event_id: Some(event.previous),
             type_id: Some(names.id(event.kind.as_str())),
-            at: Some(at(event.at)),
+            happened_at: Some(at(event.at)),
             name_id: event.name.as_ref().map(|it| names.id(it)),
             resource_id: event.resource.as_ref().map(|it| names.id(it)),
             number: event.number,

@@ -22,7 +22,7 @@ pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};
 pub use history::StoredExecution;
 pub use ingest::{ImportStats, Ingest, QuarantineRow};
-pub use machines::{BilledRun, MachineRow, MonthTransitions};
+pub use machines::{BilledRun, MachineRow, MonthTransitions, StateTransitions};
 pub use reader::Reader;
 pub use states::{PathRow, StateRow};
 pub use store::Store;

@@ -7,6 +7,7 @@ use crate::{Cell, Reader, StoreError};
 
 const MACHINES: &str = include_str!("../sql/machines.sql");
 const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
+const STATES: &str = include_str!("../sql/state_transitions.sql");
 const RUNS: &str = include_str!("../sql/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
@@ -48,7 +49,26 @@ pub struct BilledRun {
     pub executions: u64,
 }
 
+/// One row of `state_transitions.sql`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateTransitions {
+    pub machine_arn: String,
+    pub state: String,
+    pub transitions: u64,
+    pub retries: u64,
+}
+
 impl Reader {
+    pub fn state_transitions(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<StateTransitions>, StoreError> {
+        let rows = self.query(STATES, &[text(machine), time(since), time(until)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut it = Take::new(row);
+                Ok(StateTransitions { machine_arn: it.text()?, state: it.text()?, transitions: it.count()?, retries: it.count()? })
+            })
+            .collect()
+    }
+
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
         self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
     }

@@ -108,7 +108,7 @@ table!(ExecutionRows, ExecutionLine, "execution" {
 });
 
 table!(EventRows, EventLine, "event" {
-    execution_id: u32, event_id: u64, previous_event_id: u64, type_id: u32, at: At, name_id: u32, resource_id: u32, number: u64,
+    execution_id: u32, event_id: u64, previous_event_id: u64, type_id: u32, happened_at: At, name_id: u32, resource_id: u32, number: u64,
     error_id: u32, log_bytes: u32, detail: Box<str>, visit_id: u64, category: u8, critical_us: i64,
 });
 

@@ -1,1 +1,4 @@
-//! Stub.
+//! The terminal interface: update, view models and rendering, all of it pure.
+
+pub mod gantt;
+pub mod text;

@@ -1,1 +1,35 @@
-fn main(){}
+//! The composition root: the only place that knows every crate, and owns the clock, the threads and the exit code.
+
+mod cli;
+mod config;
+mod failure;
+mod ingest;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use failure::{EXIT_FAILED, Failure};
+
+fn main() -> ExitCode {
+    // Databases hold users' data: whatever this process creates is for this user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { failure::EXIT_USAGE } else { 0 });
+        }
+    };
+    match cli::run(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(if failure.code == 0 { EXIT_FAILED } else { failure.code })
+        }
+    }
+}
+
+/// What every command ends with: an exit code, or a failure that names one.
+pub(crate) type Outcome = Result<u8, Failure>;

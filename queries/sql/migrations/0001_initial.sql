@@ -18,7 +18,7 @@ CREATE TABLE execution (
 
 -- `critical_us` is set for events on the critical path: the span that ends with the event.
 CREATE TABLE event (
-    execution_id UINTEGER, event_id UBIGINT, previous_event_id UBIGINT, type_id UINTEGER, at TIMESTAMP, name_id UINTEGER,
+    execution_id UINTEGER, event_id UBIGINT, previous_event_id UBIGINT, type_id UINTEGER, happened_at TIMESTAMP, name_id UINTEGER,
     resource_id UINTEGER, number UBIGINT, error_id UINTEGER, log_bytes UINTEGER, detail VARCHAR, visit_id UBIGINT,
     category UTINYINT, critical_us BIGINT
 );
@@ -51,11 +51,11 @@ CREATE TABLE segment (
 );
 
 CREATE TABLE lambda_report (
-    fingerprint UBIGINT, request_id VARCHAR, at TIMESTAMP, duration_us BIGINT, billed_ms UBIGINT, memory_mb UBIGINT,
+    fingerprint UBIGINT, request_id VARCHAR, reported_at TIMESTAMP, duration_us BIGINT, billed_ms UBIGINT, memory_mb UBIGINT,
     max_memory_mb UBIGINT, init_us BIGINT, trace_id VARCHAR
 );
 
-CREATE TABLE metric (machine_arn VARCHAR, name VARCHAR, at TIMESTAMP, period_s UINTEGER, value DOUBLE, unit VARCHAR);
+CREATE TABLE metric (machine_arn VARCHAR, name VARCHAR, measured_at TIMESTAMP, period_s UINTEGER, value DOUBLE, unit VARCHAR);
 
 CREATE TABLE price (
     region VARCHAR, as_of VARCHAR, currency VARCHAR, item VARCHAR, unit VARCHAR, above VARCHAR, rate VARCHAR, source VARCHAR

@@ -1,0 +1,9 @@
+-- How many transitions did each state bill? $1 machine ARN or NULL, $2 since, $3 until.
+SELECT m.arn, s.text AS state, (count(*) + sum(v.retries))::BIGINT AS transitions, sum(v.retries)::BIGINT AS retries
+FROM visit v
+JOIN execution e ON e.id = v.execution_id
+JOIN machine m ON m.id = e.machine_id
+JOIN name s ON s.id = v.state_id
+WHERE ($1 IS NULL OR m.arn = $1) AND ($2 IS NULL OR e.started_at >= $2) AND ($3 IS NULL OR e.started_at < $3)
+GROUP BY m.arn, s.text
+ORDER BY m.arn, transitions DESC, state

@@ -1,0 +1,235 @@
+//! Stored quantities times the price book: what each machine paid, and what it would pay as the other type.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use analyzer::model::{GbMillis, Micros, Timestamp, Transitions, Usd, WorkflowType};
+use analyzer::pricing::{ExpressBill, ExpressUsage, PriceBook, StandardBill, billed_memory_mb, billed_ms, express, rounded_to_add_up, standard};
+use queries::{ExecutionRow, MachineRow, Reader};
+use serde_json::{Number, Value};
+
+use super::Context;
+use crate::failure::Failure;
+
+/// What the service takes before any payload, in bytes: the documented estimate for runs without billing details.
+const BASE_MEMORY: u64 = 50_000_000;
+
+/// The price book in force, and the region for what has none.
+pub(crate) struct Prices {
+    pub(crate) book: PriceBook,
+    assumed_region: String,
+}
+
+/// What one machine's stored executions cost.
+pub(crate) struct MachineCost {
+    pub(crate) machine: MachineRow,
+    pub(crate) region: String,
+    /// The machine's own region is not known or has no price of its own.
+    pub(crate) is_region_assumed: bool,
+    pub(crate) transitions: u64,
+    /// `None` where the region has no known price.
+    pub(crate) standard: Option<StandardBill>,
+    pub(crate) express: Option<ExpressBill>,
+    pub(crate) usage: ExpressUsage,
+    pub(crate) memory_mb: Option<u64>,
+    pub(crate) is_memory_measured: bool,
+    /// Net, rounded so that the machines' amounts add up to the account's.
+    pub(crate) actual: Option<Usd>,
+}
+
+impl Prices {
+    pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
+        Ok(Self { book: context.price_book()?, assumed_region: context.config.price_region().to_owned() })
+    }
+
+    /// The region whose prices apply, and whether that is an assumption.
+    fn region<'a>(&'a self, region: &'a str) -> (&'a str, bool) {
+        if region == "local" || region.is_empty() { (&self.assumed_region, true) } else { (region, false) }
+    }
+
+    /// The list price of one execution, before free tier and volume tiers.
+    pub(crate) fn execution(&self, row: &ExecutionRow) -> Option<Usd> {
+        let (region, _) = self.region(&row.region);
+        match row.workflow_type {
+            WorkflowType::Standard => {
+                Some(self.book.standard(region)?.per_transition * (row.billed_transitions + self.book.extra_transitions))
+            }
+            WorkflowType::Express => {
+                let ms = row.billed_ms.or_else(|| row.duration.map(billed_ms))?;
+                let mb = row.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
+                let usage = ExpressUsage { requests: 1, memory_time: GbMillis::of(mb, ms) };
+                Some(express(usage, usage.memory_time, self.book.express(region)?).total())
+            }
+        }
+    }
+
+    /// The list price of transitions of a machine, told by its ARN.
+    pub(crate) fn transitions(&self, machine_arn: &str, count: u64) -> Option<Usd> {
+        let region = machine_arn.split(':').nth(3).unwrap_or("local");
+        let (region, _) = self.region(if machine_arn == "unknown" { "local" } else { region });
+        Some(self.book.standard(region)?.per_transition * count)
+    }
+}
+
+/// A pool in which tiers and the free tier are shared: an account's region and month.
+type Pool = (String, String, String);
+
+#[derive(Clone, Copy, Default)]
+struct PoolUse {
+    transitions: u64,
+    memory_time: GbMillis,
+}
+
+#[derive(Default)]
+struct MonthUse {
+    transitions: u64,
+    express: ExpressUsage,
+}
+
+/// Prices every machine over the executions that started in the range.
+pub(crate) fn costs(reader: &Reader, prices: &Prices, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineCost>, Failure> {
+    let machines = reader.machines(since, until)?;
+    let mut used: BTreeMap<(String, String), MonthUse> = BTreeMap::new();
+    for it in reader.month_transitions(None, since, until)? {
+        used.entry((it.machine_arn, it.month)).or_default().transitions += it.transitions;
+    }
+    let mut memory: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+    for it in reader.billed_runs(None, since, until)? {
+        let mb = it.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
+        let usage = ExpressUsage {
+            requests: it.executions,
+            memory_time: GbMillis(GbMillis::of(mb, it.billed_ms).0 * u128::from(it.executions)),
+        };
+        let seen = memory.entry(it.machine_arn.clone()).or_insert((mb, true));
+        *seen = (seen.0.max(mb), seen.1 && it.billed_memory_mb.is_some());
+        used.entry((it.machine_arn, it.month)).or_default().express += usage;
+    }
+    let pools = pools(&machines, &used);
+    let mut costs: Vec<MachineCost> = machines.into_iter().map(|it| price(it, prices, &used, &pools, &memory)).collect();
+    round_actuals(&mut costs);
+    Ok(costs)
+}
+
+fn pools(machines: &[MachineRow], used: &BTreeMap<(String, String), MonthUse>) -> BTreeMap<Pool, PoolUse> {
+    let mut pools: BTreeMap<Pool, PoolUse> = BTreeMap::new();
+    for machine in machines {
+        for ((_, month), it) in used.range((machine.arn.clone(), String::new())..).take_while(|((arn, _), _)| *arn == machine.arn) {
+            let pool = pools.entry((machine.account.clone(), machine.region.clone(), month.clone())).or_default();
+            match machine.workflow_type {
+                WorkflowType::Standard => pool.transitions += it.transitions,
+                WorkflowType::Express => pool.memory_time += it.express.memory_time,
+            }
+        }
+    }
+    pools
+}
+
+fn price(
+    machine: MachineRow,
+    prices: &Prices,
+    used: &BTreeMap<(String, String), MonthUse>,
+    pools: &BTreeMap<Pool, PoolUse>,
+    memory: &BTreeMap<String, (u64, bool)>,
+) -> MachineCost {
+    let (region, is_region_assumed) = prices.region(&machine.region);
+    let region = region.to_owned();
+    let extra = prices.book.extra_transitions * machine.executions;
+    let mut standard_bill = prices.book.standard(&region).map(|_| StandardBill::default());
+    let mut express_bill = prices.book.express(&region).map(|_| ExpressBill::default());
+    let (mut transitions, mut usage) = (0, ExpressUsage::default());
+    for ((_, month), it) in used.range((machine.arn.clone(), String::new())..).take_while(|((arn, _), _)| *arn == machine.arn) {
+        let pool = pools.get(&(machine.account.clone(), machine.region.clone(), month.clone())).copied().unwrap_or_default();
+        // As the other type, the machine would stand beside those that are of that type already.
+        let is_standard = machine.workflow_type == WorkflowType::Standard;
+        let all_transitions = if is_standard { pool.transitions } else { pool.transitions + it.transitions };
+        let all_memory = if is_standard { pool.memory_time + it.express.memory_time } else { pool.memory_time };
+        if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book.standard(&region)) {
+            let month = standard(Transitions(it.transitions), Transitions(all_transitions), prices.book.free_transitions, rate);
+            bill.gross += month.gross;
+            bill.free += month.free;
+        }
+        if let (Some(bill), Some(rates)) = (express_bill.as_mut(), prices.book.express(&region)) {
+            let month = express(it.express, all_memory, rates);
+            bill.requests += month.requests;
+            bill.duration += month.duration;
+        }
+        transitions += it.transitions;
+        usage += it.express;
+    }
+    if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book.standard(&region)) {
+        bill.gross += rate.per_transition * extra;
+    }
+    let (memory_mb, is_memory_measured) = memory.get(&machine.arn).map_or((None, false), |it| (Some(it.0), it.1));
+    MachineCost {
+        region,
+        is_region_assumed,
+        transitions: transitions + extra,
+        standard: standard_bill,
+        express: express_bill,
+        usage,
+        memory_mb,
+        is_memory_measured,
+        actual: None,
+        machine,
+    }
+}
+
+fn round_actuals(costs: &mut [MachineCost]) {
+    let known: Vec<(usize, Usd)> = costs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, it)| {
+            let actual = match it.machine.workflow_type {
+                WorkflowType::Standard => it.standard.map(|it| it.net()),
+                WorkflowType::Express => it.express.map(|it| it.total()),
+            };
+            actual.map(|it| (index, it))
+        })
+        .collect();
+    let amounts: Vec<Usd> = known.iter().map(|it| it.1).collect();
+    for ((index, _), rounded) in known.iter().zip(rounded_to_add_up(&amounts)) {
+        costs[*index].actual = Some(rounded);
+    }
+}
+
+/// An amount as a JSON number with at most 12 decimals, written from the integer.
+pub(crate) fn number(amount: Usd) -> Value {
+    Number::from_str(&amount.to_decimal()).map_or(Value::Null, Value::Number)
+}
+
+/// How far the stored executions reach, for the period of a bill.
+pub(crate) fn period(costs: &[MachineCost]) -> (Option<Timestamp>, Option<Timestamp>) {
+    let first = costs.iter().filter_map(|it| it.machine.first_at).min();
+    let last = costs.iter().filter_map(|it| it.machine.last_at).max();
+    (first, last.map(|it| it + Micros(1)))
+}
+
+/// The price book as lines of the `prices` view.
+pub(crate) fn price_lines(book: &PriceBook) -> Vec<[String; 8]> {
+    let mut lines = Vec::new();
+    let mut add = |region: &str, item: &str, unit: &str, above: String, rate: Usd, source: String| {
+        lines.push([
+            region.to_owned(),
+            book.as_of.clone(),
+            "USD".to_owned(),
+            item.to_owned(),
+            unit.to_owned(),
+            above,
+            rate.to_decimal(),
+            source,
+        ]);
+    };
+    for region in book.regions() {
+        if let Some(rate) = book.standard(region) {
+            add(region, "standard_transition", "transition", "0".to_owned(), rate.per_transition, book.source.clone());
+        }
+        if let Some(rates) = book.express(region) {
+            let source = if book.is_express_confirmed(region) { book.source.clone() } else { "assumed equal to us-east-1".to_owned() };
+            add(region, "express_request", "request", "0".to_owned(), rates.per_request, source.clone());
+            for (above, rate) in &rates.tiers {
+                add(region, "express_duration", "GB-second", above.to_string(), *rate, source.clone());
+            }
+        }
+    }
+    lines
+}

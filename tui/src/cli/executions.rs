@@ -1,0 +1,106 @@
+//! `executions`: what is stored, newest first.
+
+use analyzer::model::Status;
+use clap::Args;
+use queries::{ExecutionFilter, ExecutionRow};
+use serde_json::{Value, json};
+use tui::text;
+
+use super::bill::Prices;
+use super::{Context, Range, select};
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::report::{Output, Report, TextTable};
+
+/// Rows of a table without `--limit`.
+const TABLE_ROWS: u64 = 50;
+
+#[derive(Args)]
+pub(crate) struct ExecutionsArguments {
+    /// A state machine: its ARN, its name, or a unique part of it.
+    machine: Option<String>,
+    /// Only executions of this status, such as FAILED.
+    #[arg(long)]
+    status: Option<String>,
+    /// At most this many; tables show 50, other forms all.
+    #[arg(long)]
+    limit: Option<u64>,
+    #[command(flatten)]
+    range: Range,
+}
+
+pub(crate) fn run(context: &Context, arguments: &ExecutionsArguments) -> Outcome {
+    let reader = context.reader()?;
+    let (since, until) = context.range(&arguments.range)?;
+    let status = arguments.status.as_deref().map(parse_status).transpose()?;
+    let is_for_people = matches!(context.output, Output::Table | Output::Markdown);
+    let limit = arguments.limit.or(is_for_people.then_some(TABLE_ROWS + 1));
+    let machine_arn = select::optional_machine(&reader, arguments.machine.as_deref())?;
+    let filter = ExecutionFilter { machine_arn, status, since, until, limit, matching: None };
+    let mut rows = reader.executions(&filter)?;
+    let more = arguments.limit.is_none() && is_for_people && rows.len() as u64 > TABLE_ROWS;
+    if more {
+        rows.truncate(usize::try_from(TABLE_ROWS).unwrap_or(usize::MAX));
+    }
+    let prices = Prices::new(context)?;
+    report(&rows, more, &prices).print(context.output)?;
+    Ok(0)
+}
+
+fn parse_status(text: &str) -> Result<Status, Failure> {
+    Status::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
+        let known = Status::ALL.map(Status::as_str).join(", ");
+        Failure::usage(format!("`{text}` is no status")).hint(format!("use one of {known}"))
+    })
+}
+
+fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {
+    let mut table =
+        TextTable::with_columns(&["started (UTC)", "machine", "execution", "status", "#duration", "#transitions", "#usd", "error"]);
+    for row in rows {
+        table.rows.push(vec![
+            row.started_at.map_or_else(|| "–".to_owned(), analyzer::time::short),
+            text::cut(&row.machine, 32),
+            text::cut(&row.name, 40),
+            format!("{}{}", row.status.as_str(), if row.complete { "" } else { " (partial)" }),
+            text::opt_span(row.duration),
+            text::count(row.billed_transitions),
+            prices.execution(row).map_or_else(|| "–".to_owned(), text::usd),
+            text::cut(row.error.as_deref().unwrap_or(""), 40),
+        ]);
+    }
+    let executions: Vec<Value> = rows.iter().map(|row| to_json(row, prices)).collect();
+    let footer = if more { format!("the newest {TABLE_ROWS}; `--limit` shows more") } else { String::new() };
+    Report {
+        command: "executions",
+        fields: [("executions".to_owned(), executions.into())].into_iter().collect(),
+        rows: "executions",
+        table,
+        heading: String::new(),
+        footer,
+    }
+}
+
+fn to_json(row: &ExecutionRow, prices: &Prices) -> Value {
+    json!({
+        "execution_arn": row.arn,
+        "state_machine_arn": row.machine_arn,
+        "machine": row.machine,
+        "name": row.name,
+        "type": row.workflow_type.as_str(),
+        "status": row.status.as_str(),
+        "started_at": row.started_at.map(analyzer::time::format),
+        "stopped_at": row.stopped_at.map(analyzer::time::format),
+        "duration_ms": row.duration.map(analyzer::model::Micros::as_millis),
+        "events": row.n_events,
+        "complete": row.complete,
+        "gaps": row.gaps,
+        "billed_transitions": row.billed_transitions,
+        "usd": prices.execution(row).map(super::bill::number),
+        "error": row.error,
+        "version": row.version_arn,
+        "redrives": row.redrives,
+        "map_run_arn": row.map_run_arn,
+        "parent_execution_arn": row.parent_arn,
+    })
+}

@@ -1,0 +1,185 @@
+//! `import`: files, folders and streams into the database.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use collector::import::{Format, ImportOptions, Input};
+use queries::{ImportStats, Store};
+use serde_json::{Map, Value, json};
+use tui::text;
+
+use super::Context;
+use crate::Outcome;
+use crate::failure::{EXIT_SET_ASIDE, Failure};
+use crate::report::{Report, TextTable};
+
+#[derive(Args)]
+pub(crate) struct ImportArguments {
+    /// Files or folders; `-` for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The form of the input; told by content when not given.
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArgument,
+    /// The execution that a history without an ARN belongs to.
+    #[arg(long, value_name = "ARN")]
+    execution_arn: Option<String>,
+    /// The state machine that definitions and histories without an ARN belong to.
+    #[arg(long, value_name = "ARN")]
+    state_machine_arn: Option<String>,
+    /// What is kept of inputs, outputs, parameters and causes: none, redacted or full [default: full].
+    #[arg(long, value_name = "POLICY")]
+    payloads: Option<String>,
+    /// End with 4 when some input was set aside.
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum FormatArgument {
+    #[default]
+    Auto,
+    History,
+    Logs,
+    Xray,
+    Definition,
+    Executions,
+    Eventbridge,
+}
+
+impl FormatArgument {
+    fn forced(self) -> Option<Format> {
+        match self {
+            Self::Auto => None,
+            Self::History => Some(Format::History),
+            Self::Logs => Some(Format::Logs),
+            Self::Xray => Some(Format::Xray),
+            Self::Definition => Some(Format::Definition),
+            Self::Executions => Some(Format::Executions),
+            Self::Eventbridge => Some(Format::EventBridge),
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
+    let inputs = inputs(&arguments.paths)?;
+    let mut config = context.config.clone();
+    config.payloads = arguments.payloads.clone().or(config.payloads);
+    if let Some(arn) = arguments.execution_arn.as_deref().filter(|it| analyzer::model::ExecutionArn::parse(it).is_none()) {
+        return Err(Failure::usage(format!("`{arn}` is no execution ARN"))
+            .hint("it looks like arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME"));
+    }
+    let options = ImportOptions {
+        format: arguments.format.forced(),
+        execution_arn: arguments.execution_arn.clone(),
+        state_machine_arn: arguments.state_machine_arn.clone(),
+        payloads: config.payload_policy()?,
+    };
+    let begun = Instant::now();
+    let store = Store::open(&config.db_path())?;
+    store.set_prices(&super::bill::price_lines(&context.price_book()?))?;
+    let stats = crate::ingest::run(&store, |send| {
+        let mut progress = Progress::new(begun);
+        collector::import::import(&inputs, &options, &mut |batch| {
+            progress.add(batch.len());
+            send(batch)
+        })
+    })?;
+    let set_aside = stats.quarantined > 0;
+    report(&stats, begun.elapsed().as_millis()).print(context.output)?;
+    Ok(if set_aside && arguments.strict { EXIT_SET_ASIDE } else { 0 })
+}
+
+fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    let input = |path: &PathBuf| {
+        if path.as_os_str() == "-" {
+            Ok(Input::Stdin)
+        } else if path.exists() {
+            Ok(Input::Path(path.clone()))
+        } else {
+            Err(Failure::usage(format!("there is no `{}`", path.display())).hint("give files, folders, or `-` for standard input"))
+        }
+    };
+    paths.iter().map(input).collect()
+}
+
+/// A line on the terminal that tells how far the import is.
+struct Progress {
+    n_observations: usize,
+    shown: Instant,
+    begun: Instant,
+    is_terminal: bool,
+}
+
+impl Progress {
+    fn new(begun: Instant) -> Self {
+        Self { n_observations: 0, shown: begun, begun, is_terminal: std::io::stderr().is_terminal() }
+    }
+
+    fn add(&mut self, count: usize) {
+        self.n_observations += count;
+        if self.is_terminal && self.shown.elapsed().as_millis() > 200 {
+            self.shown = Instant::now();
+            let seconds = self.begun.elapsed().as_secs();
+            eprint!("\r{} events, {seconds} s ", text::count(self.n_observations as u64));
+            let _ = std::io::stderr().flush();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
+    let quarantine: Vec<Value> =
+        stats.quarantine.iter().map(|it| json!({"source": it.source, "line": it.line, "reason": it.reason})).collect();
+    let mut table = TextTable::with_columns(&["set aside", "#line", "reason"]);
+    for it in stats.quarantine.iter().take(20) {
+        table.rows.push(vec![it.source.clone(), it.line.map_or_else(|| "–".to_owned(), |it| it.to_string()), text::cut(&it.reason, 100)]);
+    }
+    let more = stats.quarantine.len().saturating_sub(20);
+    let footer = if more > 0 { format!("… and {more} more; `stepscope sql 'FROM quarantine'` lists them all") } else { String::new() };
+    if stats.quarantine.is_empty() {
+        table.columns.clear();
+    }
+    let heading = format!(
+        "{} executions, {} events, {} segments, {} definitions from {} files; {} duplicates, {} files skipped, {} set aside ({} ms)",
+        text::count(stats.executions),
+        text::count(stats.events),
+        text::count(stats.segments),
+        text::count(stats.definitions),
+        text::count(stats.files),
+        text::count(stats.duplicates),
+        text::count(stats.skipped),
+        text::count(stats.quarantined),
+        elapsed_ms
+    );
+    let fields: [(&str, Value); 11] = [
+        ("files", stats.files.into()),
+        ("executions", stats.executions.into()),
+        ("events", stats.events.into()),
+        ("segments", stats.segments.into()),
+        ("definitions", stats.definitions.into()),
+        ("lambda_reports", stats.lambda_reports.into()),
+        ("duplicates", stats.duplicates.into()),
+        ("skipped", stats.skipped.into()),
+        ("quarantined", stats.quarantined.into()),
+        ("quarantine", quarantine.into()),
+        ("elapsed_ms", u64::try_from(elapsed_ms).unwrap_or(u64::MAX).into()),
+    ];
+    Report {
+        command: "import",
+        fields: fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect::<Map<_, _>>(),
+        rows: "quarantine",
+        table,
+        heading,
+        footer,
+    }
+}

@@ -1,0 +1,184 @@
+//! The command line: what can be said, and which file answers it.
+
+mod bill;
+mod completions;
+mod config;
+mod cost;
+mod dash;
+mod demo;
+mod executions;
+mod import;
+mod overview;
+mod schema;
+mod select;
+mod show;
+mod simulate;
+mod sql;
+mod states;
+mod when;
+
+use std::path::PathBuf;
+
+use analyzer::model::Timestamp;
+use analyzer::pricing::PriceBook;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use queries::Reader;
+
+use crate::Outcome;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::report::Output;
+
+/// Observability and cost analysis for AWS Step Functions, in the terminal.
+#[derive(Parser)]
+#[command(name = "stepscope", version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Shared {
+    /// The database file; created when missing by demo and import.
+    #[arg(long, global = true, env = "STEPSCOPE_DB", value_name = "PATH")]
+    db: Option<PathBuf>,
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// The form of the result.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Output,
+    /// Whether to use colour.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+    /// What "now" means for spans such as 24h.
+    #[arg(long, global = true, value_name = "TIME")]
+    now: Option<String>,
+    /// A price book instead of the built-in one.
+    #[arg(long, global = true, env = "STEPSCOPE_PRICES", value_name = "PATH")]
+    prices: Option<PathBuf>,
+    /// The region whose prices apply to executions without one [default: us-east-1].
+    #[arg(long, global = true, value_name = "REGION")]
+    price_region: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fill a temporary database with a deterministic workload and open the dashboard.
+    Demo(demo::DemoArguments),
+    /// Read histories, logs, traces and definitions from files, folders or standard input.
+    Import(import::ImportArguments),
+    /// Open the dashboard.
+    Dash,
+    /// List executions, newest first.
+    Executions(executions::ExecutionsArguments),
+    /// Show the timeline, attempts and critical path of executions.
+    Show(show::ShowArguments),
+    /// Show where executions spend their time, state by state.
+    States(states::StatesArguments),
+    /// Show what was billed, and what Standard and Express would cost.
+    Cost(cost::CostArguments),
+    /// Run a read-only query over the documented views.
+    Sql(sql::SqlArguments),
+    /// Print the JSON Schema of a command's result.
+    Schema(schema::SchemaArguments),
+    /// Print the configuration in force.
+    Config,
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArguments),
+    /// Write synthetic logs or histories, for tests and benchmarks.
+    #[command(hide = true)]
+    Simulate(simulate::SimulateArguments),
+}
+
+/// A range of start times: from, inclusive, to, exclusive.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Range {
+    /// Executions that started at or after this time: RFC 3339, a date, or a span back from now such as 90m, 24h, 7d.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Executions that started before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+/// What every command has at hand.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) output: Output,
+    pub(crate) color: Color,
+    now: Option<String>,
+}
+
+impl Context {
+    fn new(shared: Shared) -> Result<Self, Failure> {
+        let mut config = Config::load(shared.config.as_deref())?;
+        config.db = shared.db.or(config.db);
+        config.prices = shared.prices.or(config.prices);
+        config.price_region = shared.price_region.or(config.price_region);
+        Ok(Self { config, output: shared.output, color: shared.color, now: shared.now })
+    }
+
+    pub(crate) fn reader(&self) -> Result<Reader, Failure> {
+        Ok(Reader::open(&self.config.db_path())?)
+    }
+
+    pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
+        when::now(self.now.as_deref())
+    }
+
+    pub(crate) fn range(&self, range: &Range) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
+        let now = self.now()?;
+        let one = |text: &Option<String>| text.as_deref().map(|it| when::instant(it, now)).transpose();
+        Ok((one(&range.since)?, one(&range.until)?))
+    }
+
+    pub(crate) fn price_book(&self) -> Result<PriceBook, Failure> {
+        match &self.config.prices {
+            None => Ok(PriceBook::built_in()?),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::usage(format!("the price book `{}` cannot be read", path.display())).because(error.to_string()))?;
+                Ok(PriceBook::parse(&text)?)
+            }
+        }
+    }
+
+    /// Whether what goes to stdout may be coloured.
+    pub(crate) fn is_coloured(&self) -> bool {
+        use std::io::IsTerminal;
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()) && std::io::stdout().is_terminal(),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: Arguments) -> Outcome {
+    let context = Context::new(arguments.shared)?;
+    match arguments.command {
+        Command::Demo(it) => demo::run(&context, &it),
+        Command::Import(it) => import::run(&context, &it),
+        Command::Dash => dash::run(&context),
+        Command::Executions(it) => executions::run(&context, &it),
+        Command::Show(it) => show::run(&context, &it),
+        Command::States(it) => states::run(&context, &it),
+        Command::Cost(it) => cost::run(&context, &it),
+        Command::Sql(it) => sql::run(&context, &it),
+        Command::Schema(it) => schema::run(&it),
+        Command::Config => config::run(&context),
+        Command::Completions(it) => completions::run(&it),
+        Command::Simulate(it) => simulate::run(&it),
+    }
+}

@@ -1,0 +1,112 @@
+//! `states`: where executions spend their time, state by state.
+
+use analyzer::model::{Micros, Usd};
+use clap::Args;
+use queries::{PathRow, StateRow};
+use serde_json::{Value, json};
+use tui::text;
+
+use super::bill::{Prices, number};
+use super::show::split_to_json;
+use super::{Context, Range, select};
+use crate::Outcome;
+use crate::report::{Report, TextTable};
+
+#[derive(Args)]
+pub(crate) struct StatesArguments {
+    /// A state machine: its ARN, its name, or a unique part of it.
+    machine: Option<String>,
+    #[command(flatten)]
+    range: Range,
+}
+
+pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
+    let reader = context.reader()?;
+    let (since, until) = context.range(&arguments.range)?;
+    let machine = select::optional_machine(&reader, arguments.machine.as_deref())?;
+    let paths = reader.paths(machine.as_deref(), since, until)?;
+    let states = reader.states(machine.as_deref(), since, until)?;
+    let prices = Prices::new(context)?;
+    report(&paths, &states, &prices).print(context.output)?;
+    Ok(0)
+}
+
+fn report(paths: &[PathRow], states: &[StateRow], prices: &Prices) -> Report {
+    let mut table = TextTable::with_columns(&[
+        "machine", "state", "type", "#visits", "#failed", "#retries", "#p50", "#p95", "#p99", "#max", "#path share", "#work", "#back-off", "#transitions",
+    ]);
+    let mut machines = Vec::new();
+    for path in paths {
+        let own: Vec<&StateRow> = states.iter().filter(|it| it.machine_arn == path.machine_arn).collect();
+        for state in &own {
+            table.rows.push(table_row(path, state));
+        }
+        machines.push(json!({
+            "state_machine_arn": path.machine_arn,
+            "executions": path.executions,
+            "complete": path.complete,
+            "p50_ms": path.p50.map(Micros::as_millis),
+            "p95_ms": path.p95.map(Micros::as_millis),
+            "p99_ms": path.p99.map(Micros::as_millis),
+            "states": own.iter().map(|it| to_json(path, it, prices)).collect::<Vec<_>>(),
+        }));
+    }
+    Report {
+        command: "states",
+        fields: [("machines".to_owned(), Value::from(machines))].into_iter().collect(),
+        rows: "machines",
+        table,
+        heading: String::new(),
+        footer: String::new(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
+fn share(part: Micros, whole: Micros) -> Option<f64> {
+    (whole > Micros::ZERO).then(|| part.0 as f64 / whole.0 as f64)
+}
+
+fn table_row(path: &PathRow, state: &StateRow) -> Vec<String> {
+    use analyzer::timeline::Category;
+    let name = path.machine_arn.rsplit(':').next().unwrap_or(&path.machine_arn);
+    vec![
+        text::cut(name, 28),
+        text::cut(&state.state, 32),
+        state.kind.map_or("–", analyzer::model::StateType::as_str).to_owned(),
+        text::count(state.visits),
+        text::count(state.failures),
+        text::count(state.retries),
+        text::opt_span(state.p50),
+        text::opt_span(state.p95),
+        text::opt_span(state.p99),
+        text::opt_span(state.max),
+        share(state.critical, path.path).map_or_else(|| "–".to_owned(), |it| format!("{:.1} %", it * 100.0)),
+        text::span(state.split[Category::Work]),
+        text::span(state.split[Category::Backoff]),
+        text::count(state.visits + state.retries),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean of microseconds")]
+fn to_json(path: &PathRow, state: &StateRow, prices: &Prices) -> Value {
+    let mean = (path.complete > 0).then(|| (state.critical.0 as f64 / path.complete as f64).round() / 1_000.0);
+    let usd: Option<Usd> = prices.transitions(&path.machine_arn, state.visits + state.retries);
+    json!({
+        "state": state.state,
+        "type": state.kind.map(analyzer::model::StateType::as_str),
+        "visits": state.visits,
+        "failures": state.failures,
+        "retries": state.retries,
+        "p50_ms": state.p50.map(Micros::as_millis),
+        "p95_ms": state.p95.map(Micros::as_millis),
+        "p99_ms": state.p99.map(Micros::as_millis),
+        "max_ms": state.max.map(Micros::as_millis),
+        "critical_ms_mean": mean,
+        "critical_share": share(state.critical, path.path),
+        "slack_p50_ms": Value::Null,
+        "split_ms": split_to_json(&state.split),
+        "billed_transitions": state.visits + state.retries,
+        "usd": usd.map(number),
+        "speedup_bound": Value::Null,
+    })
+}

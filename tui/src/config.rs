@@ -1,0 +1,76 @@
+//! The settings in force: option, then environment, then file, then default.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use collector::import::PayloadPolicy;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// The configuration file, and what `stepscope config` prints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The database file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) db: Option<PathBuf>,
+    /// What is kept of inputs and outputs: `none`, `redacted` or `full`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payloads: Option<String>,
+    /// A price book instead of the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prices: Option<PathBuf>,
+    /// The region whose prices apply to executions without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) price_region: Option<String>,
+}
+
+impl Config {
+    /// Reads the file that was named, else the platform's; a missing file of the platform is an empty one.
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self, Failure> {
+        let path = named.map_or_else(default_path, Path::to_path_buf);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(_) if named.is_none() => return Ok(Self::default()),
+            Err(error) => {
+                return Err(Failure::usage(format!("the configuration `{}` cannot be read", path.display())).because(error.to_string()));
+            }
+        };
+        toml::from_str(&text).map_err(|error| {
+            Failure::usage(format!("the configuration `{}` is not valid", path.display()))
+                .because(error.to_string().trim().to_owned())
+                .hint("`stepscope config` prints one that is")
+        })
+    }
+
+    pub(crate) fn db_path(&self) -> PathBuf {
+        self.db.clone().unwrap_or_else(|| data_folder().join("stepscope.duckdb"))
+    }
+
+    pub(crate) fn payload_policy(&self) -> Result<PayloadPolicy, Failure> {
+        match self.payloads.as_deref() {
+            None => Ok(PayloadPolicy::Full),
+            Some(text) => PayloadPolicy::parse(text)
+                .ok_or_else(|| Failure::usage(format!("`{text}` is no payload policy")).hint("use `none`, `redacted` or `full`")),
+        }
+    }
+
+    pub(crate) fn price_region(&self) -> &str {
+        self.price_region.as_deref().unwrap_or("us-east-1")
+    }
+}
+
+fn folder(variable: &str, below_home: &str) -> PathBuf {
+    let base = std::env::var_os(variable).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from).join(below_home);
+    base.unwrap_or_else(home).join("stepscope")
+}
+
+fn data_folder() -> PathBuf {
+    folder("XDG_DATA_HOME", ".local/share")
+}
+
+fn default_path() -> PathBuf {
+    folder("XDG_CONFIG_HOME", ".config").join("config.toml")
+}

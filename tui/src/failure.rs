@@ -1,0 +1,92 @@
+//! How a command fails: what, why, and what to do, rendered in one place.
+
+use std::error::Error;
+use std::io;
+
+use collector::import::Stopped;
+use queries::StoreError;
+
+pub(crate) const EXIT_FAILED: u8 = 1;
+pub(crate) const EXIT_USAGE: u8 = 2;
+pub(crate) const EXIT_SET_ASIDE: u8 = 4;
+
+/// A failure on its way to the user.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    what: String,
+    why: Vec<String>,
+    hint: Option<String>,
+    closed_pipe: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { code: EXIT_FAILED, what: what.into(), why: Vec::new(), hint: None, closed_pipe: false }
+    }
+
+    /// Wrong usage, or a name that is unknown or ambiguous.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self { code: EXIT_USAGE, ..Self::new(what) }
+    }
+
+    #[must_use]
+    pub(crate) fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.closed_pipe
+    }
+
+    pub(crate) fn print(&self) {
+        eprintln!("error: {}", self.what);
+        for why in &self.why {
+            eprintln!("  because: {why}");
+        }
+        if let Some(hint) = &self.hint {
+            eprintln!("\nhint: {hint}");
+        }
+    }
+}
+
+fn causes(error: &dyn Error) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        texts.push(cause.to_string());
+        next = cause.source();
+    }
+    texts
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { why: causes(&error), hint: error.hint(), ..Self::new(error.to_string()) }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { closed_pipe: error.kind() == io::ErrorKind::BrokenPipe, ..Self::new(error.to_string()) }
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(_: Stopped) -> Self {
+        Self::new("interrupted; what was read until then is stored")
+    }
+}
+
+impl From<analyzer::pricing::BookError> for Failure {
+    fn from(error: analyzer::pricing::BookError) -> Self {
+        Self::new("the price book cannot be read").because(error.to_string()).hint("see `docs/prices.md` for its form")
+    }
+}

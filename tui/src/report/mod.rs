@@ -1,0 +1,78 @@
+//! One report, five output forms.
+
+mod csv;
+mod json;
+mod table;
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+
+use crate::failure::Failure;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+    Markdown,
+}
+
+/// What a command found: the JSON of the contract, and the same for people.
+pub(crate) struct Report {
+    /// The command's name, for `"schema": "stepscope.<command>/1"`.
+    pub(crate) command: &'static str,
+    pub(crate) fields: Map<String, Value>,
+    /// The key whose list makes the lines of NDJSON and CSV.
+    pub(crate) rows: &'static str,
+    pub(crate) table: TextTable,
+    /// Sentences above and below the table.
+    pub(crate) heading: String,
+    pub(crate) footer: String,
+}
+
+/// A table for people.
+#[derive(Default)]
+pub(crate) struct TextTable {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// A column with its heading; numbers stand to the right.
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
+    pub(crate) is_number: bool,
+}
+
+impl TextTable {
+    /// Columns from their titles; a leading `#` marks a number.
+    pub(crate) fn with_columns(titles: &[&'static str]) -> Self {
+        let column = |title: &&'static str| Column { title: title.trim_start_matches('#'), is_number: title.starts_with('#') };
+        Self { columns: titles.iter().map(column).collect(), rows: Vec::new() }
+    }
+}
+
+impl Report {
+    pub(crate) fn print(&self, output: Output) -> Result<(), Failure> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match output {
+            Output::Table => table::write(&mut out, self)?,
+            Output::Markdown => table::write_markdown(&mut out, self)?,
+            Output::Json => json::write(&mut out, self)?,
+            Output::Ndjson => json::write_lines(&mut out, self)?,
+            Output::Csv => csv::write(&mut out, self)?,
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        match self.fields.get(self.rows) {
+            Some(Value::Array(rows)) => rows.clone(),
+            _ => vec![Value::Object(self.fields.clone())],
+        }
+    }
+}

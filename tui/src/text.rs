@@ -1,0 +1,103 @@
+//! How spans, amounts and counts are written for people.
+
+use analyzer::model::{Micros, Usd};
+
+/// A span with three significant digits and the unit that suits it: `0 ms`, `12.5 ms`, `3.21 s`, `2 m 05 s`, `31 h 10 m`.
+pub fn span(span: Micros) -> String {
+    let us = span.0;
+    let (sign, us) = if us < 0 { ("−", -us) } else { ("", us) };
+    let text = match us {
+        0 => "0 ms".to_owned(),
+        1..10_000 => decimals(us, 1_000, 2, "ms"),
+        10_000..100_000 => decimals(us, 1_000, 1, "ms"),
+        100_000..1_000_000 => decimals(us, 1_000, 0, "ms"),
+        1_000_000..60_000_000 => decimals(us, 1_000_000, if us < 10_000_000 { 2 } else { 1 }, "s"),
+        60_000_000..3_600_000_000 => format!("{} m {:02} s", us / 60_000_000, us / 1_000_000 % 60),
+        3_600_000_000..172_800_000_000 => format!("{} h {:02} m", us / 3_600_000_000, us / 60_000_000 % 60),
+        _ => format!("{} d {:02} h", us / 86_400_000_000, us / 3_600_000_000 % 24),
+    };
+    format!("{sign}{text}")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn decimals(us: i64, unit: i64, places: usize, name: &str) -> String {
+    let text = format!("{:.places$}", us as f64 / unit as f64);
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} {name}")
+}
+
+/// A span that may not be known.
+pub fn opt_span(it: Option<Micros>) -> String {
+    it.map_or_else(|| "–".to_owned(), span)
+}
+
+/// Dollars: cents from a dollar up, more digits below.
+pub fn usd(amount: Usd) -> String {
+    let value = amount.as_f64();
+    match value.abs() {
+        0.0 => "$0".to_owned(),
+        it if it >= 1.0 => format!("${value:.2}"),
+        it if it >= 0.01 => format!("${value:.4}"),
+        it if it >= 0.000_001 => format!("${value:.6}"),
+        _ => format!("${value:.1e}"),
+    }
+}
+
+/// A count with thin groups of three digits.
+pub fn count(it: u64) -> String {
+    let digits = it.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share of a whole in percent; `–` of nothing.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "–".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+}
+
+/// Cuts a text to a width in terminal columns; the last column shows that something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 0;
+    let mut kept = String::new();
+    for it in text.chars() {
+        used += it.width().unwrap_or(0);
+        if used >= width {
+            break;
+        }
+        kept.push(it);
+    }
+    if width > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short_and_keep_three_digits() {
+        let spans = [0, 4_250, 12_500, 250_000, 1_000_000, 3_210_000, 125_000_000, 112_200_000_000, 259_200_000_000];
+        let texts = spans.map(|it| span(Micros(it)));
+        assert_eq!(texts, ["0 ms", "4.25 ms", "12.5 ms", "250 ms", "1 s", "3.21 s", "2 m 05 s", "31 h 10 m", "3 d 00 h"]);
+    }
+
+    #[test]
+    fn long_texts_end_with_an_ellipsis() {
+        assert_eq!(cut("ValidateOrder", 9), "Validate…");
+        assert_eq!(cut("Short", 9), "Short");
+        assert_eq!(count(1_234_567), "1,234,567");
+    }
+}
