@@ -1,2 +1,4 @@
-//! End-to-end tests.
-fn main() {}
+//! End-to-end tests, in one binary: DuckDB is linked once.
+
+#[cfg(test)]
+mod synthetic;

@@ -50,6 +50,9 @@ struct Builder<'a> {
     closing: Option<usize>,
     gaps: Vec<String>,
     unplaced: u64,
+    redriven: bool,
+    /// The visit whose failure is being dealt with; others that wait to be retried then are aborted.
+    blamed: Option<VisitIndex>,
 }
 
 const NO_LINK: Link = Link { binding: None, category: Category::Overhead, owner: None };
@@ -65,6 +68,8 @@ impl<'a> Builder<'a> {
             closing: None,
             gaps: Vec::new(),
             unplaced: 0,
+            redriven: false,
+            blamed: None,
         }
     }
 
@@ -254,22 +259,32 @@ impl<'a> Builder<'a> {
         let event = &self.events[index];
         let name = event.name.clone().unwrap_or_else(|| "?".into());
         let kind = event.kind.exits();
-        let fits = |places: &Places, visit: VisitIndex| {
-            places.visits[visit].state == name && Some(places.visits[visit].kind) == kind && places.is_open(visit)
-        };
-        let inside = previous.and_then(|it| self.places.enclosing(self.scope_of[it], |visit| fits(&self.places, visit)));
-        let visit = inside.or_else(|| self.places.open_named(&name).filter(|&it| fits(&self.places, it)));
+        let is_open = |visit: VisitIndex| self.places.visits[visit].state == name && self.places.is_open(visit);
+        let fits = |visit: VisitIndex| is_open(visit) && Some(self.places.visits[visit].kind) == kind;
+        let around = previous.map_or(0, |it| self.scope_of[it]);
+        // Step Functions Local lets every state exit as a Task, so the name decides where the type does not fit.
+        let visit = previous
+            .and_then(|_| self.places.enclosing(around, fits).or_else(|| self.places.enclosing(around, is_open)))
+            .or_else(|| self.places.open_named(&name));
         let Some(visit) = visit else {
-            self.gaps.push(format!("exit without entry: `{name}` (event {})", event.id));
+            if !self.is_late(previous) {
+                self.gaps.push(format!("exit without entry: `{name}` (event {})", event.id));
+            }
             return;
         };
         self.attach(index, Some(visit), previous);
+        self.blamed = None;
         let status = if self.places.progress[visit].failing { VisitStatus::Caught } else { VisitStatus::Succeeded };
         if self.places.visits[visit].kind.is_container() {
             self.leave_inside(visit, event.at, VisitStatus::Aborted);
         }
         self.leave(visit, event.at, status);
         self.scope_of[index] = self.places.progress[visit].scope;
+    }
+
+    /// Whether an event belongs to a visit that was ended before, as clean-up races with what it cleans up.
+    fn is_late(&self, previous: Option<usize>) -> bool {
+        previous.and_then(|it| self.visit_of[it]).is_some_and(|it| !self.places.is_open(it))
     }
 
     /// Ends a visit. What it spent since its own last event, if anything, was cut off.
@@ -311,7 +326,7 @@ impl<'a> Builder<'a> {
         let last = &self.events[progress.last_event];
         if it.kind == StateType::Fail {
             self.leave(visit, at, VisitStatus::Failed);
-        } else if progress.failing {
+        } else if progress.failing && (it.kind.is_container() || self.blamed.is_none_or(|blamed| blamed == visit)) {
             let timed_out = it.attempts.last().is_some_and(|it| it.status == AttemptStatus::TimedOut);
             let end = if it.kind.is_container() { at } else { last.at };
             self.leave(visit, end, if timed_out { VisitStatus::TimedOut } else { VisitStatus::Failed });
@@ -346,6 +361,10 @@ impl<'a> Builder<'a> {
             Some(it) => self.open_task(self.scope_of[it]),
             None => self.only_open_task(),
         };
+        if visit.is_none() && self.is_late(previous) {
+            self.visit_of[index] = previous.and_then(|it| self.visit_of[it]);
+            return;
+        }
         self.attach(index, visit, previous);
         let Some(visit) = visit else { return };
         self.scope_of[index] = self.places.progress[visit].scope;
@@ -372,6 +391,9 @@ impl<'a> Builder<'a> {
     fn open_task(&mut self, scope: ScopeIndex) -> Option<VisitIndex> {
         if let Some(visit) = self.places.scopes[scope].open.filter(|&it| self.places.visits[it].kind == StateType::Task) {
             return Some(visit);
+        }
+        if !self.redriven {
+            return None;
         }
         let failed = (0..self.places.visits.len())
             .rev()
@@ -412,9 +434,12 @@ impl<'a> Builder<'a> {
         let visit = entered.or_else(retried).or_else(|| self.places.enclosing(scope, ready));
         self.attach(index, visit, previous);
         let Some(visit) = visit else { return };
-        self.leave_inside(visit, self.events[index].at, VisitStatus::Aborted);
+        // What is still open inside belongs to the round before, which the failure ended.
+        let failed_at = previous.map_or(self.events[index].at, |it| self.events[it].at);
+        self.leave_inside(visit, failed_at, VisitStatus::Aborted);
         let progress = &mut self.places.progress[visit];
         (progress.round_open, progress.failing, progress.branches) = (true, false, 0);
+        self.blamed = None;
         self.places.visits[visit].rounds += 1;
         self.places.visits[visit].error = None;
         self.scope_of[index] = self.places.progress[visit].scope;
@@ -478,19 +503,26 @@ impl<'a> Builder<'a> {
     fn blame(&mut self, failure: Option<usize>) {
         if let Some(visit) = failure.and_then(|it| self.visit_of[it]).filter(|&it| self.places.is_open(it)) {
             self.places.progress[visit].failing = true;
+            self.blamed = Some(visit);
         }
     }
 
     fn end_round(&mut self, index: usize, previous: Option<usize>, kind: StateType) {
         let event = &self.events[index];
-        let visit = self.places.enclosing(self.scope_of[index], |it| self.places.is_open_container(it, kind));
+        // A round that failed before it started, in a query over its items, was never opened.
+        let unstarted = || {
+            let visit = previous.and_then(|it| self.visit_of[it])?;
+            (self.places.visits[visit].kind == kind && self.places.is_open(visit)).then_some(visit)
+        };
+        let visit = self.places.enclosing(self.scope_of[index], |it| self.places.is_open_container(it, kind)).or_else(unstarted);
         self.attach(index, visit, previous);
         let Some(visit) = visit else { return };
         let failed = matches!(event.kind, EventKind::MapStateFailed | EventKind::ParallelStateFailed);
         if failed {
             self.blame(previous);
         }
-        self.leave_inside(visit, event.at, VisitStatus::Aborted);
+        let ended_at = previous.filter(|_| failed).map_or(event.at, |it| self.events[it].at);
+        self.leave_inside(visit, ended_at, VisitStatus::Aborted);
         let progress = &mut self.places.progress[visit];
         (progress.round_open, progress.failing) = (false, failed);
         self.scope_of[index] = progress.scope;
@@ -517,7 +549,7 @@ impl<'a> Builder<'a> {
         self.links[index] = Link { binding: previous, category: Category::Overhead, owner: visit };
         let Some(visit) = visit else { return };
         self.leave_inside(visit, event.at, VisitStatus::Aborted);
-        self.leave_unsuccessful(visit, event.at, VisitStatus::Aborted);
+        self.leave(visit, event.at, VisitStatus::Aborted);
     }
 
     // ---- the execution ------------------------------------------------------------------------------------------
@@ -611,6 +643,7 @@ impl<'a> Builder<'a> {
         self.links[index] =
             Link { binding: self.closing.or(self.links[index].binding), category: Category::RedriveIdle, owner: None };
         self.closing = None;
+        self.redriven = true;
         self.scope_of[index] = 0;
     }
 

@@ -1,1 +1,19 @@
-//! stub
+//! Executions whose truth is known.
+//!
+//! A discrete-event simulator runs a [`Plan`] and emits what AWS would emit: history events, log lines, X-Ray segments.
+//! It knows what really happened (visits, time per category, the critical path, billed transitions), because it decided
+//! it, and shares no code with the analyzer that is tested against it.
+
+mod emit;
+mod incident;
+mod plan;
+mod random;
+mod simulate;
+mod workload;
+
+pub use emit::{history_json, log_lines, observations, xray_json};
+pub use incident::{Incident, IncidentKind};
+pub use plan::{Attempts, Call, Delay, Plan, Step};
+pub use random::Random;
+pub use simulate::{Simulated, TruthStep, TruthVisit, simulate};
+pub use workload::{Started, Workload, api_enrich, all_shapes, demo, image_ingest, ml_inference, order_processing};

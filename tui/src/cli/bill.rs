@@ -51,6 +51,7 @@ impl Prices {
     pub(crate) fn execution(&self, row: &ExecutionRow) -> Option<Usd> {
         let (region, _) = self.region(&row.region);
         match row.workflow_type {
+            WorkflowType::Standard if row.n_events == 0 => None,
             WorkflowType::Standard => {
                 Some(self.book.standard(region)?.per_transition * (row.billed_transitions + self.book.extra_transitions))
             }

@@ -1,4 +1,67 @@
-//! stub
-#[derive(clap::Args)]
-pub(crate) struct DemoArguments {}
-pub(crate) fn run(_c: &super::Context, _a: &DemoArguments) -> crate::Outcome { Ok(0) }
+//! `demo`: a day of three machines in a temporary database, one of them with an incident in its last hour.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use analyzer::model::{Interner, Micros, Timestamp};
+use clap::Args;
+use queries::{Reader, Store};
+
+use super::bill::{Prices, costs, price_lines};
+use super::{Context, overview, when};
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::report::Output;
+
+#[derive(Args)]
+pub(crate) struct DemoArguments {
+    /// Print the overview and end, as without a terminal.
+    #[arg(long)]
+    once: bool,
+    /// How many executions to make up.
+    #[arg(long, default_value_t = 2_000)]
+    executions: u64,
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// When the day ends; now when not given.
+    #[arg(long, value_name = "TIME")]
+    end: Option<String>,
+    /// Keep the database here.
+    #[arg(long, value_name = "PATH")]
+    keep: Option<PathBuf>,
+}
+
+pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
+    let now = context.now()?;
+    let end = arguments.end.as_deref().map_or(Ok(now), |it| when::instant(it, now))?;
+    let folder = tempfile::Builder::new().prefix("stepscope-demo-").tempdir()?;
+    let path = arguments.keep.clone().unwrap_or_else(|| folder.path().join("demo.duckdb"));
+    if arguments.keep.is_some() && path.exists() {
+        return Err(Failure::usage(format!("`{}` exists already", path.display())).hint("give the name of a new file with `--keep`"));
+    }
+    fill(context, arguments, &path, end)?;
+    let is_for_people = context.output == Output::Table && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    if is_for_people && !arguments.once {
+        return super::dash::open(context, &path, Some(end));
+    }
+    let reader = Reader::open(&path)?;
+    let prices = Prices::new(context)?;
+    let mut report = overview::report(&costs(&reader, &prices, None, None)?, "demo");
+    report.heading = "A made-up day: three machines, and a throttled ChargeCard in order-processing during the last hour.".to_owned();
+    report.footer = "In a terminal, `stepscope demo` opens the dashboard. `--keep PATH` keeps this database for the other commands.".to_owned();
+    report.print(context.output)?;
+    Ok(0)
+}
+
+fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, end: Timestamp) -> Result<(), Failure> {
+    let store = Store::open(path)?;
+    store.set_prices(&price_lines(&context.price_book()?))?;
+    // The last executions end after they start: the day is moved back by what the longest takes.
+    let end_ms = (end - Micros::from_seconds(600)).0 / 1_000;
+    let workload = collector::synthetic::demo(arguments.executions, end_ms, arguments.seed);
+    crate::ingest::run(&store, |send| {
+        let mut names = Interner::with_capacity(10_000);
+        workload.run(|started| send(collector::synthetic::observations(&started, &mut names)))
+    })?;
+    Ok(())
+}

@@ -64,7 +64,7 @@ fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {
             text::cut(&row.name, 40),
             format!("{}{}", row.status.as_str(), if row.complete { "" } else { " (partial)" }),
             text::opt_span(row.duration),
-            text::count(row.billed_transitions),
+            if row.n_events > 0 { text::count(row.billed_transitions) } else { "–".to_owned() },
             prices.execution(row).map_or_else(|| "–".to_owned(), text::usd),
             text::cut(row.error.as_deref().unwrap_or(""), 40),
         ]);
@@ -95,7 +95,8 @@ fn to_json(row: &ExecutionRow, prices: &Prices) -> Value {
         "events": row.n_events,
         "complete": row.complete,
         "gaps": row.gaps,
-        "billed_transitions": row.billed_transitions,
+        // Of an execution that could not be read nothing is known, which is not the same as nothing.
+        "billed_transitions": (row.n_events > 0).then_some(row.billed_transitions),
         "usd": prices.execution(row).map(super::bill::number),
         "error": row.error,
         "version": row.version_arn,
