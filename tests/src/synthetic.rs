@@ -61,7 +61,7 @@ fn check_path(truth: &Simulated, run: &Run) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_timeline_of_any_simulated_execution_is_its_truth(seed in any::<u64>(), plan in 0..5_usize) {

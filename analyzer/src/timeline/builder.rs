@@ -328,7 +328,7 @@ impl<'a> Builder<'a> {
             self.leave(visit, at, VisitStatus::Failed);
         } else if progress.failing && (it.kind.is_container() || self.blamed.is_none_or(|blamed| blamed == visit)) {
             let timed_out = it.attempts.last().is_some_and(|it| it.status == AttemptStatus::TimedOut);
-            let end = if it.kind.is_container() { at } else { last.at };
+            let end = if ends_with_failure(&last.kind) { last.at } else { at };
             self.leave(visit, end, if timed_out { VisitStatus::TimedOut } else { VisitStatus::Failed });
         } else {
             self.leave(visit, at, status);
@@ -588,9 +588,8 @@ impl<'a> Builder<'a> {
     }
 
     fn leave_at_the_end(&mut self, visit: VisitIndex, event: &Event, status: VisitStatus) {
-        let failing_without_event = self.places.progress[visit].failing
-            && !self.events[self.places.progress[visit].last_event].kind.fails_attempt()
-            && self.events[self.places.progress[visit].last_event].kind != EventKind::EvaluationFailed;
+        let last = &self.events[self.places.progress[visit].last_event].kind;
+        let failing_without_event = self.places.progress[visit].failing && !ends_with_failure(last);
         if failing_without_event {
             // `States.Runtime`: the execution fails right after the entry, without an event of the state's own.
             self.leave(visit, event.at, VisitStatus::Failed);
@@ -661,6 +660,12 @@ impl<'a> Builder<'a> {
 
 fn unsuccessful(status: VisitStatus) -> bool {
     matches!(status, VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted)
+}
+
+/// Whether an event is itself the failure of the visit it belongs to.
+fn ends_with_failure(last: &EventKind) -> bool {
+    last.fails_attempt()
+        || matches!(last, EventKind::EvaluationFailed | EventKind::MapStateFailed | EventKind::ParallelStateFailed)
 }
 
 /// Writes down in an attempt what an event tells of it.

@@ -568,7 +568,8 @@ impl Simulator<'_> {
             *sums.entry(it.category).or_insert(0) += it.at - from;
             last = event;
         }
-        if !visit.is_container && status == "aborted" {
+        let has_started = visit.own.iter().any(|&it| self.events[it].kind.ends_with("StateStarted"));
+        if !(visit.is_container && has_started) && status == "aborted" {
             let it = &self.events[last];
             let category = match it.kind {
                 _ if visit.is_wait => "wait",
