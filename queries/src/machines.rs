@@ -8,6 +8,7 @@ use crate::{Cell, Reader, StoreError};
 const MACHINES: &str = include_str!("../sql/machines.sql");
 const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
 const STATES: &str = include_str!("../sql/state_transitions.sql");
+const TREND: &str = include_str!("../sql/machine_trend.sql");
 const RUNS: &str = include_str!("../sql/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
@@ -71,6 +72,17 @@ impl Reader {
 
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
         self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
+    }
+
+    /// The 95th percentile per machine over equal spans of the stored time: ARN, span, percentile.
+    pub fn trend(&self, n_buckets: u32) -> Result<Vec<(String, usize, Micros)>, StoreError> {
+        let rows = self.query(TREND, &[Cell::Int(n_buckets.into())])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut it = Take::new(row);
+                Ok((it.text()?, usize::try_from(it.count()?).unwrap_or(0), Micros(it.int()?)))
+            })
+            .collect()
     }
 
     pub fn month_transitions(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MonthTransitions>, StoreError> {

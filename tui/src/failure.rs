@@ -57,6 +57,14 @@ impl Failure {
     }
 }
 
+/// On one line, for places that have no room for more.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)?;
+        self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
+    }
+}
+
 fn causes(error: &dyn Error) -> Vec<String> {
     let mut texts = Vec::new();
     let mut next = error.source();

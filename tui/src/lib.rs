@@ -1,4 +1,5 @@
 //! The terminal interface: update, view models and rendering, all of it pure.
 
+pub mod dash;
 pub mod gantt;
 pub mod text;

@@ -1,5 +1,227 @@
-//! stub
-#[derive(clap::Args)]
-pub(crate) struct DashArguments {}
-pub(crate) fn run(_c: &super::Context) -> crate::Outcome { Ok(0) }
-pub(crate) fn open(_c: &super::Context, _p: &std::path::Path, _e: Option<analyzer::model::Timestamp>) -> crate::Outcome { Ok(0) }
+//! `dash`: the shell around the dashboard: terminal, keys, and loading in a thread of its own.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use analyzer::execution::Run;
+use analyzer::model::{Name, Timestamp};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use queries::{ExecutionFilter, Reader};
+use ratatui::crossterm::event::{
+    self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+};
+use ratatui::crossterm::execute;
+use tui::dash::{Effect, ExecutionItem, MachineItem, Msg, Ui, render, update, view};
+
+use super::bill::{MachineCost, Prices, costs};
+use super::Context;
+use crate::Outcome;
+use crate::failure::Failure;
+
+/// Executions that the list holds: the newest.
+const LISTED: u64 = 5_000;
+const TREND: usize = 24;
+/// How often keys are looked for while nothing happens, and how often the file is.
+const TICK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(context: &Context) -> Outcome {
+    let path = context.config.db_path();
+    // Says plainly when there is nothing to show, before the screen is taken.
+    Reader::open(&path)?;
+    open(context, &path, None)
+}
+
+/// Opens the dashboard on a database; `_end` is where a made-up day ends.
+pub(crate) fn open(context: &Context, path: &Path, _end: Option<Timestamp>) -> Outcome {
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        return Err(Failure::usage("the dashboard needs a terminal").hint("`stepscope executions` and `stepscope states` print what it shows"));
+    }
+    let (requests, answers) = start_loader(path.to_path_buf(), Prices::new(context)?);
+    let mut terminal = ratatui::init();
+    let _ = execute!(io::stdout(), EnableMouseCapture);
+    let result = drive(&mut terminal, path, &requests, &answers);
+    let _ = execute!(io::stdout(), DisableMouseCapture);
+    ratatui::restore();
+    result?;
+    Ok(0)
+}
+
+fn drive(terminal: &mut ratatui::DefaultTerminal, path: &Path, requests: &Sender<Effect>, answers: &Receiver<Msg>) -> Result<(), Failure> {
+    let size = terminal.size()?;
+    let mut ui = Ui::new("stepscope", size.width, size.height);
+    let _ = requests.send(Effect::LoadMachines);
+    let mut is_dirty = true;
+    let mut file = FileWatch::new(path);
+    loop {
+        if is_dirty {
+            let vm = view(&ui);
+            terminal.draw(|frame| render(frame, &vm))?;
+            is_dirty = false;
+        }
+        let mut msgs: Vec<Msg> = answers.try_iter().collect();
+        if msgs.is_empty() && event::poll(TICK)? {
+            msgs.extend(msg_of(&event::read()?, ui.is_filtering));
+        }
+        if file.has_changed() {
+            msgs.push(Msg::Reload);
+        }
+        for msg in msgs {
+            let (next, effect) = update(ui, msg);
+            ui = next;
+            is_dirty = true;
+            match effect {
+                Some(Effect::Exit) => return Ok(()),
+                Some(effect) => {
+                    let _ = requests.send(effect);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Notices when somebody has written the database.
+struct FileWatch {
+    path: PathBuf,
+    looked: Instant,
+    seen: Option<SystemTime>,
+}
+
+impl FileWatch {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), looked: Instant::now(), seen: modified(path) }
+    }
+
+    fn has_changed(&mut self) -> bool {
+        if self.looked.elapsed() < LOOK {
+            return false;
+        }
+        self.looked = Instant::now();
+        let now = modified(&self.path);
+        std::mem::replace(&mut self.seen, now) != now
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|it| it.modified()).ok()
+}
+
+fn msg_of(event: &Event, is_filtering: bool) -> Option<Msg> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+                return Some(Msg::Quit);
+            }
+            key_msg(key.code, is_filtering)
+        }
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.row)),
+            MouseEventKind::ScrollDown => Some(Msg::Down),
+            MouseEventKind::ScrollUp => Some(Msg::Up),
+            _ => None,
+        },
+        Event::Resize(width, height) => Some(Msg::Resize(*width, *height)),
+        _ => None,
+    }
+}
+
+fn key_msg(code: KeyCode, is_filtering: bool) -> Option<Msg> {
+    Some(match code {
+        KeyCode::Enter => Msg::Open,
+        KeyCode::Esc => Msg::Back,
+        KeyCode::Backspace if is_filtering => Msg::Erase,
+        KeyCode::Char(it) if is_filtering => Msg::Type(it),
+        KeyCode::Up | KeyCode::Char('k') => Msg::Up,
+        KeyCode::Down | KeyCode::Char('j') => Msg::Down,
+        KeyCode::PageUp => Msg::PageUp,
+        KeyCode::PageDown => Msg::PageDown,
+        KeyCode::Home | KeyCode::Char('g') => Msg::First,
+        KeyCode::End | KeyCode::Char('G') => Msg::Last,
+        KeyCode::Right => Msg::Open,
+        KeyCode::Left | KeyCode::Backspace => Msg::Back,
+        KeyCode::Char('?') => Msg::Help,
+        KeyCode::Char('/') => Msg::Filter,
+        KeyCode::Char('s') => Msg::Sort,
+        KeyCode::Char(' ') => Msg::Fold,
+        KeyCode::Char('r') => Msg::Reload,
+        KeyCode::Char('q') => Msg::Quit,
+        _ => return None,
+    })
+}
+
+/// A thread that loads what the dashboard asks for. It holds the database only while it reads.
+fn start_loader(path: PathBuf, prices: Prices) -> (Sender<Effect>, Receiver<Msg>) {
+    let (requests, wanted) = unbounded::<Effect>();
+    let (answer, answers) = unbounded();
+    thread::spawn(move || {
+        for effect in &wanted {
+            let msg = load(&path, &prices, &effect).unwrap_or_else(|failure| Msg::Trouble(failure.to_string()));
+            if answer.send(msg).is_err() {
+                return;
+            }
+        }
+    });
+    (requests, answers)
+}
+
+fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
+    let reader = Reader::open(path)?;
+    match effect {
+        Effect::LoadMachines => {
+            let trend = reader.trend(u32::try_from(TREND).unwrap_or(u32::MAX))?;
+            let machines = costs(&reader, prices, None, None)?;
+            Ok(Msg::Machines(machines.into_iter().map(|it| machine_item(it, &trend)).collect()))
+        }
+        Effect::LoadExecutions { machine_arn } => {
+            let filter = ExecutionFilter { machine_arn: Some(Name::from(machine_arn.as_str())), limit: Some(LISTED), ..ExecutionFilter::default() };
+            let rows = reader.executions(&filter)?;
+            let item = |row: queries::ExecutionRow| ExecutionItem {
+                usd: prices.execution(&row),
+                id: row.id,
+                name: row.name,
+                status: row.status,
+                started_at: row.started_at,
+                duration: row.duration,
+                transitions: row.billed_transitions,
+                complete: row.complete,
+                error: row.error,
+            };
+            Ok(Msg::Executions(rows.into_iter().map(item).collect()))
+        }
+        Effect::LoadRun { id } => {
+            let stored = reader.stored_executions(&[*id], false)?.pop();
+            let stored = stored.ok_or_else(|| Failure::new("this execution is not stored any more"))?;
+            Ok(Msg::Run(Arc::new(Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()))))
+        }
+        Effect::Exit => Err(Failure::new("there is nothing to load")),
+    }
+}
+
+fn machine_item(it: MachineCost, trend: &[(String, usize, analyzer::model::Micros)]) -> MachineItem {
+    let mut own = vec![None; TREND];
+    for (_, bucket, p95) in trend.iter().filter(|(arn, ..)| *arn == it.machine.arn) {
+        if let Some(place) = own.get_mut(*bucket) {
+            *place = Some(*p95);
+        }
+    }
+    MachineItem {
+        as_standard: it.standard.map(|it| it.net()),
+        as_express: it.express.map(|it| it.total()),
+        paid: it.actual,
+        arn: it.machine.arn,
+        name: it.machine.name,
+        workflow_type: it.machine.workflow_type.as_str(),
+        executions: it.machine.executions,
+        running: it.machine.running,
+        failed: it.machine.failed,
+        closed: it.machine.closed,
+        complete: it.machine.complete,
+        p50: it.machine.p50,
+        p95: it.machine.p95,
+        trend: own,
+    }
+}
