@@ -39,8 +39,7 @@ FROM definition;
 
 CREATE OR REPLACE VIEW events AS
 SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.happened_at AS timestamp, s.text AS state,
-    r.text AS resource, v.number, x.text AS error, v.log_bytes, v.detail, v.visit_id,
-    category_text(v.category) AS category, v.critical_us / 1000 AS critical_ms
+    r.text AS resource, v.number, x.text AS error, v.log_bytes, v.detail
 FROM event v
 JOIN execution e ON e.id = v.execution_id
 JOIN name t ON t.id = v.type_id
@@ -76,13 +75,12 @@ LEFT JOIN name x ON x.id = a.error_id
 LEFT JOIN name r ON r.id = a.resource_id;
 
 CREATE OR REPLACE VIEW critical_path AS
-SELECT e.arn AS execution_arn, v.event_id, v.visit_id AS visit, s.text AS state, category_text(v.category) AS category,
-    v.happened_at - to_microseconds(v.critical_us) AS "from", v.happened_at AS "to", v.critical_us / 1000 AS ms
-FROM event v
-JOIN execution e ON e.id = v.execution_id
-LEFT JOIN visit w ON w.execution_id = v.execution_id AND w.visit_id = v.visit_id
-LEFT JOIN name s ON s.id = w.state_id
-WHERE v.critical_us IS NOT NULL;
+SELECT e.arn AS execution_arn, p.visit_id AS visit, s.text AS state, category_text(p.category) AS category,
+    p.from_at AS "from", p.to_at AS "to", date_diff('microsecond', p.from_at, p.to_at) / 1000 AS ms
+FROM path_step p
+JOIN execution e ON e.id = p.execution_id
+LEFT JOIN visit w ON w.execution_id = p.execution_id AND w.visit_id = p.visit_id
+LEFT JOIN name s ON s.id = w.state_id;
 
 CREATE OR REPLACE VIEW segments AS
 SELECT trace_id, segment_id, parent_id, name, origin, started_at, ended_at, execution_arn, document FROM segment;

@@ -1,6 +1,6 @@
 //! One batch of analysed executions as rows of all tables.
 
-use analyzer::critical_path::Step;
+use analyzer::critical_path::merged;
 use analyzer::execution::{Execution, Run};
 use analyzer::model::{Detail, Event, Micros, Name, Timestamp};
 use analyzer::timeline::{Category, Visit};
@@ -13,7 +13,7 @@ use crate::history::record_to_json;
 use crate::names::Names;
 use crate::rows::{
     At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventLine, EventRows, ExecutionLine, ExecutionRows, MachineLine,
-    MachineRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
+    MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
 };
 
 /// Rows waiting to be appended.
@@ -25,6 +25,7 @@ pub(crate) struct Batch {
     visits: VisitRows,
     attempts: AttemptRows,
     children: ChildRows,
+    path_steps: PathStepRows,
     machines: MachineRows,
 }
 
@@ -34,23 +35,27 @@ pub(crate) type MachineIds = FxHashMap<Name, u32>;
 impl Batch {
     pub(crate) fn add(&mut self, id: u32, run: &Run, fingerprint: u64, names: &mut Names, machines: &mut MachineIds) {
         let mut critical = vec![Micros::ZERO; run.timeline.visits.len()];
-        let mut on_path: Vec<Option<&Step>> = vec![None; run.events.len()];
-        for step in &run.path {
-            on_path[step.event] = Some(step);
+        for step in merged(&run.path) {
             if let Some(owner) = step.owner {
                 critical[owner] += step.span();
             }
+            self.path_steps.push(PathStepLine {
+                execution_id: Some(id),
+                visit_id: step.owner.map(|it| small(run.timeline.visits[it].id)),
+                category: Some(step.category as u8),
+                from_at: Some(at(step.from)),
+                to_at: Some(at(step.to)),
+            });
         }
         self.add_execution(id, run, fingerprint, names, machines);
-        for (index, event) in run.events.iter().enumerate() {
-            let visit = run.timeline.links[index].owner.map(|it| run.timeline.visits[it].id);
-            self.add_event(id, event, visit, on_path[index], names);
+        for event in &run.events {
+            self.add_event(id, event, names);
         }
         for (index, visit) in run.timeline.visits.iter().enumerate() {
             self.add_visit(id, visit, critical[index], names);
         }
         for (event_id, child) in &run.execution.children {
-            self.children.push(ChildLine { execution_id: Some(id), event_id: Some(*event_id), child_arn: Some((**child).into()) });
+            self.children.push(ChildLine { execution_id: Some(id), event_id: Some(small(*event_id)), child_arn: Some((**child).into()) });
         }
     }
 
@@ -104,27 +109,24 @@ impl Batch {
         id
     }
 
-    fn add_event(&mut self, id: u32, event: &Event, visit: Option<u64>, step: Option<&Step>, names: &mut Names) {
+    fn add_event(&mut self, id: u32, event: &Event, names: &mut Names) {
         self.events.push(EventLine {
             execution_id: Some(id),
-            event_id: Some(event.id),
-            previous_event_id: Some(event.previous),
-            type_id: Some(names.id(event.kind.as_str())),
+            event_id: Some(small(event.id)),
+            previous_event_id: Some(small(event.previous)),
+            type_id: Some(names.kind_id(&event.kind)),
             happened_at: Some(at(event.at)),
             name_id: event.name.as_ref().map(|it| names.id(it)),
             resource_id: event.resource.as_ref().map(|it| names.id(it)),
-            number: event.number,
+            number: event.number.map(small),
             error_id: event.error().map(|it| names.id(it)),
             log_bytes: Some(event.log_bytes),
             detail: event.detail.as_deref().and_then(detail_to_json),
-            visit_id: visit,
-            category: step.map(|it| it.category as u8),
-            critical_us: step.map(|it| it.span().0),
         });
         for payload in event.detail.iter().flat_map(|it| &it.payloads) {
             self.payloads.push(PayloadLine {
                 execution_id: Some(id),
-                event_id: Some(event.id),
+                event_id: Some(small(event.id)),
                 field: Some(payload.field as u8),
                 body: Some(payload.body.clone()),
             });
@@ -135,8 +137,8 @@ impl Batch {
         let split = |category: Category| Some(visit.split[category].0);
         self.visits.push(VisitLine {
             execution_id: Some(id),
-            visit_id: Some(visit.id),
-            parent_id: visit.parent,
+            visit_id: Some(small(visit.id)),
+            parent_id: visit.parent.map(small),
             branch: visit.branch,
             iteration: visit.iteration,
             state_id: Some(names.id(&visit.state)),
@@ -147,7 +149,7 @@ impl Batch {
             status: Some(visit.status as u8),
             error_id: visit.error.as_ref().map(|it| names.id(it)),
             n_attempts: u32::try_from(visit.attempts.len()).ok(),
-            retries: Some(visit.retries()),
+            retries: Some(small(visit.retries())),
             work_us: split(Category::Work),
             callback_us: split(Category::Callback),
             queue_us: split(Category::Queue),
@@ -160,7 +162,7 @@ impl Batch {
         for (number, attempt) in (1_u32..).zip(&visit.attempts) {
             self.attempts.push(AttemptLine {
                 execution_id: Some(id),
-                visit_id: Some(visit.id),
+                visit_id: Some(small(visit.id)),
                 attempt: Some(number),
                 scheduled_at: Some(at(attempt.scheduled_at)),
                 started_at: attempt.started_at.map(at),
@@ -180,8 +182,14 @@ impl Batch {
         self.payloads.append_to(connection)?;
         self.visits.append_to(connection)?;
         self.attempts.append_to(connection)?;
+        self.path_steps.append_to(connection)?;
         self.children.append_to(connection)
     }
+}
+
+/// Ids and counts within one execution: the service allows 25,000 events, logs of Express executions a few more.
+fn small(it: u64) -> u32 {
+    u32::try_from(it).unwrap_or(u32::MAX)
 }
 
 fn at(instant: Timestamp) -> At {

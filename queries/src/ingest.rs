@@ -2,19 +2,21 @@
 
 use analyzer::assembly::{Assembler, Assembly, fingerprint, hash_of};
 use analyzer::execution::Run;
-use analyzer::model::{DefinitionText, LambdaReport, Name, Observation, Observed, Segment};
+use analyzer::model::{DefinitionText, LambdaReport, Name, Observation, Observed, Segment, WorkflowType};
+use duckdb::types::{TimeUnit, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::batch::{Batch, MachineIds};
+use crate::batch::MachineIds;
 use crate::history::{StoredExecution, stored_executions, stored_records};
 use crate::names::Names;
+use crate::writer::{Prepared, Writer};
 use crate::{Store, StoreError, reader};
 
 /// Events held of executions that are not complete yet.
 const HELD_EVENTS: usize = 400_000;
-/// Events that are written in one transaction: a little more than DuckDB's row group.
-const BATCH_EVENTS: usize = 150_000;
-/// Bytes of payloads that are written in one transaction.
+/// Events that are analysed and appended together.
+const BATCH_EVENTS: usize = 60_000;
+/// Bytes of payloads that are appended together.
 const BATCH_BYTES: usize = 32 << 20;
 
 /// What an import did.
@@ -55,16 +57,10 @@ pub struct Ingest<'a> {
     ready_bytes: usize,
     changed: FxHashSet<u32>,
     stats: ImportStats,
-    side: SideRows,
-}
-
-/// What is stored beside the executions, waiting for the next transaction.
-#[derive(Default)]
-struct SideRows {
-    segments: Vec<Segment>,
-    definitions: Vec<DefinitionText>,
-    reports: Vec<LambdaReport>,
-    quarantine: Vec<QuarantineRow>,
+    /// Fingerprints of what is stored beside the executions.
+    known_side: FxHashSet<(&'static str, u64)>,
+    side: Vec<(&'static str, Vec<Value>)>,
+    writer: Writer,
 }
 
 impl<'a> Ingest<'a> {
@@ -82,6 +78,14 @@ impl<'a> Ingest<'a> {
         while let Some(row) = rows.next()? {
             executions.insert(row.get(0)?, row.get(1)?);
         }
+        let mut known_side = FxHashSet::default();
+        for table in [SEGMENT, DEFINITION, LAMBDA_REPORT, QUARANTINED] {
+            let mut statement = connection.prepare(&format!("SELECT fingerprint FROM {table}"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                known_side.insert((table, row.get(0)?));
+            }
+        }
         let next_execution = executions.values().max().map_or(0, |it| it + 1);
         Ok(Self {
             store,
@@ -95,7 +99,9 @@ impl<'a> Ingest<'a> {
             ready_bytes: 0,
             changed: FxHashSet::default(),
             stats: ImportStats::default(),
-            side: SideRows::default(),
+            known_side,
+            side: Vec::new(),
+            writer: Writer::start(connection.try_clone()?),
         })
     }
 
@@ -111,10 +117,12 @@ impl<'a> Ingest<'a> {
                     }
                 }
                 Observation::Execution { execution_arn, record } => self.assembler.add_record(execution_arn, *record),
-                Observation::Definition(it) => self.side.definitions.push(*it),
-                Observation::Segment(it) => self.side.segments.push(*it),
-                Observation::LambdaReport(it) => self.side.reports.push(*it),
-                Observation::Quarantined { source, line, reason } => self.quarantine(&source, line, reason),
+                Observation::Definition(it) => self.add_definition(&it),
+                Observation::Segment(it) => self.add_segment(&it),
+                Observation::LambdaReport(it) => self.add_report(&it),
+                Observation::Quarantined { source, line, reason } => {
+                    self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
+                }
                 Observation::Skipped { .. } => self.stats.skipped += 1,
                 Observation::File { .. } => self.stats.files += 1,
             }
@@ -128,14 +136,11 @@ impl<'a> Ingest<'a> {
         if self.ready_events >= BATCH_EVENTS { self.write() } else { Ok(()) }
     }
 
-    fn quarantine(&mut self, source: &Name, line: Option<u64>, reason: String) {
-        self.side.quarantine.push(QuarantineRow { source: source.to_string(), line, reason });
-    }
-
     /// Writes all that is held, also of executions that are not complete.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         self.ready.extend(self.assembler.take_all());
-        self.write()
+        self.write()?;
+        self.writer.commit()
     }
 
     /// Writes everything and tells what was done.
@@ -146,28 +151,22 @@ impl<'a> Ingest<'a> {
         Ok(self.stats)
     }
 
+    /// Analyses what is ready and hands its rows to the writer.
     fn write(&mut self) -> Result<(), StoreError> {
-        let connection = &self.store.connection;
-        connection.execute_batch("BEGIN")?;
-        let result = self.write_executions().and_then(|()| self.write_side());
-        match result {
-            Ok(()) => Ok(connection.execute_batch("COMMIT")?),
-            Err(error) => {
-                let _ = connection.execute_batch("ROLLBACK");
-                Err(error)
-            }
-        }
+        let mut prepared = Prepared::default();
+        self.prepare_executions(&mut prepared)?;
+        prepared.names = self.names.take_fresh();
+        prepared.side = std::mem::take(&mut self.side);
+        self.writer.append(prepared)
     }
 
-    fn write_executions(&mut self) -> Result<(), StoreError> {
+    fn prepare_executions(&mut self, prepared: &mut Prepared) -> Result<(), StoreError> {
         let assemblies = joined(std::mem::take(&mut self.ready));
         (self.ready_events, self.ready_bytes) = (0, 0);
         if assemblies.is_empty() {
             return Ok(());
         }
         let mut stored = self.load_known(&assemblies)?;
-        let mut batch = Batch::default();
-        let mut replaced = Vec::new();
         for mut assembly in assemblies {
             let known = self.executions.get(&hash_of(&assembly.execution_arn)).and_then(|id| stored.remove(id));
             let known = known.filter(|it| it.arn == assembly.execution_arn);
@@ -176,7 +175,7 @@ impl<'a> Ingest<'a> {
             let Some(known) = known else {
                 self.stats.events += assembly.events.len() as u64;
                 let id = self.new_id(&assembly.execution_arn);
-                self.add(id, assembly, &mut batch);
+                self.add(id, assembly, prepared);
                 continue;
             };
             let n_fresh = assembly.events.len() as u64;
@@ -191,21 +190,20 @@ impl<'a> Ingest<'a> {
             self.stats.events += n_new;
             self.stats.duplicates += n_fresh - n_new;
             if fingerprint(&assembly.events, assembly.record.as_ref()) != old {
-                replaced.push(id);
-                self.add(id, assembly, &mut batch);
+                prepared.replaced.push(id);
+                self.add(id, assembly, prepared);
             } else if n_fresh == 0 {
                 self.stats.duplicates += 1;
             }
         }
-        self.delete(&replaced)?;
-        self.names.append_fresh(&self.store.connection)?;
-        batch.append_to(&self.store.connection)
+        Ok(())
     }
 
-    fn add(&mut self, id: u32, assembly: Assembly, batch: &mut Batch) {
+    fn add(&mut self, id: u32, assembly: Assembly, prepared: &mut Prepared) {
         let mark = fingerprint(&assembly.events, assembly.record.as_ref());
         let run = Run::of(assembly.execution_arn, assembly.events, assembly.record.unwrap_or_default());
-        batch.add(id, &run, mark, &mut self.names, &mut self.machines);
+        prepared.n_events += run.events.len();
+        prepared.batch.add(id, &run, mark, &mut self.names, &mut self.machines);
         self.changed.insert(id);
     }
 
@@ -220,18 +218,22 @@ impl<'a> Ingest<'a> {
     fn note_conflicts(&mut self, assembly: &Assembly) {
         for id in &assembly.conflicts {
             let reason = format!("event {id} of `{}` came with two different types; one was kept", assembly.execution_arn);
-            self.side.quarantine.push(QuarantineRow { source: assembly.execution_arn.to_string(), line: None, reason });
+            self.set_aside(QuarantineRow { source: assembly.execution_arn.to_string(), line: None, reason });
         }
     }
 
     /// What is stored of the executions in this batch; their events only where something may have changed.
-    fn load_known(&self, assemblies: &[Assembly]) -> Result<FxHashMap<u32, StoredExecution>, StoreError> {
+    fn load_known(&mut self, assemblies: &[Assembly]) -> Result<FxHashMap<u32, StoredExecution>, StoreError> {
         let known: FxHashMap<u32, &Assembly> = assemblies
             .iter()
             .filter_map(|it| Some((*self.executions.get(&hash_of(&it.execution_arn))?, it)))
             .collect();
         let mut ids: Vec<u32> = known.keys().copied().collect();
         ids.sort_unstable();
+        if !ids.is_empty() {
+            // They may still be on their way to the database.
+            self.writer.commit()?;
+        }
         let query = |sql: &str, params: &[crate::Cell]| reader::run(&self.store.connection, sql, params).map(|it| it.rows);
         let mut found = FxHashMap::default();
         for ids in ids.chunks(4_000) {
@@ -247,23 +249,6 @@ impl<'a> Ingest<'a> {
             }
         }
         Ok(found)
-    }
-
-    fn delete(&self, ids: &[u32]) -> Result<(), StoreError> {
-        for ids in ids.chunks(4_000) {
-            let list = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            for (table, column) in [
-                ("execution", "id"),
-                ("event", "execution_id"),
-                ("payload", "execution_id"),
-                ("visit", "execution_id"),
-                ("attempt", "execution_id"),
-                ("child", "execution_id"),
-            ] {
-                self.store.connection.execute_batch(&format!("DELETE FROM {table} WHERE {column} IN ({list})"))?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -293,116 +278,83 @@ fn joined(assemblies: Vec<Assembly>) -> Vec<Assembly> {
 
 // ---- what is stored beside the executions ---------------------------------------------------------------------------
 
+const SEGMENT: &str = "segment";
+const DEFINITION: &str = "definition";
+const LAMBDA_REPORT: &str = "lambda_report";
+const QUARANTINED: &str = "quarantined";
+
 impl Ingest<'_> {
-    fn write_side(&mut self) -> Result<(), StoreError> {
-        let side = std::mem::take(&mut self.side);
-        self.write_segments(&side.segments)?;
-        self.write_definitions(&side.definitions)?;
-        self.write_reports(&side.reports)?;
-        self.write_quarantine(side.quarantine)
-    }
-
-    /// Inserts rows whose fingerprint is not stored yet; returns how many there were.
-    fn insert_fresh<T>(&self, table: &str, n_columns: usize, items: &[T], row: impl Fn(&T) -> Vec<duckdb::types::Value>) -> Result<u64, StoreError> {
-        if items.is_empty() {
-            return Ok(0);
+    /// Adds a row unless one of the same fingerprint is stored; says whether it did.
+    fn add_side(&mut self, table: &'static str, parts: &[&str], values: Vec<Value>) -> bool {
+        let fingerprint = hash_of(&parts.join("\u{1f}"));
+        if !self.known_side.insert((table, fingerprint)) {
+            return false;
         }
-        let marks = vec!["?"; n_columns].join(", ");
-        let mut exists = self.store.connection.prepare(&format!("SELECT count(*) FROM {table} WHERE fingerprint = ?"))?;
-        let mut insert = self.store.connection.prepare(&format!("INSERT INTO {table} VALUES ({marks})"))?;
-        let mut n_fresh = 0;
-        for item in items {
-            let values = row(item);
-            let known: i64 = exists.query_row(duckdb::params![&values[0]], |row| row.get(0))?;
-            if known == 0 {
-                insert.execute(duckdb::params_from_iter(values))?;
-                n_fresh += 1;
-            }
-        }
-        Ok(n_fresh)
+        let mut row = vec![Value::UBigInt(fingerprint)];
+        row.extend(values);
+        self.side.push((table, row));
+        true
     }
 
-    fn write_segments(&mut self, segments: &[Segment]) -> Result<(), StoreError> {
-        let fresh = self.insert_fresh("segment", 10, segments, |it| {
-            vec![
-                mark(&[&it.document]),
-                text(it.trace_id.as_ref()),
-                text(Some(&it.id)),
-                text(it.parent_id.as_ref()),
-                text(Some(&it.name)),
-                text(it.origin.as_ref()),
-                time(Some(it.started_at.0)),
-                time(it.ended_at.map(|it| it.0)),
-                text(it.execution_arn.as_ref()),
-                duckdb::types::Value::Text(it.document.to_string()),
-            ]
-        })?;
-        self.stats.segments += fresh;
-        self.stats.duplicates += segments.len() as u64 - fresh;
-        Ok(())
+    fn add_segment(&mut self, it: &Segment) {
+        let values = vec![
+            text(it.trace_id.as_deref()),
+            text(Some(&it.id)),
+            text(it.parent_id.as_deref()),
+            text(Some(&it.name)),
+            text(it.origin.as_deref()),
+            time(Some(it.started_at.0)),
+            time(it.ended_at.map(|it| it.0)),
+            text(it.execution_arn.as_deref()),
+            text(Some(&it.document)),
+        ];
+        let is_fresh = self.add_side(SEGMENT, &[&it.document], values);
+        self.stats.segments += u64::from(is_fresh);
+        self.stats.duplicates += u64::from(!is_fresh);
     }
 
-    fn write_definitions(&mut self, definitions: &[DefinitionText]) -> Result<(), StoreError> {
-        let fresh = self.insert_fresh("definition", 6, definitions, |it| {
-            let machine = it.machine_arn.as_deref().unwrap_or(&it.name);
-            vec![
-                mark(&[machine, &it.text]),
-                text(it.machine_arn.as_ref()),
-                text(Some(&it.name)),
-                it.workflow_type.map_or(duckdb::types::Value::Null, |it| duckdb::types::Value::Text(it.as_str().to_owned())),
-                duckdb::types::Value::Text(it.text.to_string()),
-                time(it.seen_at.map(|it| it.0)),
-            ]
-        })?;
-        self.stats.definitions += fresh;
-        self.stats.duplicates += definitions.len() as u64 - fresh;
-        Ok(())
+    fn add_definition(&mut self, it: &DefinitionText) {
+        let values = vec![
+            text(it.machine_arn.as_deref()),
+            text(Some(&it.name)),
+            text(it.workflow_type.map(WorkflowType::as_str)),
+            text(Some(&it.text)),
+            time(it.seen_at.map(|it| it.0)),
+        ];
+        let machine = it.machine_arn.as_deref().unwrap_or(&it.name);
+        let is_fresh = self.add_side(DEFINITION, &[machine, &it.text], values);
+        self.stats.definitions += u64::from(is_fresh);
+        self.stats.duplicates += u64::from(!is_fresh);
     }
 
-    fn write_reports(&mut self, reports: &[LambdaReport]) -> Result<(), StoreError> {
-        use duckdb::types::Value;
-        let fresh = self.insert_fresh("lambda_report", 9, reports, |it| {
-            vec![
-                mark(&[&it.request_id, &it.duration_us.to_string()]),
-                text(Some(&it.request_id)),
-                time(it.at.map(|it| it.0)),
-                Value::BigInt(it.duration_us),
-                Value::UBigInt(it.billed_ms),
-                Value::UBigInt(it.memory_mb),
-                it.max_memory_mb.map_or(Value::Null, Value::UBigInt),
-                it.init_us.map_or(Value::Null, Value::BigInt),
-                text(it.trace_id.as_ref()),
-            ]
-        })?;
-        self.stats.lambda_reports += fresh;
-        self.stats.duplicates += reports.len() as u64 - fresh;
-        Ok(())
+    fn add_report(&mut self, it: &LambdaReport) {
+        let values = vec![
+            text(Some(&it.request_id)),
+            time(it.at.map(|it| it.0)),
+            Value::BigInt(it.duration_us),
+            Value::UBigInt(it.billed_ms),
+            Value::UBigInt(it.memory_mb),
+            it.max_memory_mb.map_or(Value::Null, Value::UBigInt),
+            it.init_us.map_or(Value::Null, Value::BigInt),
+            text(it.trace_id.as_deref()),
+        ];
+        let is_fresh = self.add_side(LAMBDA_REPORT, &[&it.request_id, &it.duration_us.to_string()], values);
+        self.stats.lambda_reports += u64::from(is_fresh);
+        self.stats.duplicates += u64::from(!is_fresh);
     }
 
-    fn write_quarantine(&mut self, rows: Vec<QuarantineRow>) -> Result<(), StoreError> {
-        use duckdb::types::Value;
-        self.insert_fresh("quarantined", 4, &rows, |it| {
-            vec![
-                mark(&[&it.source, &format!("{:?}", it.line), &it.reason]),
-                Value::Text(it.source.clone()),
-                it.line.map_or(Value::Null, Value::UBigInt),
-                Value::Text(it.reason.clone()),
-            ]
-        })?;
-        self.stats.quarantined += rows.len() as u64;
-        self.stats.quarantine.extend(rows);
-        Ok(())
+    fn set_aside(&mut self, row: QuarantineRow) {
+        let values = vec![text(Some(&row.source)), row.line.map_or(Value::Null, Value::UBigInt), text(Some(&row.reason))];
+        self.add_side(QUARANTINED, &[&row.source, &format!("{:?}", row.line), &row.reason], values);
+        self.stats.quarantined += 1;
+        self.stats.quarantine.push(row);
     }
 }
 
-fn mark(parts: &[&str]) -> duckdb::types::Value {
-    duckdb::types::Value::UBigInt(hash_of(&parts.join("\u{1f}")))
+fn text(it: Option<&str>) -> Value {
+    it.map_or(Value::Null, |it| Value::Text(it.to_owned()))
 }
 
-fn text(name: Option<&Name>) -> duckdb::types::Value {
-    name.map_or(duckdb::types::Value::Null, |it| duckdb::types::Value::Text(it.to_string()))
-}
-
-fn time(micros: Option<i64>) -> duckdb::types::Value {
-    micros.map_or(duckdb::types::Value::Null, |it| duckdb::types::Value::Timestamp(duckdb::types::TimeUnit::Microsecond, it))
+fn time(micros: Option<i64>) -> Value {
+    micros.map_or(Value::Null, |it| Value::Timestamp(TimeUnit::Microsecond, it))
 }

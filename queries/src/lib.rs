@@ -16,6 +16,7 @@ mod rows;
 mod server;
 mod states;
 mod store;
+mod writer;
 
 pub use cell::{Cell, Table};
 pub use error::StoreError;

@@ -1,6 +1,6 @@
 //! Ids for strings that return.
 
-use analyzer::model::Name;
+use analyzer::model::{EventKind, Name};
 use duckdb::Connection;
 use rustc_hash::FxHashMap;
 
@@ -13,6 +13,8 @@ pub(crate) struct Names {
     ids: FxHashMap<Name, u32>,
     next: u32,
     fresh: NameRows,
+    /// Ids of event types by their position, which saves a look-up per event.
+    kinds: Vec<Option<u32>>,
 }
 
 impl Names {
@@ -40,7 +42,21 @@ impl Names {
         id
     }
 
-    pub(crate) fn append_fresh(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        self.fresh.append_to(connection)
+    pub(crate) fn kind_id(&mut self, kind: &EventKind) -> u32 {
+        let Some(position) = kind.position() else { return self.id(kind.as_str()) };
+        if self.kinds.is_empty() {
+            self.kinds = vec![None; EventKind::KNOWN.len()];
+        }
+        if let Some(id) = self.kinds[position] {
+            return id;
+        }
+        let id = self.id(kind.as_str());
+        self.kinds[position] = Some(id);
+        id
+    }
+
+    /// The rows that the database does not have yet.
+    pub(crate) fn take_fresh(&mut self) -> NameRows {
+        std::mem::take(&mut self.fresh)
     }
 }

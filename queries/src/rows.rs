@@ -108,21 +108,23 @@ table!(ExecutionRows, ExecutionLine, "execution" {
 });
 
 table!(EventRows, EventLine, "event" {
-    execution_id: u32, event_id: u64, previous_event_id: u64, type_id: u32, happened_at: At, name_id: u32, resource_id: u32, number: u64,
-    error_id: u32, log_bytes: u32, detail: Box<str>, visit_id: u64, category: u8, critical_us: i64,
+    execution_id: u32, event_id: u32, previous_event_id: u32, type_id: u32, happened_at: At, name_id: u32, resource_id: u32,
+    number: u32, error_id: u32, log_bytes: u32, detail: Box<str>,
 });
 
-table!(PayloadRows, PayloadLine, "payload" { execution_id: u32, event_id: u64, field: u8, body: Box<str> });
+table!(PathStepRows, PathStepLine, "path_step" { execution_id: u32, visit_id: u32, category: u8, from_at: At, to_at: At });
+
+table!(PayloadRows, PayloadLine, "payload" { execution_id: u32, event_id: u32, field: u8, body: Box<str> });
 
 table!(VisitRows, VisitLine, "visit" {
-    execution_id: u32, visit_id: u64, parent_id: u64, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
-    exited_at: At, duration_us: i64, status: u8, error_id: u32, n_attempts: u32, retries: u64, work_us: i64, callback_us: i64,
+    execution_id: u32, visit_id: u32, parent_id: u32, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
+    exited_at: At, duration_us: i64, status: u8, error_id: u32, n_attempts: u32, retries: u32, work_us: i64, callback_us: i64,
     queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64,
 });
 
 table!(AttemptRows, AttemptLine, "attempt" {
-    execution_id: u32, visit_id: u64, attempt: u32, scheduled_at: At, started_at: At, submitted_at: At, ended_at: At, status: u8,
+    execution_id: u32, visit_id: u32, attempt: u32, scheduled_at: At, started_at: At, submitted_at: At, ended_at: At, status: u8,
     error_id: u32, resource_id: u32,
 });
 
-table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u64, child_arn: Box<str> });
+table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u32, child_arn: Box<str> });

@@ -158,6 +158,9 @@ fn axis(scale: &Scale) -> String {
     while at < scale.span {
         let column = scale.column(scale.start + Micros(at));
         let label = if at == 0 { "0".to_owned() } else { text::span(Micros(at)) };
+        if column + label.len() > scale.width {
+            break;
+        }
         for (offset, it) in label.chars().enumerate() {
             if let Some(place) = line.get_mut(column + offset) {
                 *place = it;
@@ -168,17 +171,10 @@ fn axis(scale: &Scale) -> String {
     line.into_iter().collect::<String>().trim_end().to_owned()
 }
 
-/// The largest of 1, 2, 5 times a power of ten that is not above `span`.
+/// The largest of 1, 2, 5 times a power of ten that is not above `span`, and at least 1.
 fn round_step(span: i64) -> i64 {
-    let mut step = 1;
-    loop {
-        for factor in [2, 5, 10] {
-            if step * factor > span {
-                return if factor == 2 { step } else { step * (factor / if factor == 5 { 2 } else { 2 }) }.max(1);
-            }
-        }
-        step *= 10;
-    }
+    let steps = (0..17).flat_map(|power| [1, 2, 5].map(|it| it * 10_i64.pow(power)));
+    steps.take_while(|it| *it <= span).last().unwrap_or(1)
 }
 
 fn rows(run: &Run, scale: &Scale, fold: &Fold) -> Vec<Row> {
@@ -242,7 +238,7 @@ fn critical_spans(run: &Run) -> CriticalSpans {
 
 #[expect(clippy::too_many_arguments, reason = "the walk carries the picture it draws")]
 fn add_rows(run: &Run, scale: &Scale, fold: &Fold, children: &Children<'_>, critical: &CriticalSpans, parent: Option<u64>, depth: usize, rows: &mut Vec<Row>) {
-    let folded_items = parent.and_then(|it| folded_items(children, it, fold));
+    let folded_items = parent.and_then(|it| folded_items(children, critical, it, fold));
     for &index in children.inside(parent) {
         let visit = &run.timeline.visits[index];
         if folded_items.as_ref().is_some_and(|(shown, _)| visit.iteration.is_some_and(|it| !shown.contains(&it))) {
@@ -255,23 +251,30 @@ fn add_rows(run: &Run, scale: &Scale, fold: &Fold, children: &Children<'_>, crit
         }
     }
     if let Some((_, note)) = folded_items {
-        let label = format!("{}⋮", "  ".repeat(depth));
-        rows.push(Row { visit: None, label, cells: Vec::new(), span: String::new(), note, is_bad: false });
+        let label = format!("  {}⋮ {note}", "  ".repeat(depth));
+        rows.push(Row { visit: None, label, cells: Vec::new(), span: String::new(), note: String::new(), is_bad: false });
     }
 }
 
-/// Of a long Map, the items that are shown, and a sentence on the others.
-fn folded_items(children: &Children<'_>, parent: u64, fold: &Fold) -> Option<(Vec<u32>, String)> {
+/// Of a long Map, the items that are shown, and a sentence on the others. Those on the critical path come first.
+fn folded_items(children: &Children<'_>, critical: &CriticalSpans, parent: u64, fold: &Fold) -> Option<(Vec<u32>, String)> {
     if *fold == Fold::Nothing {
         return None;
     }
-    let items = children.iterations(parent);
+    let mut items = children.iterations(parent);
     if items.len() <= SHOWN_ITERATIONS + 2 {
         return None;
     }
+    let on_path = |item: u32| {
+        let own = children.inside(Some(parent)).iter().map(|&it| &children.visits[it]).filter(|it| it.iteration == Some(item));
+        own.into_iter().any(|it| critical.contains_key(&it.id))
+    };
+    items.sort_by_cached_key(|it| !on_path(it.0));
     let (shown, rest) = items.split_at(SHOWN_ITERATIONS);
-    let longest = rest.first().map_or(Micros::ZERO, |it| it.1);
-    let median = rest.get(rest.len() / 2).map_or(Micros::ZERO, |it| it.1);
+    let mut spans: Vec<Micros> = rest.iter().map(|it| it.1).collect();
+    spans.sort_unstable();
+    let median = analyzer::quantile::of_sorted(&spans, 0.5).unwrap_or_default();
+    let longest = spans.last().copied().unwrap_or_default();
     let note = format!("{} more items, median {}, at most {}", rest.len(), text::span(median), text::span(longest));
     Some((shown.iter().map(|it| it.0).collect(), note))
 }
@@ -401,8 +404,10 @@ pub fn to_text(chart: &Chart, coloured: bool) -> Vec<String> {
     lines.push(legend());
     lines.push(format!("{:label$} {}", "", chart.axis, label = chart.label_width));
     for row in &chart.rows {
-        let label = text::cut(&row.label, chart.label_width);
-        let pad = " ".repeat(chart.label_width - unicode_width::UnicodeWidthStr::width(label.as_str()));
+        // The line that stands for folded items has no bar and may be as long as it is.
+        let room = if row.cells.is_empty() { chart.label_width + chart.bar_width } else { chart.label_width };
+        let label = text::cut(&row.label, room);
+        let pad = " ".repeat(room - unicode_width::UnicodeWidthStr::width(label.as_str()));
         let bar = bar(&row.cells, chart.bar_width, coloured);
         lines.push(format!("{label}{pad} {bar} {:>9}  {}", row.span, row.note).trim_end().to_owned());
         if row.cells.iter().any(|it| it.is_critical()) {

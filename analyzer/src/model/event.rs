@@ -11,7 +11,21 @@ macro_rules! event_kinds {
             Other(Name),
         }
 
+        /// The known types without their text, to number them.
+        #[derive(Clone, Copy)]
+        enum Position {
+            $($kind,)*
+        }
+
         impl EventKind {
+            /// The place of a known type in [`EventKind::KNOWN`].
+            pub fn position(&self) -> Option<usize> {
+                Some(match self {
+                    $(Self::$kind => Position::$kind,)*
+                    Self::Other(_) => return None,
+                } as usize)
+            }
+
             /// Every type we know, in AWS's spelling.
             pub const KNOWN: &'static [Self] = &[$(Self::$kind,)*];
 

@@ -25,30 +25,47 @@ pub(super) trait Receive {
 
 /// Reads the stream to its end.
 pub(super) fn read(mut input: impl BufRead, receive: &mut impl Receive) -> io::Result<()> {
-    let mut line = Vec::with_capacity(4_096);
+    // The part of a line that began in an earlier buffer; other lines are used where they lie.
+    let mut carried: Vec<u8> = Vec::new();
     let mut open = Open::default();
     let mut number = 0;
     while receive.wants_more() {
-        line.clear();
-        if input.read_until(b'\n', &mut line)? == 0 {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
             break;
         }
-        number += 1;
-        while line.last().is_some_and(|it| matches!(it, b'\n' | b'\r' | b' ')) {
-            line.pop();
-        }
-        if open.is_empty() {
-            if !receive.line(&line) {
-                begin(&line, number, &mut open, receive);
+        let n_bytes = buffer.len();
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', buffer) {
+            number += 1;
+            if carried.is_empty() {
+                take_line(&buffer[from..end], number, &mut open, receive);
+            } else {
+                carried.extend_from_slice(&buffer[from..end]);
+                take_line(&carried, number, &mut open, receive);
+                carried.clear();
             }
-        } else {
-            go_on(&line, number, &mut open, receive);
+            from = end + 1;
         }
+        carried.extend_from_slice(&buffer[from..]);
+        input.consume(n_bytes);
+    }
+    if !carried.is_empty() && receive.wants_more() {
+        take_line(&carried, number + 1, &mut open, receive);
     }
     if !open.is_empty() {
         open.give_up("the text ends in the middle of a value", receive);
     }
     Ok(())
+}
+
+fn take_line(line: &[u8], number: u64, open: &mut Open, receive: &mut impl Receive) {
+    let line = line.trim_ascii_end();
+    if !open.is_empty() {
+        go_on(line, number, open, receive);
+    } else if !receive.line(line) {
+        begin(line, number, open, receive);
+    }
 }
 
 /// A value whose end has not come yet.

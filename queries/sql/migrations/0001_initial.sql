@@ -16,30 +16,33 @@ CREATE TABLE execution (
     billed_memory_mb UBIGINT, fingerprint UBIGINT, record VARCHAR
 );
 
--- `critical_us` is set for events on the critical path: the span that ends with the event.
 CREATE TABLE event (
-    execution_id UINTEGER, event_id UBIGINT, previous_event_id UBIGINT, type_id UINTEGER, happened_at TIMESTAMP, name_id UINTEGER,
-    resource_id UINTEGER, number UBIGINT, error_id UINTEGER, log_bytes UINTEGER, detail VARCHAR, visit_id UBIGINT,
-    category UTINYINT, critical_us BIGINT
+    execution_id UINTEGER, event_id UINTEGER, previous_event_id UINTEGER, type_id UINTEGER, happened_at TIMESTAMP,
+    name_id UINTEGER, resource_id UINTEGER, number UINTEGER, error_id UINTEGER, log_bytes UINTEGER, detail VARCHAR
+);
+
+-- The critical path: spans in order of time, without gap or overlap. `visit_id` is NULL for the execution's own time.
+CREATE TABLE path_step (
+    execution_id UINTEGER, visit_id UINTEGER, category UTINYINT, from_at TIMESTAMP, to_at TIMESTAMP
 );
 
 -- What may hold users' data, apart from everything else: the payload policy governs what is written here.
-CREATE TABLE payload (execution_id UINTEGER, event_id UBIGINT, field UTINYINT, body VARCHAR);
+CREATE TABLE payload (execution_id UINTEGER, event_id UINTEGER, field UTINYINT, body VARCHAR);
 
 CREATE TABLE visit (
-    execution_id UINTEGER, visit_id UBIGINT, parent_id UBIGINT, branch UINTEGER, iteration UINTEGER, state_id UINTEGER,
+    execution_id UINTEGER, visit_id UINTEGER, parent_id UINTEGER, branch UINTEGER, iteration UINTEGER, state_id UINTEGER,
     state_type UTINYINT, entered_at TIMESTAMP, exited_at TIMESTAMP, duration_us BIGINT, status UTINYINT, error_id UINTEGER,
-    n_attempts UINTEGER, retries UBIGINT, work_us BIGINT, callback_us BIGINT, queue_us BIGINT, backoff_us BIGINT, wait_us BIGINT,
+    n_attempts UINTEGER, retries UINTEGER, work_us BIGINT, callback_us BIGINT, queue_us BIGINT, backoff_us BIGINT, wait_us BIGINT,
     slot_wait_us BIGINT, overhead_us BIGINT, critical_us BIGINT
 );
 
 CREATE TABLE attempt (
-    execution_id UINTEGER, visit_id UBIGINT, attempt UINTEGER, scheduled_at TIMESTAMP, started_at TIMESTAMP,
+    execution_id UINTEGER, visit_id UINTEGER, attempt UINTEGER, scheduled_at TIMESTAMP, started_at TIMESTAMP,
     submitted_at TIMESTAMP, ended_at TIMESTAMP, status UTINYINT, error_id UINTEGER, resource_id UINTEGER
 );
 
 -- Executions that a Task of another one started.
-CREATE TABLE child (execution_id UINTEGER, event_id UBIGINT, child_arn VARCHAR);
+CREATE TABLE child (execution_id UINTEGER, event_id UINTEGER, child_arn VARCHAR);
 
 CREATE TABLE definition (
     fingerprint UBIGINT, machine_arn VARCHAR, name VARCHAR, workflow_type VARCHAR, text VARCHAR, seen_at TIMESTAMP

@@ -186,7 +186,7 @@ fn machine_cells(it: &MachineItem) -> Vec<String> {
     let money = |it: Option<analyzer::model::Usd>| it.map_or_else(|| "–".to_owned(), text::usd);
     vec![
         it.name.clone(),
-        it.workflow_type.chars().take(3).collect(),
+        if it.workflow_type == "EXPRESS" { "EXP" } else { "STD" }.to_owned(),
         text::percent(it.failed, it.closed),
         text::opt_span(it.p95),
         text::opt_span(it.p50),
@@ -275,6 +275,9 @@ fn timeline(ui: &Ui) -> Vm {
     let label_width = chart.label_width;
     let (lines, cursor) = window(ui, chart.rows, |row| {
         let on_path = if row.cells.iter().any(|it| it.is_critical()) { "●" } else { " " };
+        if row.cells.is_empty() {
+            return plain(row.label, false);
+        }
         let label = text::cut(&row.label, label_width.saturating_sub(2));
         let pad = " ".repeat((label_width.saturating_sub(2)).saturating_sub(label.width()));
         Line { label: format!("{label}{pad} {on_path}"), cells: row.cells, rest: format!(" {:>9}  {}", row.span, row.note), is_bad: row.is_bad }

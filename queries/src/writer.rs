@@ -1,0 +1,150 @@
+//! A thread that appends prepared rows while the next ones are being computed.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use duckdb::Connection;
+use duckdb::types::Value;
+
+use crate::StoreError;
+use crate::batch::Batch;
+use crate::rows::NameRows;
+
+/// Events of one transaction: full row groups go to the file at once, and only the rest goes through the log.
+const TRANSACTION_EVENTS: usize = 1_000_000;
+/// Batches that wait to be appended.
+const WAITING: usize = 1;
+
+/// Rows that belong together: all of them are stored, or none.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    /// Executions whose rows are replaced.
+    pub(crate) replaced: Vec<u32>,
+    pub(crate) names: NameRows,
+    pub(crate) batch: Batch,
+    /// Rows of the tables beside the executions: the table, and its values in column order.
+    pub(crate) side: Vec<(&'static str, Vec<Value>)>,
+    pub(crate) n_events: usize,
+}
+
+enum Job {
+    Append(Box<Prepared>),
+    /// Commits, and says so.
+    Commit(SyncSender<()>),
+}
+
+/// The writing end of an import.
+pub(crate) struct Writer {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Connection) -> Self {
+        let (jobs, waiting) = sync_channel(WAITING);
+        let thread = thread::spawn(move || {
+            let result = work(&connection, &waiting);
+            if result.is_err() {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            result
+        });
+        Self { jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    pub(crate) fn append(&mut self, prepared: Prepared) -> Result<(), StoreError> {
+        self.send(Job::Append(Box::new(prepared)))
+    }
+
+    /// Waits until everything sent so far is committed.
+    pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
+        let (done, is_done) = sync_channel(1);
+        self.send(Job::Commit(done))?;
+        if is_done.recv().is_err() { self.failure() } else { Ok(()) }
+    }
+
+    fn send(&mut self, job: Job) -> Result<(), StoreError> {
+        let is_sent = self.jobs.as_ref().is_some_and(|it| it.send(job).is_ok());
+        if is_sent { Ok(()) } else { self.failure() }
+    }
+
+    /// The reason for which the thread has ended.
+    fn failure(&mut self) -> Result<(), StoreError> {
+        self.jobs = None;
+        let ended = || StoreError::Corrupt("the writing thread has ended".to_owned());
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result.and_then(|()| Err(ended())),
+            _ => Err(ended()),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError> {
+    let mut n_open = None;
+    for job in jobs {
+        match job {
+            Job::Append(mut prepared) => {
+                if n_open.is_none() {
+                    connection.execute_batch("BEGIN")?;
+                }
+                append(connection, &mut prepared)?;
+                let n_events = n_open.unwrap_or(0) + prepared.n_events;
+                n_open = Some(n_events);
+                if n_events >= TRANSACTION_EVENTS {
+                    connection.execute_batch("COMMIT")?;
+                    n_open = None;
+                }
+            }
+            Job::Commit(done) => {
+                if n_open.take().is_some() {
+                    connection.execute_batch("COMMIT")?;
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+    if n_open.is_some() {
+        // Whoever sent the rows gave up before it asked for them to be kept.
+        connection.execute_batch("ROLLBACK")?;
+    }
+    Ok(())
+}
+
+fn append(connection: &Connection, prepared: &mut Prepared) -> Result<(), StoreError> {
+    delete(connection, &prepared.replaced)?;
+    prepared.names.append_to(connection)?;
+    prepared.batch.append_to(connection)?;
+    for (table, values) in &prepared.side {
+        let marks = vec!["?"; values.len()].join(", ");
+        connection.prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?.execute(duckdb::params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
+    const TABLES: [(&str, &str); 7] = [
+        ("execution", "id"),
+        ("event", "execution_id"),
+        ("payload", "execution_id"),
+        ("visit", "execution_id"),
+        ("attempt", "execution_id"),
+        ("path_step", "execution_id"),
+        ("child", "execution_id"),
+    ];
+    for ids in ids.chunks(4_000) {
+        let list = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        for (table, column) in TABLES {
+            connection.execute_batch(&format!("DELETE FROM {table} WHERE {column} IN ({list})"))?;
+        }
+    }
+    Ok(())
+}
