@@ -39,13 +39,14 @@ FROM definition;
 
 CREATE OR REPLACE VIEW events AS
 SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.happened_at AS timestamp, s.text AS state,
-    r.text AS resource, v.number, x.text AS error, v.log_bytes, v.detail
+    r.text AS resource, nullif(v.number, 4294967295) AS number, x.text AS error, v.log_bytes, d.detail
 FROM event v
 JOIN execution e ON e.id = v.execution_id
 JOIN name t ON t.id = v.type_id
 LEFT JOIN name s ON s.id = v.name_id
 LEFT JOIN name r ON r.id = v.resource_id
-LEFT JOIN name x ON x.id = v.error_id;
+LEFT JOIN event_detail d ON d.execution_id = v.execution_id AND d.event_id = v.event_id
+LEFT JOIN name x ON x.id = d.error_id;
 
 CREATE OR REPLACE VIEW payloads AS
 SELECT e.arn AS execution_arn, p.event_id, payload_field_text(p.field) AS field, p.body

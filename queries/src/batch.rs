@@ -12,7 +12,7 @@ use crate::StoreError;
 use crate::history::record_to_json;
 use crate::names::Names;
 use crate::rows::{
-    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventLine, EventRows, ExecutionLine, ExecutionRows, MachineLine,
+    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, EventLine, EventRows, ExecutionLine, ExecutionRows, MachineLine,
     MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
 };
 
@@ -21,6 +21,7 @@ use crate::rows::{
 pub(crate) struct Batch {
     executions: ExecutionRows,
     events: EventRows,
+    event_details: EventDetailRows,
     payloads: PayloadRows,
     visits: VisitRows,
     attempts: AttemptRows,
@@ -28,6 +29,9 @@ pub(crate) struct Batch {
     path_steps: PathStepRows,
     machines: MachineRows,
 }
+
+/// What stands for "none" in a column without NULLs.
+const NONE: u32 = u32::MAX;
 
 /// Ids of machines by ARN.
 pub(crate) type MachineIds = FxHashMap<Name, u32>;
@@ -116,13 +120,16 @@ impl Batch {
             previous_event_id: Some(small(event.previous)),
             type_id: Some(names.kind_id(&event.kind)),
             happened_at: Some(at(event.at)),
-            name_id: event.name.as_ref().map(|it| names.id(it)),
-            resource_id: event.resource.as_ref().map(|it| names.id(it)),
-            number: event.number.map(small),
-            error_id: event.error().map(|it| names.id(it)),
+            name_id: Some(event.name.as_ref().map_or(NONE, |it| names.id(it))),
+            resource_id: Some(event.resource.as_ref().map_or(NONE, |it| names.id(it))),
+            number: Some(event.number.map_or(NONE, small)),
             log_bytes: Some(event.log_bytes),
-            detail: event.detail.as_deref().and_then(detail_to_json),
         });
+        let error_id = event.error().map(|it| names.id(it));
+        let detail = event.detail.as_deref().and_then(detail_to_json);
+        if error_id.is_some() || detail.is_some() {
+            self.event_details.push(EventDetailLine { execution_id: Some(id), event_id: Some(small(event.id)), error_id, detail });
+        }
         for payload in event.detail.iter().flat_map(|it| &it.payloads) {
             self.payloads.push(PayloadLine {
                 execution_id: Some(id),
@@ -179,6 +186,7 @@ impl Batch {
         self.machines.append_to(connection)?;
         self.executions.append_to(connection)?;
         self.events.append_to(connection)?;
+        self.event_details.append_to(connection)?;
         self.payloads.append_to(connection)?;
         self.visits.append_to(connection)?;
         self.attempts.append_to(connection)?;

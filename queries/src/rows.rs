@@ -109,8 +109,10 @@ table!(ExecutionRows, ExecutionLine, "execution" {
 
 table!(EventRows, EventLine, "event" {
     execution_id: u32, event_id: u32, previous_event_id: u32, type_id: u32, happened_at: At, name_id: u32, resource_id: u32,
-    number: u32, error_id: u32, log_bytes: u32, detail: Box<str>,
+    number: u32, log_bytes: u32,
 });
+
+table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u32, event_id: u32, error_id: u32, detail: Box<str> });
 
 table!(PathStepRows, PathStepLine, "path_step" { execution_id: u32, visit_id: u32, category: u8, from_at: At, to_at: At });
 

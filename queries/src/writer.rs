@@ -131,9 +131,10 @@ fn append(connection: &Connection, prepared: &mut Prepared) -> Result<(), StoreE
 }
 
 fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
-    const TABLES: [(&str, &str); 7] = [
+    const TABLES: [(&str, &str); 8] = [
         ("execution", "id"),
         ("event", "execution_id"),
+        ("event_detail", "execution_id"),
         ("payload", "execution_id"),
         ("visit", "execution_id"),
         ("attempt", "execution_id"),

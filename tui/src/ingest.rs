@@ -11,7 +11,7 @@ use queries::{ImportStats, Ingest, Store};
 use crate::failure::Failure;
 
 /// Batches in flight between source and store.
-const IN_FLIGHT: usize = 16;
+const IN_FLIGHT: usize = 32;
 
 /// Sends a batch to the store; fails once nobody takes it any more.
 pub(crate) type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;

@@ -2,7 +2,8 @@
 
 use analyzer::model::{Event, ExecutionRecord, Interner, Name, Observation, Observed};
 
-const BATCH: usize = 2_048;
+/// Small enough that its memory is used again instead of being mapped anew.
+const BATCH: usize = 512;
 /// Distinct strings that are shared before the interner starts anew.
 const INTERNED: usize = 50_000;
 /// Bad records of a file that may yet turn out to be none of ours.
