@@ -1,4 +1,9 @@
 //! End-to-end tests, in one binary: DuckDB is linked once.
 
-#[cfg(test)]
+mod command_line;
+mod concurrency;
+mod corpus;
+mod forms;
+mod layering;
+mod stepscope;
 mod synthetic;

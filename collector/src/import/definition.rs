@@ -22,12 +22,26 @@ pub(super) fn may_be_definition(text: &str) -> bool {
     text.contains("StartAt") && text.contains("States")
 }
 
-/// Sends a definition as it stands in a file; one that AWS would refuse is set aside.
+/// Sends a definition as it stands in a file; one that AWS would refuse is set aside. A fragment of one is not ours.
 pub(super) fn send_text(source: &str, stem: &str, machine_arn: Option<&str>, sink: &mut Sink<'_>) {
-    let checked = text_to_value(source).and_then(|value| StateMachine::from_value(&value));
-    let machine = match checked {
+    let value = match text_to_value(source) {
+        Ok(value) => value,
+        Err(error) => {
+            // It has the keys of a definition and the brackets of JSON, so it is one that is damaged.
+            if source.trim_start().starts_with(['{', '/']) {
+                sink.recognise();
+            }
+            return sink.quarantine(None, format!("definition: {error}"));
+        }
+    };
+    let machine = match StateMachine::from_value(&value) {
         Ok(machine) => machine,
-        Err(error) => return sink.quarantine(None, format!("definition: {error}")),
+        Err(error) => {
+            if is_definition(&value) {
+                sink.recognise();
+            }
+            return sink.quarantine(None, format!("definition: {error}"));
+        }
     };
     if let Some(problem) = problems(&machine).first() {
         sink.recognise();

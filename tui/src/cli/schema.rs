@@ -1,4 +1,37 @@
-//! stub
-#[derive(clap::Args)]
-pub(crate) struct SchemaArguments {}
-pub(crate) fn run(_a: &SchemaArguments) -> crate::Outcome { Ok(0) }
+//! `schema`: the JSON Schema of a command's result.
+
+use clap::Args;
+
+use crate::Outcome;
+use crate::failure::Failure;
+
+const SCHEMAS: [(&str, &str); 8] = [
+    ("import", include_str!("../../schemas/import.json")),
+    ("executions", include_str!("../../schemas/executions.json")),
+    ("show", include_str!("../../schemas/show.json")),
+    ("states", include_str!("../../schemas/states.json")),
+    ("cost", include_str!("../../schemas/cost.json")),
+    ("sql", include_str!("../../schemas/sql.json")),
+    ("demo", include_str!("../../schemas/demo.json")),
+    ("config", include_str!("../../schemas/config.json")),
+];
+
+#[derive(Args)]
+pub(crate) struct SchemaArguments {
+    /// A command; without it, the commands that have a schema are listed.
+    command: Option<String>,
+}
+
+pub(crate) fn run(arguments: &SchemaArguments) -> Outcome {
+    let names = || SCHEMAS.iter().map(|it| it.0).collect::<Vec<_>>();
+    let text = match arguments.command.as_deref() {
+        None => format!("{}\n", names().join("\n")),
+        Some(wanted) => SCHEMAS
+            .iter()
+            .find(|it| it.0 == wanted)
+            .map(|it| it.1.to_owned())
+            .ok_or_else(|| Failure::usage(format!("`{wanted}` has no schema")).hint(format!("these have one: {}", names().join(", "))))?,
+    };
+    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
+    Ok(0)
+}

@@ -1,0 +1,177 @@
+//! The command line from outside: results, exit codes, errors.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::stepscope::Bench;
+
+fn demo() -> Bench {
+    let bench = Bench::new();
+    let path = bench.db();
+    let output = bench.run(&["demo", "--once", "--executions", "200", "--end", "2026-11-01T00:00:00Z", "--keep", &path.to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    bench
+}
+
+fn is_valid(bench: &Bench, command: &str, result: &Value) {
+    let schema = bench.run(&["schema", command]);
+    let schema: Value = serde_json::from_slice(&schema.stdout).expect("a schema");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let errors: Vec<String> = validator.iter_errors(result).map(|it| format!("{}: {it}", it.instance_path())).collect();
+    assert!(errors.is_empty(), "{command}: {errors:?}");
+    let first = result.as_object().and_then(|it| it.keys().next().cloned());
+    assert_eq!(first.as_deref(), Some("schema"), "{command}: the first key");
+}
+
+#[test]
+fn every_result_is_what_its_schema_says() {
+    let bench = demo();
+    for arguments in [
+        vec!["executions"],
+        vec!["show", "--all"],
+        vec!["states"],
+        vec!["states", "order-processing"],
+        vec!["cost"],
+        vec!["cost", "--no-free-tier", "ml-inference"],
+        vec!["sql", "SELECT * FROM visits LIMIT 5"],
+        vec!["config"],
+    ] {
+        is_valid(&bench, arguments[0], &bench.json(&arguments));
+    }
+    let executions = bench.json(&["executions", "--limit", "1"]);
+    let arn = executions["executions"][0]["execution_arn"].as_str().expect("an ARN").to_owned();
+    is_valid(&bench, "show", &bench.json(&["show", &arn]));
+    let log = bench.run(&["simulate", "--executions", "20"]);
+    let path = bench.write("log.jsonl", &log.stdout);
+    is_valid(&bench, "import", &bench.json(&["import", &path.to_string_lossy()]));
+    is_valid(&bench, "demo", &bench.json(&["demo", "--once", "--executions", "30"]));
+}
+
+#[test]
+fn the_demo_is_the_same_every_time() {
+    let (one, other) = (demo(), demo());
+    assert_eq!(one.json(&["executions"]), other.json(&["executions"]));
+    let cost = one.json(&["cost"]);
+    let names: Vec<&str> = cost["machines"].as_array().expect("machines").iter().filter_map(|it| it["machine"].as_str()).collect();
+    assert_eq!(names.len(), 3);
+    for name in ["order-processing", "image-ingest", "ml-inference"] {
+        assert!(names.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn money_adds_up_to_the_last_digit() {
+    let bench = demo();
+    let cost = bench.json(&["cost", "--no-free-tier"]);
+    for machine in cost["machines"].as_array().expect("machines") {
+        let pico = |value: &Value| format!("{:.12}", value.as_f64().expect("money")).replace('.', "").parse::<i128>().expect("digits");
+        let parts: i128 = machine["by_state"].as_array().expect("states").iter().map(|it| pico(&it["usd"])).sum();
+        assert_eq!(parts, pico(&machine["actual_usd"]), "{machine}");
+        let transitions = machine["billed_transitions"].as_u64().expect("a count");
+        assert_eq!(pico(&machine["actual_usd"]), i128::from(transitions) * 25_000_000, "transitions times the rate");
+    }
+}
+
+#[test]
+fn every_output_form_has_the_same_rows() {
+    let bench = demo();
+    let n_rows = bench.json(&["executions"])["executions"].as_array().expect("rows").len();
+    assert_eq!(n_rows, 200);
+    let lines = |form: &str| String::from_utf8(bench.run(&["executions", "-o", form]).stdout).expect("text").lines().count();
+    assert_eq!(lines("ndjson"), n_rows);
+    assert_eq!(lines("csv"), n_rows + 1);
+    assert_eq!(lines("table"), 1 + 50 + 1, "head, fifty rows, and how to see more");
+    assert_eq!(lines("markdown"), 2 + 50 + 2);
+}
+
+#[test]
+fn what_goes_wrong_is_said_with_the_right_exit_code() {
+    let bench = Bench::new();
+    let check = |arguments: &[&str], code: i32, words: &[&str]| {
+        let output = bench.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: nothing but results goes to stdout");
+        assert!(!text.contains("panicked"), "{text}");
+        for word in words {
+            assert!(text.contains(word), "{arguments:?}: `{word}` is missing in: {text}");
+        }
+    };
+    check(&["executions"], 1, &["there is no database", "stepscope import"]);
+    check(&["import", "/no/such/file"], 2, &["there is no `/no/such/file`"]);
+    check(&["nonsense"], 2, &["nonsense"]);
+    check(&["dash"], 1, &["there is no database"]);
+    let bench = demo();
+    let check = |arguments: &[&str], code: i32, words: &[&str]| {
+        let output = bench.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{arguments:?}: `{word}` is missing in: {text}");
+        }
+    };
+    check(&["show", "no-such-run"], 2, &["there is no execution"]);
+    check(&["show", "0000"], 2, &["fits", "say which one"]);
+    check(&["states", "no-such-machine"], 2, &["there is no state machine"]);
+    check(&["executions", "--since", "soon"], 2, &["is no time"]);
+    check(&["executions", "--status", "odd"], 2, &["SUCCEEDED"]);
+    check(&["sql", "DELETE FROM event"], 1, &["only reads"]);
+    check(&["sql", "SELECT * FROM read_csv('/etc/passwd')"], 1, &[]);
+    check(&["sql", "SELECT 1; SELECT 2"], 1, &["one statement"]);
+    check(&["dash"], 2, &["needs a terminal"]);
+    check(&["config", "--config", "/no/such/config.toml"], 2, &["cannot be read"]);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let bench = Bench::new();
+    bench.write("test.duckdb", "this is a text and no database at all, but it is long enough to look like a file of some kind");
+    for arguments in [vec!["executions"], vec!["import", "Cargo.toml"]] {
+        let output = bench.run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no stepscope database"));
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let bench = demo();
+    let mut child = bench.command(&["show", "--all", "-o", "ndjson"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn ranges_take_the_start_inclusively_and_the_end_exclusively() {
+    let bench = demo();
+    let starts = bench.rows("SELECT started_at FROM executions ORDER BY 1");
+    let middle: String = starts[100].trim_matches(['[', ']', '"']).to_owned();
+    let count = |arguments: &[&str]| bench.json(arguments)["executions"].as_array().expect("rows").len();
+    let before = count(&["executions", "--until", &middle]);
+    let after = count(&["executions", "--since", &middle]);
+    assert_eq!((before, after), (100, 100));
+    assert_eq!(count(&["executions", "--since", "25h", "--now", "2026-11-01T00:00:00Z"]), 200);
+    assert_eq!(count(&["executions", "--since", "25h", "--now", "2026-11-03T00:00:00Z"]), 0);
+}
+
+#[test]
+fn the_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = demo();
+    let mode = std::fs::metadata(bench.db()).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn completions_and_help_are_there() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(!bench.run(&["completions", shell]).stdout.is_empty(), "{shell}");
+    }
+    let help = String::from_utf8(bench.run(&["--help"]).stdout).expect("text");
+    for command in ["demo", "import", "dash", "executions", "show", "states", "cost", "sql", "schema", "config", "completions"] {
+        assert!(help.contains(command), "{command}");
+    }
+}
