@@ -36,7 +36,12 @@ pub struct Assembler {
 
 impl Assembler {
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { open: FxHashMap::default(), held: 0, capacity, clock: 0 }
+        Self {
+            open: FxHashMap::default(),
+            held: 0,
+            capacity,
+            clock: 0,
+        }
     }
 
     /// Takes an event in; returns its execution when that is complete.
@@ -45,7 +50,10 @@ impl Assembler {
         self.clock += 1;
         let assembly = match self.open.get_mut(&execution_arn) {
             Some(assembly) => assembly,
-            None => self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn.clone())),
+            None => self
+                .open
+                .entry(execution_arn.clone())
+                .or_insert_with(|| Assembly::new(execution_arn.clone())),
         };
         assembly.touched = self.clock;
         if event.kind.closes_execution() {
@@ -64,7 +72,10 @@ impl Assembler {
     pub fn add_record(&mut self, execution_arn: Name, record: ExecutionRecord) {
         self.clock += 1;
         self.held += 1;
-        let assembly = self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn));
+        let assembly = self
+            .open
+            .entry(execution_arn.clone())
+            .or_insert_with(|| Assembly::new(execution_arn));
         assembly.touched = self.clock;
         assembly.record = Some(match assembly.record.take() {
             Some(known) => known.merged(record),
@@ -82,7 +93,12 @@ impl Assembler {
         let mut touched: Vec<u64> = self.open.values().map(|it| it.touched).collect();
         let middle = touched.len() / 2;
         let limit = *touched.select_nth_unstable(middle).1;
-        let quiet: Vec<Name> = self.open.values().filter(|it| it.touched <= limit).map(|it| it.execution_arn.clone()).collect();
+        let quiet: Vec<Name> = self
+            .open
+            .values()
+            .filter(|it| it.touched <= limit)
+            .map(|it| it.execution_arn.clone())
+            .collect();
         let taken = quiet.iter().filter_map(|arn| self.open.remove(arn)).collect::<Vec<_>>();
         self.held -= taken.iter().map(Assembly::weight).sum::<usize>().min(self.held);
         taken
@@ -99,7 +115,15 @@ impl Assembler {
 
 impl Assembly {
     fn new(execution_arn: Name) -> Self {
-        Self { execution_arn, events: Vec::new(), record: None, duplicates: 0, conflicts: Vec::new(), touched: 0, closing_id: 0 }
+        Self {
+            execution_arn,
+            events: Vec::new(),
+            record: None,
+            duplicates: 0,
+            conflicts: Vec::new(),
+            touched: 0,
+            closing_id: 0,
+        }
     }
 
     fn weight(&self) -> usize {
@@ -156,7 +180,9 @@ impl Assembly {
 
 /// A fingerprint of everything stored of an execution; it does not depend on the order of its events.
 pub fn fingerprint(events: &[Event], record: Option<&ExecutionRecord>) -> u64 {
-    let events = events.iter().fold(0_u64, |sum, event| sum.wrapping_add(hash_event(event)));
+    let events = events
+        .iter()
+        .fold(0_u64, |sum, event| sum.wrapping_add(hash_event(event)));
     let record = record.map_or(0, |it| hash_of(&format!("{it:?}")));
     events ^ record.rotate_left(17)
 }
@@ -172,9 +198,26 @@ pub fn hash_of(text: &str) -> u64 {
 
 fn hash_event(event: &Event) -> u64 {
     let mut hasher = FxHasher::default();
-    (event.id, event.previous, event.at.0, &event.kind, &event.name, &event.resource, event.number, event.log_bytes).hash(&mut hasher);
+    (
+        event.id,
+        event.previous,
+        event.at.0,
+        &event.kind,
+        &event.name,
+        &event.resource,
+        event.number,
+        event.log_bytes,
+    )
+        .hash(&mut hasher);
     if let Some(detail) = &event.detail {
-        (&detail.error, &detail.map_run_arn, &detail.child_execution_arn, &detail.version_arn, &detail.rest).hash(&mut hasher);
+        (
+            &detail.error,
+            &detail.map_run_arn,
+            &detail.child_execution_arn,
+            &detail.version_arn,
+            &detail.rest,
+        )
+            .hash(&mut hasher);
         for payload in &detail.payloads {
             (payload.field, &payload.body).hash(&mut hasher);
         }
@@ -210,7 +253,13 @@ fn merge(known: &mut Event, other: Event) {
 
 /// A total order over tellings that contradict one another.
 fn rank(event: &Event) -> (&str, i64, u64, Option<&Name>, u64) {
-    (event.kind.as_str(), event.at.0, event.previous, event.name.as_ref(), hash_event(event))
+    (
+        event.kind.as_str(),
+        event.at.0,
+        event.previous,
+        event.name.as_ref(),
+        hash_event(event),
+    )
 }
 
 fn merge_detail(known: &mut Detail, other: Detail) {

@@ -37,7 +37,9 @@ impl Step {
 ///
 /// It begins later than the execution where events are missing, and ends with the last event of a running one.
 pub fn critical_path(events: &[Event], timeline: &Timeline) -> Vec<Step> {
-    let Some(end) = timeline.closing.or_else(|| last_own_event(events, timeline)) else { return Vec::new() };
+    let Some(end) = timeline.closing.or_else(|| last_own_event(events, timeline)) else {
+        return Vec::new();
+    };
     let mut steps = Vec::new();
     let mut at = end;
     let mut to = events[end].at;
@@ -45,7 +47,13 @@ pub fn critical_path(events: &[Event], timeline: &Timeline) -> Vec<Step> {
         let link = timeline.links[at];
         // Clocks may disagree by a little: a predecessor never ends a span after it began.
         let from = events[before].at.min(to);
-        steps.push(Step { event: at, owner: link.owner, category: link.category, from, to });
+        steps.push(Step {
+            event: at,
+            owner: link.owner,
+            category: link.category,
+            from,
+            to,
+        });
         (at, to) = (before, from);
     }
     steps.reverse();
@@ -70,6 +78,8 @@ pub fn merged(steps: &[Step]) -> Vec<Step> {
 /// Of an execution without an end, the last event that is no clean-up of another.
 fn last_own_event(events: &[Event], timeline: &Timeline) -> Option<usize> {
     (0..events.len()).rev().find(|&it| {
-        timeline.links[it].owner.is_some() && events[it].kind.aborts().is_none() && events[it].kind != EventKind::MapIterationAborted
+        timeline.links[it].owner.is_some()
+            && events[it].kind.aborts().is_none()
+            && events[it].kind != EventKind::MapIterationAborted
     })
 }

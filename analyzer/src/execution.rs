@@ -1,9 +1,7 @@
 //! What is known of one execution as a whole?
 
 use crate::critical_path::{Step, critical_path};
-use crate::model::{
-    Event, EventKind, ExecutionArn, ExecutionRecord, Micros, Name, Status, Timestamp, WorkflowType,
-};
+use crate::model::{Event, EventKind, ExecutionArn, ExecutionRecord, Micros, Name, Status, Timestamp, WorkflowType};
 use crate::timeline::{Category, Timeline};
 use crate::transitions::TransitionCount;
 
@@ -64,7 +62,13 @@ impl Run {
         let timeline = Timeline::of(&events);
         let path = critical_path(&events, &timeline);
         let execution = summarise(arn, &events, &record, &timeline, &path);
-        Self { execution, events, record, timeline, path }
+        Self {
+            execution,
+            events,
+            record,
+            timeline,
+            path,
+        }
     }
 }
 
@@ -73,8 +77,13 @@ fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &T
     let closing = timeline.closing.map(|it| &events[it]);
     let first = events.first().filter(|it| it.kind == EventKind::ExecutionStarted);
     let transitions = TransitionCount::of(events, timeline, record);
-    let status = closing.map(|it| status_of(&it.kind)).or(record.status).unwrap_or(Status::Running);
-    let machine_arn = parts.map(|it| Name::from(it.machine_arn())).or_else(|| record.machine_arn.clone());
+    let status = closing
+        .map(|it| status_of(&it.kind))
+        .or(record.status)
+        .unwrap_or(Status::Running);
+    let machine_arn = parts
+        .map(|it| Name::from(it.machine_arn()))
+        .or_else(|| record.machine_arn.clone());
     Execution {
         machine_arn: machine_arn.unwrap_or_else(|| "unknown".into()),
         machine: parts.map_or_else(|| "unknown".into(), |it| it.machine.into()),
@@ -84,8 +93,14 @@ fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &T
         workflow_type: parts.map_or(WorkflowType::Standard, |it| it.workflow_type),
         status,
         started_at: first.map(|it| it.at).or(record.started_at),
-        stopped_at: closing.map(|it| it.at).or(record.stopped_at.filter(|_| status.is_closed())),
-        idle: path.iter().filter(|it| it.category == Category::RedriveIdle).map(Step::span).sum(),
+        stopped_at: closing
+            .map(|it| it.at)
+            .or(record.stopped_at.filter(|_| status.is_closed())),
+        idle: path
+            .iter()
+            .filter(|it| it.category == Category::RedriveIdle)
+            .map(Step::span)
+            .sum(),
         n_events: u64::try_from(events.len()).unwrap_or(u64::MAX),
         complete: first.is_some() && closing.is_some() && timeline.gaps.is_empty(),
         gaps: gaps(events, timeline, &transitions),
@@ -116,7 +131,9 @@ fn status_of(closing: &EventKind) -> Status {
 fn gaps(events: &[Event], timeline: &Timeline, transitions: &TransitionCount) -> Vec<String> {
     let mut gaps = timeline.gaps.clone();
     if events.is_empty() {
-        gaps.push("no event of this execution could be read: it is known from a listing or a status event only".to_owned());
+        gaps.push(
+            "no event of this execution could be read: it is known from a listing or a status event only".to_owned(),
+        );
     } else if transitions.map_children.is_none() {
         gaps.push("the children of a Map Run are not counted: billed transitions are a lower bound".to_owned());
     }

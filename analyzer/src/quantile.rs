@@ -3,7 +3,12 @@
 use crate::model::Micros;
 
 /// The `q` quantile (0 to 1) of sorted spans, as DuckDB's `quantile_cont` computes it; `None` for none.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks are small")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ranks are small"
+)]
 pub fn of_sorted(sorted: &[Micros], q: f64) -> Option<Micros> {
     let last = sorted.len().checked_sub(1)?;
     let rank = q.clamp(0.0, 1.0) * last as f64;

@@ -12,8 +12,9 @@ use crate::StoreError;
 use crate::history::record_to_json;
 use crate::names::Names;
 use crate::rows::{
-    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, EventLine, EventRows, ExecutionLine, ExecutionRows, MachineLine,
-    MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
+    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, EventLine, EventRows,
+    ExecutionLine, ExecutionRows, MachineLine, MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows,
+    VisitLine, VisitRows,
 };
 
 /// Rows waiting to be appended.
@@ -59,7 +60,11 @@ impl Batch {
             self.add_visit(id, visit, critical[index], names);
         }
         for (event_id, child) in &run.execution.children {
-            self.children.push(ChildLine { execution_id: Some(id), event_id: Some(small(*event_id)), child_arn: Some((**child).into()) });
+            self.children.push(ChildLine {
+                execution_id: Some(id),
+                event_id: Some(small(*event_id)),
+                child_arn: Some((**child).into()),
+            });
         }
     }
 
@@ -128,7 +133,12 @@ impl Batch {
         let error_id = event.error().map(|it| names.id(it));
         let detail = event.detail.as_deref().and_then(detail_to_json);
         if error_id.is_some() || detail.is_some() {
-            self.event_details.push(EventDetailLine { execution_id: Some(id), event_id: Some(small(event.id)), error_id, detail });
+            self.event_details.push(EventDetailLine {
+                execution_id: Some(id),
+                event_id: Some(small(event.id)),
+                error_id,
+                detail,
+            });
         }
         for payload in event.detail.iter().flat_map(|it| &it.payloads) {
             self.payloads.push(PayloadLine {
@@ -214,8 +224,15 @@ fn detail_to_json(detail: &Detail) -> Option<Box<str>> {
     if own.iter().all(|(_, it)| it.is_none()) {
         return detail.rest.clone();
     }
-    let mut fields: Map<String, Value> = detail.rest.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
-    fields.extend(own.into_iter().filter_map(|(key, it)| it.as_ref().map(|it| (key.to_owned(), Value::from(it.as_str())))));
+    let mut fields: Map<String, Value> = detail
+        .rest
+        .as_deref()
+        .and_then(|it| serde_json::from_str(it).ok())
+        .unwrap_or_default();
+    fields.extend(
+        own.into_iter()
+            .filter_map(|(key, it)| it.as_ref().map(|it| (key.to_owned(), Value::from(it.as_str())))),
+    );
     Some(Value::Object(fields).to_string().into_boxed_str())
 }
 

@@ -28,7 +28,9 @@ impl StoreError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Missing(_) => Some("import something first: `stepscope import FILES…`, or try `stepscope demo`".to_owned()),
+            Self::Missing(_) => {
+                Some("import something first: `stepscope import FILES…`, or try `stepscope demo`".to_owned())
+            }
             Self::Busy(_) => Some("wait until it has finished, or use another file with `--db`".to_owned()),
             Self::Newer { .. } => Some("use the newer version, or another file with `--db`".to_owned()),
             Self::Foreign(_) => Some("give another file with `--db`".to_owned()),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use analyzer::model::{Event, EventKind, ExecutionRecord, MapRunRecord, Name, Payload, PayloadField, Status, Timestamp};
+use analyzer::model::{
+    Event, EventKind, ExecutionRecord, MapRunRecord, Name, Payload, PayloadField, Status, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::json_to_detail;
@@ -33,7 +35,11 @@ impl Reader {
     }
 }
 
-pub(crate) fn stored_executions(query: Query<'_>, ids: &[u32], with_payloads: bool) -> Result<Vec<StoredExecution>, StoreError> {
+pub(crate) fn stored_executions(
+    query: Query<'_>,
+    ids: &[u32],
+    with_payloads: bool,
+) -> Result<Vec<StoredExecution>, StoreError> {
     let mut executions = stored_records(query, ids)?;
     let list = id_list(ids);
     for row in query(&EVENTS.replace("$ids", &list), &[])? {
@@ -61,7 +67,16 @@ pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u
         let arn = take.text()?.into();
         let fingerprint = take.text()?.parse().unwrap_or(0);
         let record = take.opt_text().as_deref().and_then(json_to_record);
-        executions.insert(id, StoredExecution { id, arn, events: Vec::new(), record, fingerprint });
+        executions.insert(
+            id,
+            StoredExecution {
+                id,
+                arn,
+                events: Vec::new(),
+                record,
+                fingerprint,
+            },
+        );
     }
     Ok(executions)
 }
@@ -81,13 +96,25 @@ fn event(take: &mut Take) -> Result<Event, StoreError> {
     let error = take.opt_text().map(Name::from);
     let log_bytes = u32::try_from(take.count()?).unwrap_or(u32::MAX);
     let detail = json_to_detail(take.opt_text().as_deref(), error);
-    Ok(Event { id, previous, at, kind, name, resource, number, log_bytes, detail })
+    Ok(Event {
+        id,
+        previous,
+        at,
+        kind,
+        name,
+        resource,
+        number,
+        log_bytes,
+        detail,
+    })
 }
 
 fn add_payload(executions: &mut BTreeMap<u32, StoredExecution>, take: &mut Take) -> Result<(), StoreError> {
     let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
     let event_id = take.count()?;
-    let field = usize::try_from(take.count()?).ok().and_then(|it| PayloadField::ALL.get(it).copied());
+    let field = usize::try_from(take.count()?)
+        .ok()
+        .and_then(|it| PayloadField::ALL.get(it).copied());
     let body = take.text()?.into_boxed_str();
     let events = executions.get_mut(&id).map(|it| &mut it.events);
     if let (Some(events), Some(field)) = (events, field)
@@ -162,7 +189,14 @@ pub(crate) fn record_to_json(record: &ExecutionRecord) -> Option<Box<str>> {
             .iter()
             .map(|(arn, run)| {
                 let status = text(&run.status);
-                (arn.to_string(), StoredMapRun { status, children_started: run.children_started, max_concurrency: run.max_concurrency })
+                (
+                    arn.to_string(),
+                    StoredMapRun {
+                        status,
+                        children_started: run.children_started,
+                        max_concurrency: run.max_concurrency,
+                    },
+                )
             })
             .collect(),
     };
@@ -190,7 +224,14 @@ fn json_to_record(text: &str) -> Option<ExecutionRecord> {
             .into_iter()
             .map(|(arn, run)| {
                 let status = run.status.map(Name::from);
-                (Name::from(arn), MapRunRecord { status, children_started: run.children_started, max_concurrency: run.max_concurrency })
+                (
+                    Name::from(arn),
+                    MapRunRecord {
+                        status,
+                        children_started: run.children_started,
+                        max_concurrency: run.max_concurrency,
+                    },
+                )
             })
             .collect(),
     })

@@ -110,7 +110,10 @@ impl<'a> Ingest<'a> {
         for observation in observed {
             match observation {
                 Observation::Event { execution_arn, event } => {
-                    self.ready_bytes += event.detail.as_ref().map_or(0, |it| it.payloads.iter().map(|it| it.body.len()).sum());
+                    self.ready_bytes += event
+                        .detail
+                        .as_ref()
+                        .map_or(0, |it| it.payloads.iter().map(|it| it.body.len()).sum());
                     if let Some(assembly) = self.assembler.add_event(execution_arn, event) {
                         self.ready_events += assembly.events.len();
                         self.ready.push(assembly);
@@ -121,7 +124,11 @@ impl<'a> Ingest<'a> {
                 Observation::Segment(it) => self.add_segment(&it),
                 Observation::LambdaReport(it) => self.add_report(&it),
                 Observation::Quarantined { source, line, reason } => {
-                    self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
+                    self.set_aside(QuarantineRow {
+                        source: source.to_string(),
+                        line,
+                        reason,
+                    });
                 }
                 Observation::Skipped { .. } => self.stats.skipped += 1,
                 Observation::File { .. } => self.stats.files += 1,
@@ -133,7 +140,11 @@ impl<'a> Ingest<'a> {
             self.ready.extend(quiet);
             return self.write();
         }
-        if self.ready_events >= BATCH_EVENTS { self.write() } else { Ok(()) }
+        if self.ready_events >= BATCH_EVENTS {
+            self.write()
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes all that is held, also of executions that are not complete.
@@ -168,7 +179,10 @@ impl<'a> Ingest<'a> {
         }
         let mut stored = self.load_known(&assemblies)?;
         for mut assembly in assemblies {
-            let known = self.executions.get(&hash_of(&assembly.execution_arn)).and_then(|id| stored.remove(id));
+            let known = self
+                .executions
+                .get(&hash_of(&assembly.execution_arn))
+                .and_then(|id| stored.remove(id));
             let known = known.filter(|it| it.arn == assembly.execution_arn);
             self.note_conflicts(&assembly);
             self.stats.duplicates += assembly.duplicates;
@@ -201,7 +215,11 @@ impl<'a> Ingest<'a> {
 
     fn add(&mut self, id: u32, assembly: Assembly, prepared: &mut Prepared) {
         let mark = fingerprint(&assembly.events, assembly.record.as_ref());
-        let run = Run::of(assembly.execution_arn, assembly.events, assembly.record.unwrap_or_default());
+        let run = Run::of(
+            assembly.execution_arn,
+            assembly.events,
+            assembly.record.unwrap_or_default(),
+        );
         prepared.n_events += run.events.len();
         prepared.batch.add(id, &run, mark, &mut self.names, &mut self.machines);
         self.changed.insert(id);
@@ -217,8 +235,15 @@ impl<'a> Ingest<'a> {
     /// Two tellings of one event that cannot both be true: one is kept, and that is said.
     fn note_conflicts(&mut self, assembly: &Assembly) {
         for id in &assembly.conflicts {
-            let reason = format!("event {id} of `{}` came with two different types; one was kept", assembly.execution_arn);
-            self.set_aside(QuarantineRow { source: assembly.execution_arn.to_string(), line: None, reason });
+            let reason = format!(
+                "event {id} of `{}` came with two different types; one was kept",
+                assembly.execution_arn
+            );
+            self.set_aside(QuarantineRow {
+                source: assembly.execution_arn.to_string(),
+                line: None,
+                reason,
+            });
         }
     }
 
@@ -234,18 +259,25 @@ impl<'a> Ingest<'a> {
             // They may still be on their way to the database.
             self.writer.commit()?;
         }
-        let query = |sql: &str, params: &[crate::Cell]| reader::run(&self.store.connection, sql, params).map(|it| it.rows);
+        let query =
+            |sql: &str, params: &[crate::Cell]| reader::run(&self.store.connection, sql, params).map(|it| it.rows);
         let mut found = FxHashMap::default();
         for ids in ids.chunks(4_000) {
             let records = stored_records(&query, ids)?;
             let is_same = |it: &StoredExecution| {
-                known.get(&it.id).is_some_and(|assembly| fingerprint(&assembly.events, assembly.record.as_ref()) == it.fingerprint)
+                known
+                    .get(&it.id)
+                    .is_some_and(|assembly| fingerprint(&assembly.events, assembly.record.as_ref()) == it.fingerprint)
             };
             let (same, other): (Vec<_>, Vec<_>) = records.into_values().partition(is_same);
             found.extend(same.into_iter().map(|it| (it.id, it)));
             let other: Vec<u32> = other.into_iter().map(|it| it.id).collect();
             if !other.is_empty() {
-                found.extend(stored_executions(&query, &other, true)?.into_iter().map(|it| (it.id, it)));
+                found.extend(
+                    stored_executions(&query, &other, true)?
+                        .into_iter()
+                        .map(|it| (it.id, it)),
+                );
             }
         }
         Ok(found)
@@ -344,8 +376,16 @@ impl Ingest<'_> {
     }
 
     fn set_aside(&mut self, row: QuarantineRow) {
-        let values = vec![text(Some(&row.source)), row.line.map_or(Value::Null, Value::UBigInt), text(Some(&row.reason))];
-        self.add_side(QUARANTINED, &[&row.source, &format!("{:?}", row.line), &row.reason], values);
+        let values = vec![
+            text(Some(&row.source)),
+            row.line.map_or(Value::Null, Value::UBigInt),
+            text(Some(&row.reason)),
+        ];
+        self.add_side(
+            QUARANTINED,
+            &[&row.source, &format!("{:?}", row.line), &row.reason],
+            values,
+        );
         self.stats.quarantined += 1;
         self.stats.quarantine.push(row);
     }

@@ -60,18 +60,31 @@ pub struct StateTransitions {
 }
 
 impl Reader {
-    pub fn state_transitions(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<StateTransitions>, StoreError> {
+    pub fn state_transitions(
+        &self,
+        machine: Option<&str>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<StateTransitions>, StoreError> {
         let rows = self.query(STATES, &[text(machine), time(since), time(until)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);
-                Ok(StateTransitions { machine_arn: it.text()?, state: it.text()?, transitions: it.count()?, retries: it.count()? })
+                Ok(StateTransitions {
+                    machine_arn: it.text()?,
+                    state: it.text()?,
+                    transitions: it.count()?,
+                    retries: it.count()?,
+                })
             })
             .collect()
     }
 
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
-        self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
+        self.query(MACHINES, &[time(since), time(until)])?
+            .into_iter()
+            .map(machine)
+            .collect()
     }
 
     /// The 95th percentile per machine over equal spans of the stored time: ARN, span, percentile.
@@ -85,17 +98,31 @@ impl Reader {
             .collect()
     }
 
-    pub fn month_transitions(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MonthTransitions>, StoreError> {
+    pub fn month_transitions(
+        &self,
+        machine: Option<&str>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<MonthTransitions>, StoreError> {
         let rows = self.query(TRANSITIONS, &[text(machine), time(since), time(until)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);
-                Ok(MonthTransitions { machine_arn: it.text()?, month: it.text()?, transitions: it.count()? })
+                Ok(MonthTransitions {
+                    machine_arn: it.text()?,
+                    month: it.text()?,
+                    transitions: it.count()?,
+                })
             })
             .collect()
     }
 
-    pub fn billed_runs(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<BilledRun>, StoreError> {
+    pub fn billed_runs(
+        &self,
+        machine: Option<&str>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<BilledRun>, StoreError> {
         let rows = self.query(RUNS, &[text(machine), time(since), time(until)])?;
         rows.into_iter()
             .map(|row| {
@@ -127,7 +154,11 @@ fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
         name: it.text()?,
         region: it.text()?,
         account: it.text()?,
-        workflow_type: if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express },
+        workflow_type: if it.count()? == 0 {
+            WorkflowType::Standard
+        } else {
+            WorkflowType::Express
+        },
         executions: it.count()?,
         running: it.count()?,
         failed: it.count()?,

@@ -37,13 +37,18 @@ impl Names {
         }
         let id = self.next;
         self.next += 1;
-        self.fresh.push(NameLine { id: Some(id), text: Some(text.into()) });
+        self.fresh.push(NameLine {
+            id: Some(id),
+            text: Some(text.into()),
+        });
         self.ids.insert(text.into(), id);
         id
     }
 
     pub(crate) fn kind_id(&mut self, kind: &EventKind) -> u32 {
-        let Some(position) = kind.position() else { return self.id(kind.as_str()) };
+        let Some(position) = kind.position() else {
+            return self.id(kind.as_str());
+        };
         if self.kinds.is_empty() {
             self.kinds = vec![None; EventKind::KNOWN.len()];
         }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use duckdb::Connection;
 use duckdb::arrow::array::{
-    ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
+    ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
+    UInt64Builder,
 };
 use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use duckdb::arrow::record_batch::RecordBatch;
-use duckdb::Connection;
 
 use crate::StoreError;
 
@@ -50,7 +51,12 @@ primitive!(u32, UInt32Builder, DataType::UInt32, |it| it);
 primitive!(u64, UInt64Builder, DataType::UInt64, |it| it);
 primitive!(i64, Int64Builder, DataType::Int64, |it| it);
 primitive!(bool, BooleanBuilder, DataType::Boolean, |it| it);
-primitive!(At, TimestampMicrosecondBuilder, DataType::Timestamp(TimeUnit::Microsecond, None), |it: At| it.0);
+primitive!(
+    At,
+    TimestampMicrosecondBuilder,
+    DataType::Timestamp(TimeUnit::Microsecond, None),
+    |it: At| it.0
+);
 primitive!(Box<str>, StringBuilder, DataType::Utf8, |it| it);
 
 macro_rules! table {

@@ -76,7 +76,13 @@ mod unix {
             let connection = Mutex::new(connection);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let Ok(connection) = connection.lock().map_err(|_| ()).and_then(|it| it.try_clone().map_err(|_| ())) else { return };
+                    let Ok(connection) = connection
+                        .lock()
+                        .map_err(|_| ())
+                        .and_then(|it| it.try_clone().map_err(|_| ()))
+                    else {
+                        return;
+                    };
                     thread::spawn(move || serve(&stream, &connection));
                 }
             });
@@ -99,7 +105,9 @@ mod unix {
                 Err(error) => Response::Refused(error.to_string()),
             };
             line.clear();
-            let Ok(mut text) = serde_json::to_vec(&response) else { return };
+            let Ok(mut text) = serde_json::to_vec(&response) else {
+                return;
+            };
             text.push(b'\n');
             let mut stream = stream;
             if stream.write_all(&text).is_err() {
@@ -109,11 +117,14 @@ mod unix {
     }
 
     fn answer(connection: &Connection, request: &Request) -> Response {
-        let result = connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(StoreError::from).and_then(|()| {
-            let table = crate::reader::run(connection, &request.sql, &request.params);
-            let _ = connection.execute_batch("ROLLBACK");
-            table
-        });
+        let result = connection
+            .execute_batch("BEGIN TRANSACTION READ ONLY")
+            .map_err(StoreError::from)
+            .and_then(|()| {
+                let table = crate::reader::run(connection, &request.sql, &request.params);
+                let _ = connection.execute_batch("ROLLBACK");
+                table
+            });
         match result {
             Ok(table) => Response::Rows(table),
             Err(StoreError::Database(error)) => Response::Refused(error.to_string()),

@@ -40,12 +40,28 @@ pub struct PathRow {
 }
 
 impl Reader {
-    pub fn states(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<StateRow>, StoreError> {
-        self.query(STATES, &[text(machine), time(since), time(until)])?.into_iter().map(state).collect()
+    pub fn states(
+        &self,
+        machine: Option<&str>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<StateRow>, StoreError> {
+        self.query(STATES, &[text(machine), time(since), time(until)])?
+            .into_iter()
+            .map(state)
+            .collect()
     }
 
-    pub fn paths(&self, machine: Option<&str>, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<PathRow>, StoreError> {
-        self.query(PATHS, &[text(machine), time(since), time(until)])?.into_iter().map(path).collect()
+    pub fn paths(
+        &self,
+        machine: Option<&str>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<PathRow>, StoreError> {
+        self.query(PATHS, &[text(machine), time(since), time(until)])?
+            .into_iter()
+            .map(path)
+            .collect()
     }
 }
 
@@ -54,7 +70,9 @@ fn state(cells: Vec<Cell>) -> Result<StateRow, StoreError> {
     Ok(StateRow {
         machine_arn: it.text()?,
         state: it.text()?,
-        kind: usize::try_from(it.count()?).ok().and_then(|it| StateType::ALL.get(it).copied()),
+        kind: usize::try_from(it.count()?)
+            .ok()
+            .and_then(|it| StateType::ALL.get(it).copied()),
         visits: it.count()?,
         failures: it.count()?,
         retries: it.count()?,

@@ -33,14 +33,19 @@ impl Store {
         migrate(&connection, path)?;
         connection.execute_batch(VIEWS)?;
         let server = Server::start(path, connection.try_clone()?);
-        Ok(Self { connection, _server: server })
+        Ok(Self {
+            connection,
+            _server: server,
+        })
     }
 
     /// Replaces the price list that the `prices` view shows.
     pub fn set_prices(&self, lines: &[[String; 8]]) -> Result<(), StoreError> {
         self.connection.execute_batch("BEGIN; DELETE FROM price")?;
         {
-            let mut statement = self.connection.prepare("INSERT INTO price VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+            let mut statement = self
+                .connection
+                .prepare("INSERT INTO price VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
             for line in lines {
                 statement.execute(duckdb::params_from_iter(line))?;
             }
@@ -108,7 +113,11 @@ pub(crate) fn schema_version(connection: &Connection) -> Result<Option<u32>, Sto
     if tables == 0 {
         return Ok(None);
     }
-    Ok(Some(connection.query_row("SELECT schema_version FROM stepscope_meta", [], |row| row.get(0))?))
+    Ok(Some(connection.query_row(
+        "SELECT schema_version FROM stepscope_meta",
+        [],
+        |row| row.get(0),
+    )?))
 }
 
 pub(crate) fn known_version() -> u32 {
@@ -123,7 +132,11 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     let version = found.unwrap_or(0);
     if version > known_version() {
-        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: known_version() });
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known: known_version(),
+        });
     }
     if version > 0 && version < known_version() {
         back_up(connection, path, version)?;

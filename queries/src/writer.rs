@@ -49,7 +49,10 @@ impl Writer {
             }
             result
         });
-        Self { jobs: Some(jobs), thread: Some(thread) }
+        Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        }
     }
 
     pub(crate) fn append(&mut self, prepared: Prepared) -> Result<(), StoreError> {
@@ -60,7 +63,11 @@ impl Writer {
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         let (done, is_done) = sync_channel(1);
         self.send(Job::Commit(done))?;
-        if is_done.recv().is_err() { self.failure() } else { Ok(()) }
+        if is_done.recv().is_err() {
+            self.failure()
+        } else {
+            Ok(())
+        }
     }
 
     fn send(&mut self, job: Job) -> Result<(), StoreError> {
@@ -125,7 +132,9 @@ fn append(connection: &Connection, prepared: &mut Prepared) -> Result<(), StoreE
     prepared.batch.append_to(connection)?;
     for (table, values) in &prepared.side {
         let marks = vec!["?"; values.len()].join(", ");
-        connection.prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?.execute(duckdb::params_from_iter(values))?;
+        connection
+            .prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?
+            .execute(duckdb::params_from_iter(values))?;
     }
     Ok(())
 }

@@ -9,7 +9,16 @@ use crate::stepscope::Bench;
 fn demo() -> Bench {
     let bench = Bench::new();
     let path = bench.db();
-    let output = bench.run(&["demo", "--once", "--executions", "200", "--end", "2026-11-01T00:00:00Z", "--keep", &path.to_string_lossy()]);
+    let output = bench.run(&[
+        "demo",
+        "--once",
+        "--executions",
+        "200",
+        "--end",
+        "2026-11-01T00:00:00Z",
+        "--keep",
+        &path.to_string_lossy(),
+    ]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     bench
 }
@@ -18,7 +27,10 @@ fn is_valid(bench: &Bench, command: &str, result: &Value) {
     let schema = bench.run(&["schema", command]);
     let schema: Value = serde_json::from_slice(&schema.stdout).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
-    let errors: Vec<String> = validator.iter_errors(result).map(|it| format!("{}: {it}", it.instance_path())).collect();
+    let errors: Vec<String> = validator
+        .iter_errors(result)
+        .map(|it| format!("{}: {it}", it.instance_path()))
+        .collect();
     assert!(errors.is_empty(), "{command}: {errors:?}");
     let first = result.as_object().and_then(|it| it.keys().next().cloned());
     assert_eq!(first.as_deref(), Some("schema"), "{command}: the first key");
@@ -40,7 +52,10 @@ fn every_result_is_what_its_schema_says() {
         is_valid(&bench, arguments[0], &bench.json(&arguments));
     }
     let executions = bench.json(&["executions", "--limit", "1"]);
-    let arn = executions["executions"][0]["execution_arn"].as_str().expect("an ARN").to_owned();
+    let arn = executions["executions"][0]["execution_arn"]
+        .as_str()
+        .expect("an ARN")
+        .to_owned();
     is_valid(&bench, "show", &bench.json(&["show", &arn]));
     let log = bench.run(&["simulate", "--executions", "20"]);
     let path = bench.write("log.jsonl", &log.stdout);
@@ -53,7 +68,12 @@ fn the_demo_is_the_same_every_time() {
     let (one, other) = (demo(), demo());
     assert_eq!(one.json(&["executions"]), other.json(&["executions"]));
     let cost = one.json(&["cost"]);
-    let names: Vec<&str> = cost["machines"].as_array().expect("machines").iter().filter_map(|it| it["machine"].as_str()).collect();
+    let names: Vec<&str> = cost["machines"]
+        .as_array()
+        .expect("machines")
+        .iter()
+        .filter_map(|it| it["machine"].as_str())
+        .collect();
     assert_eq!(names.len(), 3);
     for name in ["order-processing", "image-ingest", "ml-inference"] {
         assert!(names.contains(&name), "{name}");
@@ -65,20 +85,42 @@ fn money_adds_up_to_the_last_digit() {
     let bench = demo();
     let cost = bench.json(&["cost", "--no-free-tier"]);
     for machine in cost["machines"].as_array().expect("machines") {
-        let pico = |value: &Value| format!("{:.12}", value.as_f64().expect("money")).replace('.', "").parse::<i128>().expect("digits");
-        let parts: i128 = machine["by_state"].as_array().expect("states").iter().map(|it| pico(&it["usd"])).sum();
+        let pico = |value: &Value| {
+            format!("{:.12}", value.as_f64().expect("money"))
+                .replace('.', "")
+                .parse::<i128>()
+                .expect("digits")
+        };
+        let parts: i128 = machine["by_state"]
+            .as_array()
+            .expect("states")
+            .iter()
+            .map(|it| pico(&it["usd"]))
+            .sum();
         assert_eq!(parts, pico(&machine["actual_usd"]), "{machine}");
         let transitions = machine["billed_transitions"].as_u64().expect("a count");
-        assert_eq!(pico(&machine["actual_usd"]), i128::from(transitions) * 25_000_000, "transitions times the rate");
+        assert_eq!(
+            pico(&machine["actual_usd"]),
+            i128::from(transitions) * 25_000_000,
+            "transitions times the rate"
+        );
     }
 }
 
 #[test]
 fn every_output_form_has_the_same_rows() {
     let bench = demo();
-    let n_rows = bench.json(&["executions"])["executions"].as_array().expect("rows").len();
+    let n_rows = bench.json(&["executions"])["executions"]
+        .as_array()
+        .expect("rows")
+        .len();
     assert_eq!(n_rows, 200);
-    let lines = |form: &str| String::from_utf8(bench.run(&["executions", "-o", form]).stdout).expect("text").lines().count();
+    let lines = |form: &str| {
+        String::from_utf8(bench.run(&["executions", "-o", form]).stdout)
+            .expect("text")
+            .lines()
+            .count()
+    };
     assert_eq!(lines("ndjson"), n_rows);
     assert_eq!(lines("csv"), n_rows + 1);
     assert_eq!(lines("table"), 1 + 50 + 1, "head, fifty rows, and how to see more");
@@ -92,7 +134,10 @@ fn what_goes_wrong_is_said_with_the_right_exit_code() {
         let output = bench.run(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
-        assert!(output.stdout.is_empty(), "{arguments:?}: nothing but results goes to stdout");
+        assert!(
+            output.stdout.is_empty(),
+            "{arguments:?}: nothing but results goes to stdout"
+        );
         assert!(!text.contains("panicked"), "{text}");
         for word in words {
             assert!(text.contains(word), "{arguments:?}: `{word}` is missing in: {text}");
@@ -126,10 +171,18 @@ fn what_goes_wrong_is_said_with_the_right_exit_code() {
 #[test]
 fn a_file_that_is_no_database_is_left_alone() {
     let bench = Bench::new();
-    bench.write("test.duckdb", "this is a text and no database at all, but it is long enough to look like a file of some kind");
+    bench.write(
+        "test.duckdb",
+        "this is a text and no database at all, but it is long enough to look like a file of some kind",
+    );
     for arguments in [vec!["executions"], vec!["import", "Cargo.toml"]] {
         let output = bench.run(&arguments);
-        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert!(String::from_utf8_lossy(&output.stderr).contains("no stepscope database"));
     }
 }
@@ -137,7 +190,12 @@ fn a_file_that_is_no_database_is_left_alone() {
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let bench = demo();
-    let mut child = bench.command(&["show", "--all", "-o", "ndjson"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child = bench
+        .command(&["show", "--all", "-o", "ndjson"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
@@ -152,8 +210,14 @@ fn ranges_take_the_start_inclusively_and_the_end_exclusively() {
     let before = count(&["executions", "--until", &middle]);
     let after = count(&["executions", "--since", &middle]);
     assert_eq!((before, after), (100, 100));
-    assert_eq!(count(&["executions", "--since", "25h", "--now", "2026-11-01T00:00:00Z"]), 200);
-    assert_eq!(count(&["executions", "--since", "25h", "--now", "2026-11-03T00:00:00Z"]), 0);
+    assert_eq!(
+        count(&["executions", "--since", "25h", "--now", "2026-11-01T00:00:00Z"]),
+        200
+    );
+    assert_eq!(
+        count(&["executions", "--since", "25h", "--now", "2026-11-03T00:00:00Z"]),
+        0
+    );
 }
 
 #[test]
@@ -171,7 +235,19 @@ fn completions_and_help_are_there() {
         assert!(!bench.run(&["completions", shell]).stdout.is_empty(), "{shell}");
     }
     let help = String::from_utf8(bench.run(&["--help"]).stdout).expect("text");
-    for command in ["demo", "import", "dash", "executions", "show", "states", "cost", "sql", "schema", "config", "completions"] {
+    for command in [
+        "demo",
+        "import",
+        "dash",
+        "executions",
+        "show",
+        "states",
+        "cost",
+        "sql",
+        "schema",
+        "config",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command}");
     }
 }

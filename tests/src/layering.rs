@@ -50,7 +50,13 @@ fn each_outside_world_has_one_owner() {
 #[test]
 fn the_core_depends_on_none_of_ours_and_the_others_only_on_the_core() {
     let all = all();
-    let ours = |member: &str| all[member].iter().filter(|it| MEMBERS.contains(&it.as_str())).cloned().collect::<Vec<_>>();
+    let ours = |member: &str| {
+        all[member]
+            .iter()
+            .filter(|it| MEMBERS.contains(&it.as_str()))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ours("analyzer"), Vec::<String>::new());
     assert_eq!(ours("collector"), ["analyzer"]);
     assert_eq!(ours("queries"), ["analyzer"]);
@@ -62,7 +68,16 @@ fn the_core_has_no_clock_no_files_and_no_threads() {
     collect(&root().join("analyzer/src"), &mut files);
     for file in files {
         let text = fs::read_to_string(&file).expect("a source file");
-        for word in ["std::fs", "std::net", "std::process", "std::thread", "SystemTime::now", "Instant::now", "Timestamp::now", "async fn"] {
+        for word in [
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::thread",
+            "SystemTime::now",
+            "Instant::now",
+            "Timestamp::now",
+            "async fn",
+        ] {
             assert!(!text.contains(word), "{} uses {word}", file.display());
         }
     }

@@ -16,7 +16,10 @@ pub(crate) fn binary() -> PathBuf {
     let here = std::env::current_exe().expect("the test binary has a path");
     let folder = here.parent().and_then(Path::parent).expect("it lies in `deps`");
     let binary = folder.join("stepscope");
-    assert!(binary.exists(), "`cargo build -p stepscope` comes first; `make test` does both");
+    assert!(
+        binary.exists(),
+        "`cargo build -p stepscope` comes first; `make test` does both"
+    );
     binary
 }
 
@@ -26,7 +29,9 @@ pub(crate) fn corpora() -> PathBuf {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     pub(crate) fn db(&self) -> PathBuf {
@@ -42,7 +47,10 @@ impl Bench {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.env("STEPSCOPE_DB", self.db()).env("XDG_CONFIG_HOME", self.folder.path()).env_remove("STEPSCOPE_PRICES");
+        command
+            .env("STEPSCOPE_DB", self.db())
+            .env("XDG_CONFIG_HOME", self.folder.path())
+            .env_remove("STEPSCOPE_PRICES");
         command.args(arguments).stdin(Stdio::null());
         command
     }
@@ -52,8 +60,13 @@ impl Bench {
     }
 
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut child =
-            self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
         child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
         child.wait_with_output().expect("it ends")
     }
@@ -62,23 +75,41 @@ impl Bench {
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
         let output = self.run(&arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// The rows of a query, sorted.
     pub(crate) fn rows(&self, query: &str) -> Vec<String> {
-        let mut rows: Vec<String> =
-            self.json(&["sql", query])["rows"].as_array().expect("rows").iter().map(Value::to_string).collect();
+        let mut rows: Vec<String> = self.json(&["sql", query])["rows"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(Value::to_string)
+            .collect();
         rows.sort();
         rows
     }
 
     /// Everything that is stored, as far as it does not name the place it came from.
     pub(crate) fn everything(&self) -> Vec<Vec<String>> {
-        ["executions", "events", "payloads", "visits", "attempts", "critical_path", "segments", "definitions", "lambda_reports"]
-            .iter()
-            .map(|view| self.rows(&format!("FROM {view}")))
-            .collect()
+        [
+            "executions",
+            "events",
+            "payloads",
+            "visits",
+            "attempts",
+            "critical_path",
+            "segments",
+            "definitions",
+            "lambda_reports",
+        ]
+        .iter()
+        .map(|view| self.rows(&format!("FROM {view}")))
+        .collect()
     }
 }

@@ -17,7 +17,10 @@ const IN_FLIGHT: usize = 32;
 pub(crate) type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;
 
 /// Runs a source to its end and stores what it observes. Ctrl-C stops the source; what was read is stored.
-pub(crate) fn run(store: &Store, source: impl FnOnce(Send<'_>) -> Result<(), Stopped> + std::marker::Send) -> Result<ImportStats, Failure> {
+pub(crate) fn run(
+    store: &Store,
+    source: impl FnOnce(Send<'_>) -> Result<(), Stopped> + std::marker::Send,
+) -> Result<ImportStats, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // A second signal ends the process at once.

@@ -20,13 +20,21 @@ pub fn problems(machine: &StateMachine) -> Vec<Problem> {
     let mut names: Vec<&Name> = machine.all_states().into_iter().map(|it| &it.name).collect();
     names.sort();
     for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
-        found.push(Problem { path: "/States".to_owned(), message: format!("the name `{}` is used by two states", pair[0]) });
+        found.push(Problem {
+            path: "/States".to_owned(),
+            message: format!("the name `{}` is used by two states", pair[0]),
+        });
     }
     found
 }
 
 fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
-    let mut report = |place: &str, message: String| found.push(Problem { path: format!("{path}{place}"), message });
+    let mut report = |place: &str, message: String| {
+        found.push(Problem {
+            path: format!("{path}{place}"),
+            message,
+        })
+    };
     if machine.states.is_empty() {
         report("/States", "a state machine needs a state".to_owned());
     } else if machine.state(&machine.start_at).is_none() {
@@ -38,11 +46,25 @@ fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
     for state in &machine.states {
         let here = format!("{path}/States/{}", state.name);
         for target in state.targets().filter(|it| machine.state(it).is_none()) {
-            found.push(Problem { path: here.clone(), message: format!("`{target}` is not among the states beside it") });
+            found.push(Problem {
+                path: here.clone(),
+                message: format!("`{target}` is not among the states beside it"),
+            });
         }
         check_state(state, &here, found);
         for (index, inner) in state.inner.iter().enumerate() {
-            check_machine(inner, &format!("{here}/{}", if state.processor.is_some() { "ItemProcessor".to_owned() } else { format!("Branches[{index}]") }), found);
+            check_machine(
+                inner,
+                &format!(
+                    "{here}/{}",
+                    if state.processor.is_some() {
+                        "ItemProcessor".to_owned()
+                    } else {
+                        format!("Branches[{index}]")
+                    }
+                ),
+                found,
+            );
         }
     }
 }
@@ -52,7 +74,12 @@ fn is_terminal(state: &State) -> bool {
 }
 
 fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
-    let mut report = |place: &str, message: &str| found.push(Problem { path: format!("{path}{place}"), message: message.to_owned() });
+    let mut report = |place: &str, message: &str| {
+        found.push(Problem {
+            path: format!("{path}{place}"),
+            message: message.to_owned(),
+        })
+    };
     let Some(kind) = state.kind else {
         report("/Type", "a state needs one of the eight types");
         return;
@@ -64,10 +91,16 @@ fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
         StateType::Parallel if state.inner.is_empty() => report("/Branches", "a Parallel needs a branch"),
         StateType::Map if state.inner.is_empty() => report("/ItemProcessor", "a Map needs an item processor"),
         StateType::Map if has("ItemProcessor") && has("Iterator") => {
-            report("/Iterator", "`ItemProcessor` and the deprecated `Iterator` exclude one another");
+            report(
+                "/Iterator",
+                "`ItemProcessor` and the deprecated `Iterator` exclude one another",
+            );
         }
         StateType::Map if has("ItemSelector") && has("Parameters") => {
-            report("/Parameters", "`ItemSelector` and the deprecated `Parameters` exclude one another");
+            report(
+                "/Parameters",
+                "`ItemSelector` and the deprecated `Parameters` exclude one another",
+            );
         }
         _ => {}
     }
@@ -76,10 +109,16 @@ fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
         report("/Next", "a state needs exactly one of `Next` and `End`");
     }
     for field in state.fields.keys().filter(|field| !is_allowed(kind, field)) {
-        report(&format!("/{field}"), &format!("a {} state has no such field", kind.as_str()));
+        report(
+            &format!("/{field}"),
+            &format!("a {} state has no such field", kind.as_str()),
+        );
     }
     for (one, other) in EXCLUSIVE.iter().filter(|(one, other)| has(one) && has(other)) {
-        report(&format!("/{other}"), &format!("`{one}` and `{other}` exclude one another"));
+        report(
+            &format!("/{other}"),
+            &format!("`{one}` and `{other}` exclude one another"),
+        );
     }
     check_handlers(state, &mut report);
 }
@@ -97,9 +136,19 @@ const EXCLUSIVE: [(&str, &str); 8] = [
 
 fn check_handlers(state: &State, report: &mut impl FnMut(&str, &str)) {
     for (place, key) in [("/Retry", "Retry"), ("/Catch", "Catch")] {
-        let handlers = state.fields.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+        let handlers = state
+            .fields
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object);
         for handler in handlers {
-            if handler.get("ErrorEquals").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            if handler
+                .get("ErrorEquals")
+                .and_then(Value::as_array)
+                .is_none_or(Vec::is_empty)
+            {
                 report(place, "`ErrorEquals` needs at least one error name");
             }
             check_numbers(handler, place, report);
@@ -122,31 +171,78 @@ fn check_numbers(handler: &Map<String, Value>, place: &str, report: &mut impl Fn
 
 fn is_credentials(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => ["RoleArn", "RoleArn.$", "LambdaRole"].iter().any(|it| fields.contains_key(*it)),
+        Value::Object(fields) => ["RoleArn", "RoleArn.$", "LambdaRole"]
+            .iter()
+            .any(|it| fields.contains_key(*it)),
         other => other.as_str().is_some_and(|it| it.starts_with("{%")),
     }
 }
 
 /// Whether a state of this type may have the field.
 fn is_allowed(kind: StateType, field: &str) -> bool {
-    const COMMON: [&str; 8] = ["Type", "Comment", "QueryLanguage", "Next", "End", "InputPath", "OutputPath", "Assign"];
+    const COMMON: [&str; 8] = [
+        "Type",
+        "Comment",
+        "QueryLanguage",
+        "Next",
+        "End",
+        "InputPath",
+        "OutputPath",
+        "Assign",
+    ];
     let own: &[&str] = match kind {
         StateType::Task => &[
-            "Resource", "Parameters", "ResultSelector", "ResultPath", "Arguments", "Output", "Credentials", "TimeoutSeconds",
-            "TimeoutSecondsPath", "HeartbeatSeconds", "HeartbeatSecondsPath", "Retry", "Catch",
+            "Resource",
+            "Parameters",
+            "ResultSelector",
+            "ResultPath",
+            "Arguments",
+            "Output",
+            "Credentials",
+            "TimeoutSeconds",
+            "TimeoutSecondsPath",
+            "HeartbeatSeconds",
+            "HeartbeatSecondsPath",
+            "Retry",
+            "Catch",
         ],
         StateType::Pass => &["Result", "Parameters", "ResultPath", "Output"],
         StateType::Choice => &["Choices", "Default", "Output"],
         StateType::Wait => &["Seconds", "Timestamp", "SecondsPath", "TimestampPath", "Output"],
         StateType::Succeed => &["Output"],
         StateType::Fail => &["Error", "ErrorPath", "Cause", "CausePath"],
-        StateType::Parallel => {
-            &["Branches", "Parameters", "ResultSelector", "ResultPath", "Arguments", "Output", "Retry", "Catch"]
-        }
+        StateType::Parallel => &[
+            "Branches",
+            "Parameters",
+            "ResultSelector",
+            "ResultPath",
+            "Arguments",
+            "Output",
+            "Retry",
+            "Catch",
+        ],
         StateType::Map => &[
-            "ItemProcessor", "Iterator", "ItemsPath", "Items", "ItemSelector", "Parameters", "MaxConcurrency", "MaxConcurrencyPath",
-            "ItemReader", "ItemBatcher", "ResultWriter", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
-            "ToleratedFailureCount", "ToleratedFailureCountPath", "Label", "ResultSelector", "ResultPath", "Output", "Retry", "Catch",
+            "ItemProcessor",
+            "Iterator",
+            "ItemsPath",
+            "Items",
+            "ItemSelector",
+            "Parameters",
+            "MaxConcurrency",
+            "MaxConcurrencyPath",
+            "ItemReader",
+            "ItemBatcher",
+            "ResultWriter",
+            "ToleratedFailurePercentage",
+            "ToleratedFailurePercentagePath",
+            "ToleratedFailureCount",
+            "ToleratedFailureCountPath",
+            "Label",
+            "ResultSelector",
+            "ResultPath",
+            "Output",
+            "Retry",
+            "Catch",
         ],
     };
     let unused: &[&str] = match kind {

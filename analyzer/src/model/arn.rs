@@ -57,12 +57,21 @@ impl<'a> ExecutionArn<'a> {
             WorkflowType::Standard => rest,
             WorkflowType::Express => rest.split_once(':').map_or(rest, |(name, _)| name),
         };
-        (!machine.is_empty() && !name.is_empty())
-            .then_some(Self { partition, region, account, workflow_type, machine, name })
+        (!machine.is_empty() && !name.is_empty()).then_some(Self {
+            partition,
+            region,
+            account,
+            workflow_type,
+            machine,
+            name,
+        })
     }
 
     pub fn machine_arn(&self) -> String {
-        format!("arn:{}:states:{}:{}:stateMachine:{}", self.partition, self.region, self.account, self.machine)
+        format!(
+            "arn:{}:states:{}:{}:stateMachine:{}",
+            self.partition, self.region, self.account, self.machine
+        )
     }
 }
 
@@ -72,11 +81,22 @@ mod tests {
 
     #[test]
     fn both_workflow_types_and_map_children_are_understood() {
-        let standard = ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:execution:orders:run:1").expect("an ARN");
+        let standard =
+            ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:execution:orders:run:1").expect("an ARN");
         assert_eq!((standard.machine, standard.name), ("orders", "run:1"));
-        assert_eq!(standard.machine_arn(), "arn:aws:states:eu-west-1:123456789012:stateMachine:orders");
-        let child = ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:express:orders/Each:c:9f").expect("an ARN");
-        assert_eq!((child.workflow_type, child.machine, child.name), (WorkflowType::Express, "orders/Each", "c"));
-        assert_eq!(ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:stateMachine:orders"), None);
+        assert_eq!(
+            standard.machine_arn(),
+            "arn:aws:states:eu-west-1:123456789012:stateMachine:orders"
+        );
+        let child =
+            ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:express:orders/Each:c:9f").expect("an ARN");
+        assert_eq!(
+            (child.workflow_type, child.machine, child.name),
+            (WorkflowType::Express, "orders/Each", "c")
+        );
+        assert_eq!(
+            ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:stateMachine:orders"),
+            None
+        );
     }
 }

@@ -63,7 +63,10 @@ pub struct Interner {
 
 impl Interner {
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { known: FxHashSet::default(), capacity }
+        Self {
+            known: FxHashSet::default(),
+            capacity,
+        }
     }
 
     pub fn intern(&mut self, text: &str) -> Name {

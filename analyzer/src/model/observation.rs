@@ -5,17 +5,31 @@ use super::{Event, ExecutionRecord, Name, Segment, Timestamp};
 /// One thing that a source has seen.
 #[derive(Clone, Debug)]
 pub enum Observation {
-    Event { execution_arn: Name, event: Event },
-    Execution { execution_arn: Name, record: Box<ExecutionRecord> },
+    Event {
+        execution_arn: Name,
+        event: Event,
+    },
+    Execution {
+        execution_arn: Name,
+        record: Box<ExecutionRecord>,
+    },
     Definition(Box<DefinitionText>),
     Segment(Box<Segment>),
     LambdaReport(Box<LambdaReport>),
     /// Input that could not be used, kept with its place and the reason.
-    Quarantined { source: Name, line: Option<u64>, reason: String },
+    Quarantined {
+        source: Name,
+        line: Option<u64>,
+        reason: String,
+    },
     /// A file of a folder that holds nothing of ours.
-    Skipped { source: Name },
+    Skipped {
+        source: Name,
+    },
     /// A file whose content is used, told once.
-    File { source: Name },
+    File {
+        source: Name,
+    },
 }
 
 /// A batch of observations: the unit of the channel.

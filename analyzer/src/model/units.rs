@@ -38,7 +38,10 @@ impl Micros {
     }
 
     /// Milliseconds with three decimals at most, as every `_ms` key of the JSON results has them.
-    #[expect(clippy::cast_precision_loss, reason = "spans stay far below 2^53 microseconds (285 years)")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "spans stay far below 2^53 microseconds (285 years)"
+    )]
     pub fn as_millis(self) -> f64 {
         self.0 as f64 / 1_000.0
     }
@@ -172,7 +175,10 @@ impl Usd {
     pub fn parse(text: &str) -> Option<Self> {
         let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if fraction.len() > Self::DECIMALS || whole.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        if fraction.len() > Self::DECIMALS
+            || whole.is_empty()
+            || !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        {
             return None;
         }
         let atto: i128 = format!("{whole}{fraction:0<18}").parse().ok()?;
@@ -184,7 +190,9 @@ impl Usd {
     pub fn scaled(self, numerator: u128, denominator: u128) -> Self {
         let (n, d) = (numerator.cast_signed(), denominator.cast_signed().max(1));
         let product = self.atto * n;
-        Self { atto: (product + product.signum() * (d / 2)) / d }
+        Self {
+            atto: (product + product.signum() * (d / 2)) / d,
+        }
     }
 
     /// Whole pico-dollars (12 decimals), rounded half away from zero: the precision of every result.
@@ -205,7 +213,11 @@ impl Usd {
         let fraction = format!("{:012}", pico % 1_000_000_000_000);
         let fraction = fraction.trim_end_matches('0');
         let whole = pico / 1_000_000_000_000;
-        if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+        if fraction.is_empty() {
+            format!("{sign}{whole}")
+        } else {
+            format!("{sign}{whole}.{fraction}")
+        }
     }
 }
 
@@ -213,7 +225,9 @@ impl Add for Usd {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { atto: self.atto + other.atto }
+        Self {
+            atto: self.atto + other.atto,
+        }
     }
 }
 
@@ -227,7 +241,9 @@ impl Sub for Usd {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self { atto: self.atto - other.atto }
+        Self {
+            atto: self.atto - other.atto,
+        }
     }
 }
 
@@ -243,7 +259,9 @@ impl Mul<u64> for Usd {
     type Output = Self;
 
     fn mul(self, count: u64) -> Self {
-        Self { atto: self.atto * i128::from(count) }
+        Self {
+            atto: self.atto * i128::from(count),
+        }
     }
 }
 

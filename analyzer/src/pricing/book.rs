@@ -85,7 +85,12 @@ impl PriceBook {
     pub fn parse(text: &str) -> Result<Self, BookError> {
         let file: BookFile = toml::from_str(text).map_err(|error| BookError(error.to_string()))?;
         let usd = |text: &str| Usd::parse(text).ok_or_else(|| BookError(format!("`{text}` is no decimal amount")));
-        let tiers = file.express.tiers.iter().map(|it| Ok((it.above_gb_s, usd(&it.usd_per_gb_s)?))).collect::<Result<Vec<_>, _>>()?;
+        let tiers = file
+            .express
+            .tiers
+            .iter()
+            .map(|it| Ok((it.above_gb_s, usd(&it.usd_per_gb_s)?)))
+            .collect::<Result<Vec<_>, _>>()?;
         if tiers.first().is_none_or(|it| it.0 != 0) || tiers.windows(2).any(|it| it[0].0 >= it[1].0) {
             return Err(BookError("the tiers begin at 0 and ascend".to_owned()));
         }
@@ -94,15 +99,25 @@ impl PriceBook {
             source: file.source,
             extra_transitions: file.transitions_per_execution_extra,
             free_transitions: file.free_transitions_per_month,
-            standard: file.standard.usd_per_transition.iter().map(|(region, it)| Ok((region.clone(), usd(it)?))).collect::<Result<_, _>>()?,
-            express: ExpressRates { per_request: usd(&file.express.usd_per_request)?, tiers },
+            standard: file
+                .standard
+                .usd_per_transition
+                .iter()
+                .map(|(region, it)| Ok((region.clone(), usd(it)?)))
+                .collect::<Result<_, _>>()?,
+            express: ExpressRates {
+                per_request: usd(&file.express.usd_per_request)?,
+                tiers,
+            },
             confirmed_express: file.express.confirmed_regions,
         })
     }
 
     /// The Standard rate of a region; `None` where it is not known.
     pub fn standard(&self, region: &str) -> Option<StandardRate> {
-        self.standard.get(region).map(|&per_transition| StandardRate { per_transition })
+        self.standard
+            .get(region)
+            .map(|&per_transition| StandardRate { per_transition })
     }
 
     /// The Express rates of a region; `None` where not even the Standard rate is known.

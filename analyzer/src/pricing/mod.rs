@@ -6,5 +6,7 @@
 mod bill;
 mod book;
 
-pub use bill::{ExpressBill, ExpressUsage, StandardBill, billed_memory_mb, billed_ms, express, rounded_to_add_up, standard};
+pub use bill::{
+    ExpressBill, ExpressUsage, StandardBill, billed_memory_mb, billed_ms, express, rounded_to_add_up, standard,
+};
 pub use book::{BookError, ExpressRates, PriceBook, StandardRate};

@@ -55,7 +55,11 @@ struct Builder<'a> {
     blamed: Option<VisitIndex>,
 }
 
-const NO_LINK: Link = Link { binding: None, category: Category::Overhead, owner: None };
+const NO_LINK: Link = Link {
+    binding: None,
+    category: Category::Overhead,
+    owner: None,
+};
 
 impl<'a> Builder<'a> {
     fn new(events: &'a [Event]) -> Self {
@@ -78,7 +82,10 @@ impl<'a> Builder<'a> {
         let previous = self.index_of(event.previous).filter(|&it| it < index);
         self.scope_of.push(previous.map_or(0, |it| self.scope_of[it]));
         self.visit_of.push(None);
-        self.links.push(Link { binding: previous, ..NO_LINK });
+        self.links.push(Link {
+            binding: previous,
+            ..NO_LINK
+        });
         if let Some(kind) = event.kind.enters() {
             self.enter(index, previous, kind);
         } else if event.kind.exits().is_some() {
@@ -108,7 +115,8 @@ impl<'a> Builder<'a> {
             E::ParallelStateSucceeded | E::ParallelStateFailed => self.end_round(index, previous, StateType::Parallel),
             E::MapRunStarted | E::MapRunSucceeded | E::MapRunFailed | E::MapRunAborted | E::MapRunRedriven => {
                 let map = previous.and_then(|it| self.visit_of[it]).or_else(|| {
-                    self.places.enclosing(self.scope_of[index], |it| self.places.visits[it].kind == StateType::Map)
+                    self.places
+                        .enclosing(self.scope_of[index], |it| self.places.visits[it].kind == StateType::Map)
                 });
                 self.attach(index, map, previous);
             }
@@ -144,7 +152,13 @@ impl<'a> Builder<'a> {
         let here = &mut self.places.scopes[scope];
         (here.open, here.last) = (Some(visit), Some(visit));
         let (parent, branch, iteration) = (here.owner.map(|(it, _)| it), here.branch, here.iteration);
-        self.places.progress.push(Progress { scope, last_event: index, failing: false, round_open: false, branches: 0 });
+        self.places.progress.push(Progress {
+            scope,
+            last_event: index,
+            failing: false,
+            round_open: false,
+            branches: 0,
+        });
         let parent = parent.map(|it| self.places.visits[it].id);
         self.places.visits.push(Visit {
             id: event.id,
@@ -163,20 +177,36 @@ impl<'a> Builder<'a> {
         });
         (self.scope_of[index], self.visit_of[index]) = (scope, Some(visit));
         let binding = previous.or_else(|| self.first_event_if(event.previous == 0));
-        self.links[index] = Link { binding, category: Category::Overhead, owner: owner.or(self.owner_of_step(binding, visit)) };
+        self.links[index] = Link {
+            binding,
+            category: Category::Overhead,
+            owner: owner.or(self.owner_of_step(binding, visit)),
+        };
     }
 
     /// The step into the first state of the execution is nobody's; any other belongs to the state it leads to.
     fn owner_of_step(&self, binding: Option<usize>, visit: VisitIndex) -> Option<VisitIndex> {
-        binding.filter(|&it| self.events[it].kind != EventKind::ExecutionStarted).map(|_| visit)
+        binding
+            .filter(|&it| self.events[it].kind != EventKind::ExecutionStarted)
+            .map(|_| visit)
     }
 
     fn first_event_if(&self, wanted: bool) -> Option<usize> {
-        (wanted && self.events.first().is_some_and(|it| it.kind == EventKind::ExecutionStarted)).then_some(0)
+        (wanted
+            && self
+                .events
+                .first()
+                .is_some_and(|it| it.kind == EventKind::ExecutionStarted))
+        .then_some(0)
     }
 
     /// The scope that a state is entered in, and the container that owns the step into it, if it is a first state.
-    fn scope_entered(&mut self, index: usize, previous: Option<usize>, name: &Name) -> (ScopeIndex, Option<VisitIndex>) {
+    fn scope_entered(
+        &mut self,
+        index: usize,
+        previous: Option<usize>,
+        name: &Name,
+    ) -> (ScopeIndex, Option<VisitIndex>) {
         let Some(previous) = previous else {
             let known = self.events[index].previous == 0;
             return (if known { 0 } else { self.guess_scope(index) }, None);
@@ -223,7 +253,10 @@ impl<'a> Builder<'a> {
         progress.branches += 1;
         let outer = progress.scope;
         let round = self.places.visits[owner].rounds;
-        self.places.scopes.push(Scope { branch: Some(branch), ..Scope::inside(owner, round, outer) });
+        self.places.scopes.push(Scope {
+            branch: Some(branch),
+            ..Scope::inside(owner, round, outer)
+        });
         self.places.scopes.len() - 1
     }
 
@@ -264,17 +297,26 @@ impl<'a> Builder<'a> {
         let around = previous.map_or(0, |it| self.scope_of[it]);
         // Step Functions Local lets every state exit as a Task, so the name decides where the type does not fit.
         let visit = previous
-            .and_then(|_| self.places.enclosing(around, fits).or_else(|| self.places.enclosing(around, is_open)))
+            .and_then(|_| {
+                self.places
+                    .enclosing(around, fits)
+                    .or_else(|| self.places.enclosing(around, is_open))
+            })
             .or_else(|| self.places.open_named(&name));
         let Some(visit) = visit else {
             if !self.is_late(previous) {
-                self.gaps.push(format!("exit without entry: `{name}` (event {})", event.id));
+                self.gaps
+                    .push(format!("exit without entry: `{name}` (event {})", event.id));
             }
             return;
         };
         self.attach(index, Some(visit), previous);
         self.blamed = None;
-        let status = if self.places.progress[visit].failing { VisitStatus::Caught } else { VisitStatus::Succeeded };
+        let status = if self.places.progress[visit].failing {
+            VisitStatus::Caught
+        } else {
+            VisitStatus::Succeeded
+        };
         if self.places.visits[visit].kind.is_container() {
             self.leave_inside(visit, event.at, VisitStatus::Aborted);
         }
@@ -284,7 +326,9 @@ impl<'a> Builder<'a> {
 
     /// Whether an event belongs to a visit that was ended before, as clean-up races with what it cleans up.
     fn is_late(&self, previous: Option<usize>) -> bool {
-        previous.and_then(|it| self.visit_of[it]).is_some_and(|it| !self.places.is_open(it))
+        previous
+            .and_then(|it| self.visit_of[it])
+            .is_some_and(|it| !self.places.is_open(it))
     }
 
     /// Ends a visit. What it spent since its own last event, if anything, was cut off.
@@ -327,9 +371,20 @@ impl<'a> Builder<'a> {
         if it.kind == StateType::Fail {
             self.leave(visit, at, VisitStatus::Failed);
         } else if progress.failing && (it.kind.is_container() || self.blamed.is_none_or(|blamed| blamed == visit)) {
-            let timed_out = it.attempts.last().is_some_and(|it| it.status == AttemptStatus::TimedOut);
+            let timed_out = it
+                .attempts
+                .last()
+                .is_some_and(|it| it.status == AttemptStatus::TimedOut);
             let end = if ends_with_failure(&last.kind) { last.at } else { at };
-            self.leave(visit, end, if timed_out { VisitStatus::TimedOut } else { VisitStatus::Failed });
+            self.leave(
+                visit,
+                end,
+                if timed_out {
+                    VisitStatus::TimedOut
+                } else {
+                    VisitStatus::Failed
+                },
+            );
         } else {
             self.leave(visit, at, status);
         }
@@ -350,7 +405,11 @@ impl<'a> Builder<'a> {
         // A closed execution's idle time is no visit's, and its own last event may lie before a redrive.
         self.places.visits[visit].split[category] += Micros((event.at - before.at).0.max(0));
         self.visit_of[index] = Some(visit);
-        self.links[index] = Link { binding: Some(binding), category, owner: Some(visit) };
+        self.links[index] = Link {
+            binding: Some(binding),
+            category,
+            owner: Some(visit),
+        };
     }
 
     // ---- attempts -----------------------------------------------------------------------------------------------
@@ -370,7 +429,11 @@ impl<'a> Builder<'a> {
         self.scope_of[index] = self.places.progress[visit].scope;
         self.places.progress[visit].failing = event.kind.fails_attempt();
         let it = &mut self.places.visits[visit];
-        it.error = if event.kind.fails_attempt() { event.error().cloned() } else { None };
+        it.error = if event.kind.fails_attempt() {
+            event.error().cloned()
+        } else {
+            None
+        };
         if event.kind.schedules_attempt() || it.attempts.is_empty() {
             it.attempts.push(Attempt {
                 scheduled_at: event.at,
@@ -389,15 +452,18 @@ impl<'a> Builder<'a> {
 
     /// The open Task of a scope; after a redrive, the one that failed there.
     fn open_task(&mut self, scope: ScopeIndex) -> Option<VisitIndex> {
-        if let Some(visit) = self.places.scopes[scope].open.filter(|&it| self.places.visits[it].kind == StateType::Task) {
+        if let Some(visit) = self.places.scopes[scope]
+            .open
+            .filter(|&it| self.places.visits[it].kind == StateType::Task)
+        {
             return Some(visit);
         }
         if !self.redriven {
             return None;
         }
-        let failed = (0..self.places.visits.len())
-            .rev()
-            .find(|&it| self.places.visits[it].kind == StateType::Task && unsuccessful(self.places.visits[it].status))?;
+        let failed = (0..self.places.visits.len()).rev().find(|&it| {
+            self.places.visits[it].kind == StateType::Task && unsuccessful(self.places.visits[it].status)
+        })?;
         self.reopen_owners(self.places.progress[failed].scope);
         self.reopen(failed);
         Some(failed)
@@ -430,7 +496,10 @@ impl<'a> Builder<'a> {
             .filter(|&it| self.events[it].kind.enters() == Some(kind))
             .and_then(|it| self.visit_of[it]);
         // A retry: the innermost container around the failure whose failed round is not over yet.
-        let retried = || self.places.enclosing(scope, |it| ready(it) && self.places.progress[it].round_open);
+        let retried = || {
+            self.places
+                .enclosing(scope, |it| ready(it) && self.places.progress[it].round_open)
+        };
         let visit = entered.or_else(retried).or_else(|| self.places.enclosing(scope, ready));
         self.attach(index, visit, previous);
         let Some(visit) = visit else { return };
@@ -447,7 +516,8 @@ impl<'a> Builder<'a> {
 
     fn map_of_iteration(&self, index: usize, previous: Option<usize>) -> Option<VisitIndex> {
         let name = self.events[index].name.as_ref()?;
-        let is_it = |it: VisitIndex| self.places.is_open_container(it, StateType::Map) && self.places.visits[it].state == *name;
+        let is_it =
+            |it: VisitIndex| self.places.is_open_container(it, StateType::Map) && self.places.visits[it].state == *name;
         let direct = previous
             .filter(|&it| self.events[it].kind == EventKind::MapStateStarted)
             .and_then(|it| self.visit_of[it])
@@ -472,7 +542,11 @@ impl<'a> Builder<'a> {
         self.visit_of[index] = Some(map);
         let binding = previous.or(Some(self.places.progress[map].last_event));
         let category = binding.map_or(Category::Overhead, |it| between(&self.events[it].kind, &event.kind));
-        self.links[index] = Link { binding, category, owner: Some(map) };
+        self.links[index] = Link {
+            binding,
+            category,
+            owner: Some(map),
+        };
     }
 
     fn end_iteration(&mut self, index: usize, previous: Option<usize>) {
@@ -482,13 +556,22 @@ impl<'a> Builder<'a> {
             return;
         };
         self.visit_of[index] = Some(map);
-        self.links[index] = Link { binding: previous, category: Category::Overhead, owner: Some(map) };
-        let Some(iteration) = event.number.and_then(|it| u32::try_from(it).ok()) else { return };
+        self.links[index] = Link {
+            binding: previous,
+            category: Category::Overhead,
+            owner: Some(map),
+        };
+        let Some(iteration) = event.number.and_then(|it| u32::try_from(it).ok()) else {
+            return;
+        };
         let round = self.places.visits[map].rounds;
         let around = self.places.outwards(self.scope_of[index]).find(|&scope| {
-            self.places.scopes[scope].owner == Some((map, round)) && self.places.scopes[scope].iteration == Some(iteration)
+            self.places.scopes[scope].owner == Some((map, round))
+                && self.places.scopes[scope].iteration == Some(iteration)
         });
-        let Some(scope) = around.or_else(|| self.places.iteration(map, iteration)) else { return };
+        let Some(scope) = around.or_else(|| self.places.iteration(map, iteration)) else {
+            return;
+        };
         self.scope_of[index] = scope;
         if event.kind == EventKind::MapIterationFailed {
             self.blame(previous);
@@ -501,7 +584,10 @@ impl<'a> Builder<'a> {
 
     /// The visit that a failure event came from failed, and so do the containers around it until one catches.
     fn blame(&mut self, failure: Option<usize>) {
-        if let Some(visit) = failure.and_then(|it| self.visit_of[it]).filter(|&it| self.places.is_open(it)) {
+        if let Some(visit) = failure
+            .and_then(|it| self.visit_of[it])
+            .filter(|&it| self.places.is_open(it))
+        {
             self.places.progress[visit].failing = true;
             self.blamed = Some(visit);
         }
@@ -514,7 +600,10 @@ impl<'a> Builder<'a> {
             let visit = previous.and_then(|it| self.visit_of[it])?;
             (self.places.visits[visit].kind == kind && self.places.is_open(visit)).then_some(visit)
         };
-        let visit = self.places.enclosing(self.scope_of[index], |it| self.places.is_open_container(it, kind)).or_else(unstarted);
+        let visit = self
+            .places
+            .enclosing(self.scope_of[index], |it| self.places.is_open_container(it, kind))
+            .or_else(unstarted);
         self.attach(index, visit, previous);
         let Some(visit) = visit else { return };
         let failed = matches!(event.kind, EventKind::MapStateFailed | EventKind::ParallelStateFailed);
@@ -546,7 +635,11 @@ impl<'a> Builder<'a> {
                 && container.is_none_or(|container| self.places.is_inside(it, container))
         });
         self.visit_of[index] = visit;
-        self.links[index] = Link { binding: previous, category: Category::Overhead, owner: visit };
+        self.links[index] = Link {
+            binding: previous,
+            category: Category::Overhead,
+            owner: visit,
+        };
         let Some(visit) = visit else { return };
         self.leave_inside(visit, event.at, VisitStatus::Aborted);
         self.leave(visit, event.at, VisitStatus::Aborted);
@@ -560,11 +653,14 @@ impl<'a> Builder<'a> {
         if event.kind == EventKind::ExecutionFailed {
             self.blame(previous);
         }
-        let open = previous.and_then(|it| self.visit_of[it]).filter(|&it| self.places.is_open(it));
+        let open = previous
+            .and_then(|it| self.visit_of[it])
+            .filter(|&it| self.places.is_open(it));
         let cut_off = if matches!(event.kind, EventKind::ExecutionSucceeded | EventKind::ExecutionFailed) {
             open
         } else {
-            open.filter(|&it| !self.places.visits[it].kind.is_container()).or_else(|| self.first_open_leaf())
+            open.filter(|&it| !self.places.visits[it].kind.is_container())
+                .or_else(|| self.first_open_leaf())
         };
         self.links[index] = self.closing_link(index, previous, cut_off);
         self.scope_of[index] = 0;
@@ -580,7 +676,10 @@ impl<'a> Builder<'a> {
         for visit in (0..self.places.visits.len()).rev() {
             if self.places.is_open(visit) {
                 if event.kind == EventKind::ExecutionFailed && self.places.visits[visit].error.is_none() {
-                    self.places.visits[visit].error = self.places.progress[visit].failing.then(|| event.error().cloned()).flatten();
+                    self.places.visits[visit].error = self.places.progress[visit]
+                        .failing
+                        .then(|| event.error().cloned())
+                        .flatten();
                 }
                 self.leave_at_the_end(visit, event, status);
             }
@@ -624,23 +723,38 @@ impl<'a> Builder<'a> {
         let event = &self.events[index];
         if let Some(visit) = cut_off {
             let last = self.places.progress[visit].last_event;
-            let binding = if event.kind == EventKind::ExecutionFailed { previous.map_or(last, |it| it.max(last)) } else { last };
+            let binding = if event.kind == EventKind::ExecutionFailed {
+                previous.map_or(last, |it| it.max(last))
+            } else {
+                last
+            };
             let last = &self.events[binding].kind;
             let category = if event.kind == EventKind::ExecutionFailed {
                 Category::Overhead
             } else {
                 cut_off_after(last, self.places.visits[visit].kind)
             };
-            return Link { binding: Some(binding), category, owner: Some(visit) };
+            return Link {
+                binding: Some(binding),
+                category,
+                owner: Some(visit),
+            };
         }
         let binding = previous.or_else(|| index.checked_sub(1));
         let owner = binding.and_then(|it| self.visit_of[it]);
-        Link { binding, category: Category::Overhead, owner }
+        Link {
+            binding,
+            category: Category::Overhead,
+            owner,
+        }
     }
 
     fn redrive(&mut self, index: usize) {
-        self.links[index] =
-            Link { binding: self.closing.or(self.links[index].binding), category: Category::RedriveIdle, owner: None };
+        self.links[index] = Link {
+            binding: self.closing.or(self.links[index].binding),
+            category: Category::RedriveIdle,
+            owner: None,
+        };
         self.closing = None;
         self.redriven = true;
         self.scope_of[index] = 0;
@@ -652,20 +766,34 @@ impl<'a> Builder<'a> {
         let mut gaps = missing_events(self.events, self.closing);
         gaps.append(&mut self.gaps);
         if self.unplaced > 0 {
-            gaps.push(format!("{} events belong to states whose entry is missing", self.unplaced));
+            gaps.push(format!(
+                "{} events belong to states whose entry is missing",
+                self.unplaced
+            ));
         }
-        Timeline { visits: self.places.visits, links: self.links, closing: self.closing, gaps }
+        Timeline {
+            visits: self.places.visits,
+            links: self.links,
+            closing: self.closing,
+            gaps,
+        }
     }
 }
 
 fn unsuccessful(status: VisitStatus) -> bool {
-    matches!(status, VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted)
+    matches!(
+        status,
+        VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted
+    )
 }
 
 /// Whether an event is itself the failure of the visit it belongs to.
 fn ends_with_failure(last: &EventKind) -> bool {
     last.fails_attempt()
-        || matches!(last, EventKind::EvaluationFailed | EventKind::MapStateFailed | EventKind::ParallelStateFailed)
+        || matches!(
+            last,
+            EventKind::EvaluationFailed | EventKind::MapStateFailed | EventKind::ParallelStateFailed
+        )
 }
 
 /// Writes down in an attempt what an event tells of it.
@@ -678,7 +806,11 @@ fn note(attempt: &mut Attempt, event: &Event) {
         (attempt.ended_at, attempt.status) = (Some(event.at), AttemptStatus::Succeeded);
     } else if event.kind.fails_attempt() {
         let timed_out = event.kind.times_out_attempt();
-        attempt.status = if timed_out { AttemptStatus::TimedOut } else { AttemptStatus::Failed };
+        attempt.status = if timed_out {
+            AttemptStatus::TimedOut
+        } else {
+            AttemptStatus::Failed
+        };
         attempt.ended_at = Some(event.at);
         attempt.error = event.error().cloned();
     }
@@ -693,14 +825,21 @@ fn missing_events(events: &[Event], closing: Option<usize>) -> Vec<String> {
     for event in events {
         if event.id > expected {
             missing += event.id - expected;
-            spans.push(if event.id - 1 == expected { format!("{expected}") } else { format!("{expected} to {}", event.id - 1) });
+            spans.push(if event.id - 1 == expected {
+                format!("{expected}")
+            } else {
+                format!("{expected} to {}", event.id - 1)
+            });
         }
         expected = event.id + 1;
     }
     if missing > 0 {
         let shown = spans.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         let more = if spans.len() > 3 { ", …" } else { "" };
-        gaps.push(format!("{missing} of {} events are missing: {shown}{more}", expected - 1));
+        gaps.push(format!(
+            "{missing} of {} events are missing: {shown}{more}",
+            expected - 1
+        ));
     }
     if closing.is_none() && !events.is_empty() {
         gaps.push("no closing event: the execution is still running, or its end was not delivered".to_owned());

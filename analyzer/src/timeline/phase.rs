@@ -90,14 +90,22 @@ pub(crate) fn between(before: &EventKind, event: &EventKind) -> Category {
     } else if event.completes_attempt() || event.fails_attempt() {
         ending_attempt(before)
     } else if event.schedules_attempt() {
-        if before.fails_attempt() { Category::Backoff } else { Category::Overhead }
+        if before.fails_attempt() {
+            Category::Backoff
+        } else {
+            Category::Overhead
+        }
     } else {
         match event {
             E::TaskSubmitted => Category::Work,
             E::WaitStateExited => Category::Wait,
             E::MapIterationStarted if *before != E::MapStateStarted => Category::SlotWait,
             E::MapStateStarted | E::ParallelStateStarted if before.enters().is_none_or(|it| !it.is_container()) => {
-                if *before == E::ExecutionRedriven { Category::Overhead } else { Category::Backoff }
+                if *before == E::ExecutionRedriven {
+                    Category::Overhead
+                } else {
+                    Category::Backoff
+                }
             }
             E::MapRunSucceeded | E::MapRunFailed | E::MapRunAborted => Category::Callback,
             E::ExecutionRedriven => Category::RedriveIdle,

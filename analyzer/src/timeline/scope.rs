@@ -24,11 +24,22 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn root() -> Self {
-        Self { owner: None, branch: None, iteration: None, outer: None, open: None, last: None }
+        Self {
+            owner: None,
+            branch: None,
+            iteration: None,
+            outer: None,
+            open: None,
+            last: None,
+        }
     }
 
     pub(super) fn inside(owner: VisitIndex, round: u32, outer: ScopeIndex) -> Self {
-        Self { owner: Some((owner, round)), outer: Some(outer), ..Self::root() }
+        Self {
+            owner: Some((owner, round)),
+            outer: Some(outer),
+            ..Self::root()
+        }
     }
 }
 
@@ -55,7 +66,11 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new() -> Self {
-        Self { scopes: vec![Scope::root()], visits: Vec::new(), progress: Vec::new() }
+        Self {
+            scopes: vec![Scope::root()],
+            visits: Vec::new(),
+            progress: Vec::new(),
+        }
     }
 
     /// `scope` and the scopes around it, innermost first.
@@ -67,7 +82,9 @@ impl Places {
     pub(super) fn enclosing(&self, scope: ScopeIndex, wanted: impl Fn(VisitIndex) -> bool) -> Option<VisitIndex> {
         self.outwards(scope).find_map(|scope| {
             let here = &self.scopes[scope];
-            here.open.filter(|&visit| wanted(visit)).or_else(|| here.owner.map(|(visit, _)| visit).filter(|&visit| wanted(visit)))
+            here.open
+                .filter(|&visit| wanted(visit))
+                .or_else(|| here.owner.map(|(visit, _)| visit).filter(|&visit| wanted(visit)))
         })
     }
 
@@ -81,19 +98,22 @@ impl Places {
 
     /// The visit entered last that is open and has this name.
     pub(super) fn open_named(&self, name: &Name) -> Option<VisitIndex> {
-        (0..self.visits.len()).rev().find(|&visit| self.is_open(visit) && self.visits[visit].state == *name)
+        (0..self.visits.len())
+            .rev()
+            .find(|&visit| self.is_open(visit) && self.visits[visit].state == *name)
     }
 
     /// The iteration of a Map's current round with this index.
     pub(super) fn iteration(&self, map: VisitIndex, index: u32) -> Option<ScopeIndex> {
         let round = self.visits[map].rounds;
-        (0..self.scopes.len())
-            .rev()
-            .find(|&scope| self.scopes[scope].owner == Some((map, round)) && self.scopes[scope].iteration == Some(index))
+        (0..self.scopes.len()).rev().find(|&scope| {
+            self.scopes[scope].owner == Some((map, round)) && self.scopes[scope].iteration == Some(index)
+        })
     }
 
     /// Whether `visit` runs inside `container`, at any depth.
     pub(super) fn is_inside(&self, visit: VisitIndex, container: VisitIndex) -> bool {
-        self.outwards(self.progress[visit].scope).any(|scope| self.scopes[scope].owner.is_some_and(|(it, _)| it == container))
+        self.outwards(self.progress[visit].scope)
+            .any(|scope| self.scopes[scope].owner.is_some_and(|(it, _)| it == container))
     }
 }

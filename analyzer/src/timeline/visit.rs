@@ -38,8 +38,14 @@ pub enum VisitStatus {
 }
 
 impl VisitStatus {
-    pub const ALL: [Self; 6] =
-        [Self::Running, Self::Succeeded, Self::Failed, Self::Caught, Self::Aborted, Self::TimedOut];
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Caught,
+        Self::Aborted,
+        Self::TimedOut,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +81,13 @@ pub enum AttemptStatus {
 }
 
 impl AttemptStatus {
-    pub const ALL: [Self; 5] = [Self::Running, Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted];
+    pub const ALL: [Self; 5] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Aborted,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -58,7 +58,9 @@ pub(super) fn send_text(source: &str, stem: &str, machine_arn: Option<&str>, sin
 
 /// Sends the definition of a described machine. AWS runs it, so it is not judged.
 pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
-    let (Some(definition), Some(arn)) = (text(value, "definition"), text(value, "stateMachineArn")) else { return };
+    let (Some(definition), Some(arn)) = (text(value, "definition"), text(value, "stateMachineArn")) else {
+        return;
+    };
     if let Err(error) = StateMachine::parse(definition) {
         return sink.quarantine(line, format!("definition: {error}"));
     }
@@ -68,6 +70,9 @@ pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink
         name: name.into(),
         workflow_type: text(value, "type").and_then(WorkflowType::parse),
         text: definition.into(),
-        seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time),
+        seen_at: value
+            .get("updateDate")
+            .or_else(|| value.get("creationDate"))
+            .and_then(as_time),
     })));
 }

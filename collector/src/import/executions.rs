@@ -13,11 +13,16 @@ pub(super) fn is_description(value: &Value) -> bool {
     text(value, "executionArn").is_some()
         && (text(value, "status").is_some() || value.get("billingDetails").is_some())
         && value.get("startDate").is_some()
-        && value.get("mapRunArn").and_then(Value::as_str).is_none_or(|_| value.get("stateMachineArn").is_some())
+        && value
+            .get("mapRunArn")
+            .and_then(Value::as_str)
+            .is_none_or(|_| value.get("stateMachineArn").is_some())
 }
 
 pub(super) fn is_map_run(value: &Value) -> bool {
-    text(value, "mapRunArn").is_some() && text(value, "executionArn").is_some() && value.get("executionCounts").is_some()
+    text(value, "mapRunArn").is_some()
+        && text(value, "executionArn").is_some()
+        && value.get("executionCounts").is_some()
 }
 
 /// Whether this value is a listing of executions or of Map Runs.
@@ -66,7 +71,9 @@ fn record(value: &Value) -> ExecutionRecord {
         alias_arn: text(value, "stateMachineAliasArn").map(Name::from),
         map_run_arn: text(value, "mapRunArn").map(Name::from),
         redrive_count: value.get("redriveCount").and_then(as_count),
-        billed_ms: value.pointer("/billingDetails/billedDurationInMilliseconds").and_then(as_count),
+        billed_ms: value
+            .pointer("/billingDetails/billedDurationInMilliseconds")
+            .and_then(as_count),
         billed_memory_mb: value.pointer("/billingDetails/billedMemoryUsedInMB").and_then(as_count),
         trace_id: text(value, "traceHeader").and_then(root_of_trace).map(Name::from),
         map_runs: BTreeMap::new(),
@@ -80,7 +87,9 @@ fn root_of_trace(header: &str) -> Option<&str> {
 
 /// Sends what is known of a Map Run to the execution that started it.
 pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
-    let (Some(arn), Some(parent)) = (text(value, "mapRunArn"), text(value, "executionArn")) else { return };
+    let (Some(arn), Some(parent)) = (text(value, "mapRunArn"), text(value, "executionArn")) else {
+        return;
+    };
     let count = |key: &str| value.pointer(&format!("/executionCounts/{key}")).and_then(as_count);
     let run = MapRunRecord {
         status: text(value, "status").map(Name::from),
@@ -88,5 +97,11 @@ pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
         max_concurrency: value.get("maxConcurrency").and_then(as_count),
     };
     let map_runs = BTreeMap::from([(Name::from(arn), run)]);
-    sink.record(parent.into(), ExecutionRecord { map_runs, ..ExecutionRecord::default() });
+    sink.record(
+        parent.into(),
+        ExecutionRecord {
+            map_runs,
+            ..ExecutionRecord::default()
+        },
+    );
 }

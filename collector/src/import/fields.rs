@@ -14,9 +14,25 @@ pub(super) struct Head {
 }
 
 /// Builds an event from its head and its details. `region` is the execution's own and need not be repeated.
-pub(super) fn event(head: Head, details: Map<String, Value>, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Event {
+pub(super) fn event(
+    head: Head,
+    details: Map<String, Value>,
+    region: Option<&str>,
+    policy: PayloadPolicy,
+    names: &mut Interner,
+) -> Event {
     let Head { id, previous, at, kind } = head;
-    let mut event = Event { id, previous, at, kind, name: None, resource: None, number: None, log_bytes: 0, detail: None };
+    let mut event = Event {
+        id,
+        previous,
+        at,
+        kind,
+        name: None,
+        resource: None,
+        number: None,
+        log_bytes: 0,
+        detail: None,
+    };
     let mut detail = Detail::default();
     let mut rest = Map::new();
     let mut resource_type = None;
@@ -27,12 +43,16 @@ pub(super) fn event(head: Head, details: Map<String, Value>, region: Option<&str
             ("resourceType", Value::String(it)) => resource_type = Some(it),
             ("region", Value::String(it)) if region == Some(it.as_str()) => {}
             ("error", Value::String(it)) => detail.error = Some(names.intern(&it)),
-            ("index" | "length" | "redriveCount", value) if as_count(&value).is_some() => event.number = as_count(&value),
+            ("index" | "length" | "redriveCount", value) if as_count(&value).is_some() => {
+                event.number = as_count(&value)
+            }
             ("mapRunArn", Value::String(it)) => detail.map_run_arn = Some(it.into()),
             ("stateMachineVersionArn", Value::String(it)) => detail.version_arn = Some(names.intern(&it)),
             ("inputDetails" | "outputDetails" | "assignedVariablesDetails", it) if !is_truncated(&it) => {}
             ("assignedVariables", it @ Value::Object(_)) => {
-                detail.payloads.extend(policy.apply(PayloadField::AssignedVariables, &it.to_string()));
+                detail
+                    .payloads
+                    .extend(policy.apply(PayloadField::AssignedVariables, &it.to_string()));
             }
             (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
                 if let Some(field) = PayloadField::parse(key) {
@@ -79,7 +99,9 @@ fn is_truncated(value: &Value) -> bool {
         Some(Value::Bool(it)) => *it,
         Some(Value::String(it)) => it != "false",
         Some(_) => true,
-        None => !value.as_object().is_some_and(|it| it.keys().all(|key| key == "included" || key == "__type")),
+        None => !value
+            .as_object()
+            .is_some_and(|it| it.keys().all(|key| key == "included" || key == "__type")),
     }
 }
 

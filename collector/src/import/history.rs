@@ -16,7 +16,13 @@ pub(super) fn is_event(value: &Value) -> bool {
 }
 
 /// Sends the events of one execution; a damaged one is set aside with its position.
-pub(super) fn send_events(events: Vec<Value>, execution_arn: &Name, line: Option<u64>, policy: PayloadPolicy, sink: &mut Sink<'_>) {
+pub(super) fn send_events(
+    events: Vec<Value>,
+    execution_arn: &Name,
+    line: Option<u64>,
+    policy: PayloadPolicy,
+    sink: &mut Sink<'_>,
+) {
     let region = analyzer::model::ExecutionArn::parse(execution_arn).map(|it| it.region.to_owned());
     for (position, value) in events.into_iter().enumerate() {
         match event(value, region.as_deref(), policy, &mut sink.names) {
@@ -28,10 +34,15 @@ pub(super) fn send_events(events: Vec<Value>, execution_arn: &Name, line: Option
 
 fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Result<Event, String> {
     let id = value.get("id").and_then(as_count).ok_or("no `id`")?;
-    let at = value.get("timestamp").and_then(as_time).ok_or("no readable `timestamp`")?;
+    let at = value
+        .get("timestamp")
+        .and_then(as_time)
+        .ok_or("no readable `timestamp`")?;
     let kind = EventKind::parse(text(&value, "type").ok_or("no `type`")?);
     let previous = value.get("previousEventId").and_then(as_count).unwrap_or(0);
-    let Value::Object(members) = value else { return Err("no object".to_owned()) };
+    let Value::Object(members) = value else {
+        return Err("no object".to_owned());
+    };
     let mut details = Map::new();
     for (key, value) in members {
         match (key.as_str(), value) {
@@ -45,5 +56,11 @@ fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut 
             }
         }
     }
-    Ok(fields::event(Head { id, previous, at, kind }, details, region, policy, names))
+    Ok(fields::event(
+        Head { id, previous, at, kind },
+        details,
+        region,
+        policy,
+        names,
+    ))
 }

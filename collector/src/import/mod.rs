@@ -57,7 +57,11 @@ pub enum Input {
 }
 
 /// Reads every input and sends what it holds, in batches, to `send`; stops early when `send` says so.
-pub fn import(inputs: &[Input], options: &ImportOptions, send: &mut dyn FnMut(Observed) -> Result<(), Stopped>) -> Result<(), Stopped> {
+pub fn import(
+    inputs: &[Input],
+    options: &ImportOptions,
+    send: &mut dyn FnMut(Observed) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
     let mut sink = sink::Sink::new(send);
     for input in inputs {
         source::read(input, options, &mut sink)?;

@@ -9,7 +9,10 @@ const LONGEST: usize = 1 << 30;
 
 /// What stands in the stream.
 pub(super) enum Record<'a> {
-    Value { value: Value, text: &'a str },
+    Value {
+        value: Value,
+        text: &'a str,
+    },
     /// A line of no JSON.
     Text(&'a str),
     Damaged(String),
@@ -163,7 +166,13 @@ fn several(text: &str, number: u64, error: &serde_json::Error, receive: &mut imp
     let mut found = 0;
     while let Some(Ok(value)) = values.next() {
         let to = values.byte_offset();
-        receive.record(Record::Value { value, text: &text[from..to] }, number);
+        receive.record(
+            Record::Value {
+                value,
+                text: &text[from..to],
+            },
+            number,
+        );
         (from, found) = (to, found + 1);
     }
     if found == 0 || !text[from..].trim().is_empty() {
@@ -178,13 +187,17 @@ fn without_prefix(line: &str) -> Option<&str> {
     }
     let start = line.find('{')?;
     let prefix = &line[..start];
-    let has_time = prefix.split_whitespace().any(|word| word.len() >= 10 && analyzer::time::parse(word).is_some());
+    let has_time = prefix
+        .split_whitespace()
+        .any(|word| word.len() >= 10 && analyzer::time::parse(word).is_some());
     (has_time && !prefix.contains('"')).then(|| &line[start..])
 }
 
 /// A line inside a value that has begun.
 fn go_on(line: &[u8], number: u64, open: &mut Open, receive: &mut impl Receive) {
-    let is_message = || line.starts_with(b"{\"") && memchr::memmem::find(line, b"\"execution_arn\"").is_some() && parse(line).is_some();
+    let is_message = || {
+        line.starts_with(b"{\"") && memchr::memmem::find(line, b"\"execution_arn\"").is_some() && parse(line).is_some()
+    };
     if open.text.first() == Some(&b'{') && line.last() == Some(&b'}') && is_message() {
         open.give_up("the value breaks off", receive);
         if !receive.line(line) {
@@ -215,7 +228,11 @@ fn finish(text: Vec<u8>, first: u64, open: &mut Open, receive: &mut impl Receive
         Ok(value) => receive.record(Record::Value { value, text: &whole }, first),
         Err(error) => {
             let at = first + (error.line() as u64).saturating_sub(1);
-            let mut broken = Open { text: whole.into_bytes(), first_line: first, ..Open::default() };
+            let mut broken = Open {
+                text: whole.into_bytes(),
+                first_line: first,
+                ..Open::default()
+            };
             broken.give_up(&format!("no JSON: {error} (line {at} of the file)"), receive);
             *open = Open::default();
         }

@@ -1,9 +1,9 @@
 //! The fast way for vended log messages: one pass over the bytes, for the members that AWS writes.
 //!
-//! A raw `"` inside a JSON text is always escaped, so a byte pattern such as `","inputDetails":` can only be structure:
-//! the end of a long payload is found by a substring search instead of a walk through its escapes. Whatever this does
-//! not expect, in whatever order, makes it return `None`, and the general parser decides. Both give the same event,
-//! which a property test holds them to.
+//! Inside a JSON text a raw `"` is always escaped, so the two bytes `,"` cannot occur in it, except at its very end: they
+//! are structure. The end of a long payload is found by searching for them instead of walking through its escapes.
+//! Whatever this does not expect makes it return `None`, and the general parser decides. Both give the same event, which
+//! property tests hold them to.
 
 use std::sync::LazyLock;
 
@@ -13,9 +13,7 @@ use memchr::memmem::Finder;
 
 use super::PayloadPolicy;
 
-static AFTER_INPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\",\"inputDetails\":{\"truncated\":false}"));
-static AFTER_OUTPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\",\"outputDetails\":{\"truncated\":false}"));
-static AFTER_PARAMETERS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\",\"region\":\""));
+static NEXT_MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b",\""));
 
 /// Reads one log message, if it has the usual shape.
 pub(super) fn message(line: &[u8], policy: PayloadPolicy, names: &mut Interner) -> Option<(Name, Event)> {
@@ -68,7 +66,13 @@ struct Details<'a> {
     payloads: [Option<(PayloadField, &'a [u8])>; 2],
 }
 
-fn event(head: &Head<'_>, details: Details<'_>, bytes: usize, policy: PayloadPolicy, names: &mut Interner) -> Option<(Name, Event)> {
+fn event(
+    head: &Head<'_>,
+    details: Details<'_>,
+    bytes: usize,
+    policy: PayloadPolicy,
+    names: &mut Interner,
+) -> Option<(Name, Event)> {
     let arn = head.arn?;
     let kind = EventKind::parse(head.kind?);
     if details.region.is_some() && ExecutionArn::parse(arn).map(|it| it.region.as_bytes()) != details.region {
@@ -99,7 +103,11 @@ fn event(head: &Head<'_>, details: Details<'_>, bytes: usize, policy: PayloadPol
         previous: head.previous?,
         at: analyzer::model::Timestamp::from_millis(head.millis?),
         kind,
-        name: details.name.map(|it| std::str::from_utf8(it).map(|it| names.intern(it))).transpose().ok()?,
+        name: details
+            .name
+            .map(|it| std::str::from_utf8(it).map(|it| names.intern(it)))
+            .transpose()
+            .ok()?,
         resource,
         number: details.number,
         log_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
@@ -135,9 +143,9 @@ impl<'a> Details<'a> {
                 b"region" => it.region = Some(cursor.string()?),
                 b"roleArn" => it.role = Some(cursor.string()?),
                 b"index" | b"length" => it.number = Some(cursor.number()?),
-                b"input" => it.payload(PayloadField::Input, cursor.long_string(&AFTER_INPUT)?),
-                b"output" => it.payload(PayloadField::Output, cursor.long_string(&AFTER_OUTPUT)?),
-                b"parameters" => it.payload(PayloadField::Parameters, cursor.long_string(&AFTER_PARAMETERS)?),
+                b"input" => it.payload(PayloadField::Input, cursor.long_string()?),
+                b"output" => it.payload(PayloadField::Output, cursor.long_string()?),
+                b"parameters" => it.payload(PayloadField::Parameters, cursor.long_string()?),
                 b"inputDetails" | b"outputDetails" => cursor.expect_all(b"{\"truncated\":false}")?,
                 _ => return None,
             }
@@ -200,11 +208,20 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
-    /// A string of any content, with its quotation marks, whose end is followed by what `after` finds.
-    fn long_string(&mut self, after: &Finder<'_>) -> Option<&'a [u8]> {
+    /// A string of any content, with its quotation marks, that another member follows.
+    fn long_string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         self.expect(b'"')?;
-        let end = self.at + after.find(&self.bytes[self.at..])?;
+        let end = self.at + NEXT_MEMBER.find(&self.bytes[self.at..])?.checked_sub(1)?;
+        let n_escapes = self.bytes[self.at..end]
+            .iter()
+            .rev()
+            .take_while(|&&it| it == b'\\')
+            .count();
+        // A comma at the end of the text itself, or an escaped quotation mark before it, looks alike.
+        if self.bytes[end] != b'"' || n_escapes % 2 == 1 {
+            return None;
+        }
         self.at = end + 1;
         Some(&self.bytes[start..=end])
     }
@@ -232,10 +249,123 @@ fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 18 {
         return None;
     }
-    digits.iter().try_fold(0_u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
+    digits.iter().try_fold(0_u64, |sum, &digit| {
+        digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'))
+    })
 }
 
 /// Epoch milliseconds with thirteen digits; other forms are for the general parser.
 fn millis(digits: &[u8]) -> Option<i64> {
-    (digits.len() == 13).then(|| number(digits)).flatten().map(u64::cast_signed)
+    (digits.len() == 13)
+        .then(|| number(digits))
+        .flatten()
+        .map(u64::cast_signed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::import::logs;
+    use crate::synthetic::{Random, Started, all_shapes, log_lines, simulate};
+
+    fn general(line: &str, policy: PayloadPolicy) -> Option<(Name, Event)> {
+        let mut found = None;
+        let mut send = |batch: analyzer::model::Observed| {
+            for it in batch {
+                if let analyzer::model::Observation::Event { execution_arn, event } = it {
+                    found = Some((execution_arn, event));
+                }
+            }
+            Ok(())
+        };
+        let mut sink = crate::import::sink::Sink::new(&mut send);
+        let value: Value = serde_json::from_str(line).ok()?;
+        logs::send(value, line.len(), None, policy, &mut sink);
+        sink.flush().ok()?;
+        found
+    }
+
+    fn fast(line: &str, policy: PayloadPolicy) -> Option<(Name, Event)> {
+        message(line.as_bytes(), policy, &mut Interner::with_capacity(100))
+    }
+
+    /// The lines of one simulated execution.
+    fn lines(seed: u64) -> Vec<String> {
+        let run = simulate(&all_shapes(), 1_790_000_000_000, &mut Random::new(seed));
+        let arn = "arn:aws:states:us-east-1:123456789012:express:all:run:0f".to_owned();
+        let mut lines = Vec::new();
+        log_lines(
+            &Started {
+                execution_arn: arn,
+                run,
+                payload: 200,
+            },
+            &mut lines,
+        );
+        lines.into_iter().map(|it| it.1).collect()
+    }
+
+    /// The same message with its members, and those of its details, in another order.
+    fn reordered(line: &str, random: &mut Random) -> String {
+        fn shuffle(value: Value, random: &mut Random) -> Value {
+            let Value::Object(fields) = value else { return value };
+            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+            for index in (1..fields.len()).rev() {
+                fields.swap(index, usize::try_from(random.below(index as u64 + 1)).unwrap_or(0));
+            }
+            Value::Object(fields.into_iter().map(|(key, it)| (key, shuffle(it, random))).collect())
+        }
+        serde_json::from_str(line)
+            .map(|it| shuffle(it, random).to_string())
+            .unwrap_or_default()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_the_fast_way_reads_the_general_one_reads_alike(seed in any::<u64>(), order in any::<u64>()) {
+            let mut random = Random::new(order);
+            for line in lines(seed) {
+                for text in [line.clone(), reordered(&line, &mut random)] {
+                    for policy in [PayloadPolicy::None, PayloadPolicy::Redacted, PayloadPolicy::Full] {
+                        if let Some(fast) = fast(&text, policy) {
+                            prop_assert_eq!(Some(fast), general(&text, policy), "{}", text);
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_message_with_any_byte_changed_is_read_alike_or_left_to_the_general_way(seed in any::<u64>(), place in any::<prop::sample::Index>(), byte in 32_u8..127) {
+            for line in lines(seed).into_iter().take(12) {
+                let mut bytes = line.into_bytes();
+                let at = place.index(bytes.len());
+                bytes[at] = byte;
+                let text = String::from_utf8(bytes).unwrap_or_default();
+                if let Some(fast) = fast(&text, PayloadPolicy::Full) {
+                    prop_assert_eq!(Some(fast), general(&text, PayloadPolicy::Full), "{}", text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_messages_go_the_fast_way() {
+        let all = lines(7);
+        let n_fast = all.iter().filter(|it| fast(it, PayloadPolicy::None).is_some()).count();
+        assert!(n_fast * 10 >= all.len() * 8, "{n_fast} of {}", all.len());
+    }
+
+    #[test]
+    fn a_payload_that_looks_like_structure_stays_a_payload() {
+        let line = r#"{"id":"2","type":"PassStateEntered","details":{"input":"{\"a\":\"x\",\"inputDetails\":{\"truncated\":false},\"name\":\"Evil\"}","inputDetails":{"truncated":false},"name":"Real"},"previous_event_id":"0","event_timestamp":"1790000000000","execution_arn":"arn:aws:states:us-east-1:123456789012:express:m:r:0f","redrive_count":"0"}"#;
+        let (_, event) = fast(line, PayloadPolicy::Full).expect("the usual shape");
+        assert_eq!(event.name.as_deref(), Some("Real"));
+        assert_eq!(Some(event), general(line, PayloadPolicy::Full).map(|it| it.1));
+    }
 }

@@ -18,7 +18,14 @@ const LARGEST_DEFINITION: u64 = 1 << 20;
 /// Reads one input of the command line.
 pub(super) fn read(input: &Input, options: &ImportOptions, sink: &mut Sink<'_>) -> Result<(), Stopped> {
     match input {
-        Input::Stdin => read_stream(BufReader::with_capacity(BUFFER, io::stdin()), "-", Path::new("stdin"), options, true, sink),
+        Input::Stdin => read_stream(
+            BufReader::with_capacity(BUFFER, io::stdin()),
+            "-",
+            Path::new("stdin"),
+            options,
+            true,
+            sink,
+        ),
         Input::Path(path) if path.is_dir() => read_folder(path, options, sink),
         Input::Path(path) => read_file(path, options, true, sink),
     }
@@ -31,7 +38,10 @@ fn read_folder(folder: &Path, options: &ImportOptions, sink: &mut Sink<'_>) -> R
         Err(error) => return refuse(folder, &error, sink),
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|it| it.path()).collect();
-    paths.retain(|it| !it.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')));
+    paths.retain(|it| {
+        !it.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+    });
     paths.sort();
     for path in paths {
         // A link to a folder is not followed: it may lead back up.
@@ -60,7 +70,14 @@ fn refuse(path: &Path, error: &io::Error, sink: &mut Sink<'_>) -> Result<(), Sto
     sink.end(true)
 }
 
-fn read_stream(input: impl BufRead + 'static, source: &str, path: &Path, options: &ImportOptions, named_by_user: bool, sink: &mut Sink<'_>) -> Result<(), Stopped> {
+fn read_stream(
+    input: impl BufRead + 'static,
+    source: &str,
+    path: &Path,
+    options: &ImportOptions,
+    named_by_user: bool,
+    sink: &mut Sink<'_>,
+) -> Result<(), Stopped> {
     sink.begin(source);
     if let Err(error) = unpacked(input).and_then(|input| read_text(input, path, options, sink)) {
         sink.quarantine(None, format!("breaks off: {error}"));
@@ -88,7 +105,12 @@ fn read_text(mut input: Box<dyn BufRead>, path: &Path, options: &ImportOptions, 
     let mut head = Vec::new();
     input.by_ref().take(LARGEST_DEFINITION + 1).read_to_end(&mut head)?;
     if head.len() as u64 <= LARGEST_DEFINITION && is_definition_text(&head, options) {
-        definition::send_text(&String::from_utf8_lossy(&head), &place.stem, options.state_machine_arn.as_deref(), sink);
+        definition::send_text(
+            &String::from_utf8_lossy(&head),
+            &place.stem,
+            options.state_machine_arn.as_deref(),
+            sink,
+        );
         return Ok(());
     }
     let is_csv = is_insights_csv(&head);
@@ -101,13 +123,20 @@ fn read_text(mut input: Box<dyn BufRead>, path: &Path, options: &ImportOptions, 
 
 /// Names for what has none: the folder stands for the machine, the stem for the execution.
 fn place_of<'a>(path: &Path, options: &'a ImportOptions) -> Place<'a> {
-    let name = path.file_name().map_or_else(|| "input".to_owned(), |it| it.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(|| "input".to_owned(), |it| it.to_string_lossy().into_owned());
     let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let stem = stem.trim_end_matches(".asl").trim_end_matches(".describe");
-    let parent = path.parent().filter(|it| !it.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let parent = path
+        .parent()
+        .filter(|it| !it.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let folder = parent.canonicalize().unwrap_or(parent);
-    let folder = folder.file_name().map_or_else(|| "local".to_owned(), |it| it.to_string_lossy().into_owned());
+    let folder = folder
+        .file_name()
+        .map_or_else(|| "local".to_owned(), |it| it.to_string_lossy().into_owned());
     Place {
         options,
         described_arn: described_arn(&path.with_file_name(format!("{stem}.describe.json"))),
@@ -126,7 +155,9 @@ fn is_definition_text(head: &[u8], options: &ImportOptions) -> bool {
     if options.format == Some(Format::Definition) {
         return serde_json::from_slice::<Value>(head).map_or(true, |it| !definition::is_description(&it));
     }
-    let Ok(text) = std::str::from_utf8(head) else { return false };
+    let Ok(text) = std::str::from_utf8(head) else {
+        return false;
+    };
     options.format.is_none()
         && definition::may_be_definition(text)
         && !text.contains("\"execution_arn\"")
@@ -141,10 +172,14 @@ fn has_definition_keys(text: &str) -> bool {
     let key = |name: &str| {
         text.split(['\n', '{', ',']).any(|line| {
             let line = line.trim_start().trim_start_matches(['"', '\'']);
-            line.strip_prefix(name).is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
         })
     };
-    let starts_as_one = !text.trim_start().starts_with(['#', '|']) || text.lines().any(|it| it.starts_with("StartAt") || it.starts_with("States"));
+    let starts_as_one = !text.trim_start().starts_with(['#', '|'])
+        || text
+            .lines()
+            .any(|it| it.starts_with("StartAt") || it.starts_with("States"));
     starts_as_one && key("StartAt") && key("States")
 }
 
@@ -157,7 +192,11 @@ fn is_insights_csv(head: &[u8]) -> bool {
 /// The CSV of Logs Insights, with a column `@message`.
 fn read_csv(input: impl Read, options: &ImportOptions, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    let column = reader.headers().map_err(io::Error::other)?.iter().position(|it| it == "@message");
+    let column = reader
+        .headers()
+        .map_err(io::Error::other)?
+        .iter()
+        .position(|it| it == "@message");
     let Some(column) = column else { return Ok(()) };
     sink.recognise();
     let mut row = csv::StringRecord::new();

@@ -37,8 +37,11 @@ pub(super) fn send_traces(value: &Value, line: Option<u64>, sink: &mut Sink<'_>)
 
 /// Sends one segment document.
 pub(super) fn send_segment(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
-    let (Some(id), Some(name), Some(started_at)) = (text(value, "id"), text(value, "name"), value.get("start_time").and_then(as_time))
-    else {
+    let (Some(id), Some(name), Some(started_at)) = (
+        text(value, "id"),
+        text(value, "name"),
+        value.get("start_time").and_then(as_time),
+    ) else {
         sink.quarantine(line, "segment document: no `id`, `name` or readable `start_time`");
         return;
     };
@@ -51,7 +54,9 @@ pub(super) fn send_segment(value: &Value, line: Option<u64>, sink: &mut Sink<'_>
         origin: text(value, "origin").map(Name::from),
         started_at,
         ended_at: value.get("end_time").and_then(as_time),
-        execution_arn: execution_arn.filter(|it| it.contains(":execution:") || it.contains(":express:")).map(Name::from),
+        execution_arn: execution_arn
+            .filter(|it| it.contains(":execution:") || it.contains(":express:"))
+            .map(Name::from),
         document: value.to_string().into_boxed_str(),
     })));
 }

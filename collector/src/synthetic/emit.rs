@@ -23,7 +23,11 @@ pub fn observations(started: &Started, names: &mut Interner) -> Vec<Observation>
             kind: EventKind::parse(raw.kind),
             name: raw.name.map(|it| names.intern(it)),
             resource: resource(raw).map(|(kind, action)| {
-                names.intern(&if kind.is_empty() { action.to_owned() } else { format!("{kind}:{action}") })
+                names.intern(&if kind.is_empty() {
+                    action.to_owned()
+                } else {
+                    format!("{kind}:{action}")
+                })
             }),
             number: raw.number,
             log_bytes: 0,
@@ -34,7 +38,15 @@ pub fn observations(started: &Started, names: &mut Interner) -> Vec<Observation>
         }
         event
     };
-    started.run.events.iter().map(|it| Observation::Event { execution_arn: execution_arn.clone(), event: event(it, names) }).collect()
+    started
+        .run
+        .events
+        .iter()
+        .map(|it| Observation::Event {
+            execution_arn: execution_arn.clone(),
+            event: event(it, names),
+        })
+        .collect()
 }
 
 /// Service and action of the events that name them.
@@ -45,8 +57,12 @@ fn resource(raw: &Raw) -> Option<(&'static str, String)> {
         Call::Service(kind, action) => (kind, action.to_owned()),
         Call::Job(kind, action) => (kind, format!("{action}.sync")),
         Call::Token(kind, action) => (kind, format!("{action}.waitForTaskToken")),
-        Call::Function if raw.kind.ends_with("Scheduled") => ("", "arn:aws:lambda:us-east-1:123456789012:function:prepare".to_owned()),
-        Call::Activity if raw.kind.ends_with("Scheduled") => ("", "arn:aws:states:us-east-1:123456789012:activity:work".to_owned()),
+        Call::Function if raw.kind.ends_with("Scheduled") => {
+            ("", "arn:aws:lambda:us-east-1:123456789012:function:prepare".to_owned())
+        }
+        Call::Activity if raw.kind.ends_with("Scheduled") => {
+            ("", "arn:aws:states:us-east-1:123456789012:activity:work".to_owned())
+        }
         Call::Function | Call::Activity => return None,
     })
 }
@@ -70,12 +86,22 @@ fn details(raw: &Raw, payload: &str) -> Map<String, Value> {
         put("error", error.into());
     }
     if let Some(number) = raw.number {
-        put(if raw.kind.starts_with("MapIteration") { "index" } else { "length" }, number.into());
+        put(
+            if raw.kind.starts_with("MapIteration") {
+                "index"
+            } else {
+                "length"
+            },
+            number.into(),
+        );
     }
     if let Some(name) = raw.name {
         put("name", name.into());
     }
-    if raw.kind.ends_with("StateExited") || raw.kind == "ExecutionSucceeded" || (raw.kind.ends_with("Succeeded") && raw.call.is_some()) {
+    if raw.kind.ends_with("StateExited")
+        || raw.kind == "ExecutionSucceeded"
+        || (raw.kind.ends_with("Succeeded") && raw.call.is_some())
+    {
         put("output", payload.into());
         put("outputDetails", whole);
     }
@@ -97,7 +123,13 @@ fn payload(size: usize, number: u64) -> String {
     let mut text = format!("{{\"id\":\"{number:08}\",\"items\":[");
     let mut item = 0;
     while text.len() + 40 < size {
-        let _ = write!(text, "{}{{\"sku\":\"SKU-{:05}\",\"count\":{}}}", if item > 0 { "," } else { "" }, (number * 31 + item) % 100_000, item % 9 + 1);
+        let _ = write!(
+            text,
+            "{}{{\"sku\":\"SKU-{:05}\",\"count\":{}}}",
+            if item > 0 { "," } else { "" },
+            (number * 31 + item) % 100_000,
+            item % 9 + 1
+        );
         item += 1;
     }
     text.push_str("]}");
@@ -124,7 +156,10 @@ pub fn history_json(started: &Started) -> Value {
     let payload = payload(started.payload, started.run.started_ms.cast_unsigned() % 1_000_000);
     let event = |raw: &Raw| {
         let mut event = Map::new();
-        event.insert("timestamp".to_owned(), analyzer::time::format(Timestamp::from_millis(raw.at)).into());
+        event.insert(
+            "timestamp".to_owned(),
+            analyzer::time::format(Timestamp::from_millis(raw.at)).into(),
+        );
         event.insert("type".to_owned(), raw.kind.into());
         event.insert("id".to_owned(), raw.id.into());
         event.insert("previousEventId".to_owned(), raw.previous.into());
@@ -153,9 +188,17 @@ fn details_key(kind: &str) -> String {
 /// The X-Ray segment of an execution: its states as subsegments, in no particular order.
 pub fn xray_json(started: &Started) -> Value {
     let run: &Simulated = &started.run;
-    #[expect(clippy::cast_precision_loss, reason = "X-Ray writes seconds as floating-point numbers")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "X-Ray writes seconds as floating-point numbers"
+    )]
     let seconds = |ms: i64| ms as f64 / 1_000.0;
-    let id = |number: u64| format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ run.started_ms.cast_unsigned());
+    let id = |number: u64| {
+        format!(
+            "{:016x}",
+            number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ run.started_ms.cast_unsigned()
+        )
+    };
     let subsegments: Vec<Value> = run
         .visits
         .iter()

@@ -63,7 +63,10 @@ impl IncidentKind {
                 }
             }
             (Self::Throttling(rate), Step::Task { attempts, .. }) => {
-                *attempts = Attempts { is_caught: attempts.is_caught, ..Attempts::failing(rate, "Lambda.TooManyRequestsException", 4) };
+                *attempts = Attempts {
+                    is_caught: attempts.is_caught,
+                    ..Attempts::failing(rate, "Lambda.TooManyRequestsException", 4)
+                };
             }
             (Self::ConcurrencyDrop(limit), Step::Map { max_concurrency, .. }) => *max_concurrency = limit,
             (Self::ColdStarts(rate, ms), Step::Task { work, .. }) => {
@@ -75,9 +78,14 @@ impl IncidentKind {
                     first.0 = weight;
                 }
             }
-            (Self::NewError(rate), Step::Task { attempts, .. }) => *attempts = Attempts::failing(rate, "ValidationException", 0),
+            (Self::NewError(rate), Step::Task { attempts, .. }) => {
+                *attempts = Attempts::failing(rate, "ValidationException", 0)
+            }
             (Self::DownstreamTimeout(rate), Step::Task { attempts, work, .. }) => {
-                *attempts = Attempts { times_out: true, ..Attempts::failing(rate, "States.Timeout", 0) };
+                *attempts = Attempts {
+                    times_out: true,
+                    ..Attempts::failing(rate, "States.Timeout", 0)
+                };
                 work.typical_ms *= 4;
             }
             (Self::FanOut(factor), Step::Map { items, .. }) => *items = (items.0 * factor, items.1 * factor),

@@ -16,4 +16,4 @@ pub use incident::{Incident, IncidentKind};
 pub use plan::{Attempts, Call, Delay, Plan, Step};
 pub use random::Random;
 pub use simulate::{Simulated, TruthStep, TruthVisit, simulate};
-pub use workload::{Started, Workload, api_enrich, all_shapes, demo, image_ingest, ml_inference, order_processing};
+pub use workload::{Started, Workload, all_shapes, api_enrich, demo, image_ingest, ml_inference, order_processing};

@@ -51,51 +51,117 @@ pub struct Attempts {
 pub enum Step {
     Pass(&'static str),
     Wait(&'static str, Delay),
-    Task { name: &'static str, call: Call, work: Delay, queue_ms: u64, attempts: Attempts },
+    Task {
+        name: &'static str,
+        call: Call,
+        work: Delay,
+        queue_ms: u64,
+        attempts: Attempts,
+    },
     /// One of the ways, by weight.
-    Choice { name: &'static str, ways: Vec<(u32, Vec<Step>)> },
-    Parallel { name: &'static str, branches: Vec<Vec<Step>>, max_retries: u32, is_caught: bool },
-    Map { name: &'static str, items: (u64, u64), max_concurrency: usize, body: Vec<Step>, max_retries: u32, is_caught: bool },
+    Choice {
+        name: &'static str,
+        ways: Vec<(u32, Vec<Step>)>,
+    },
+    Parallel {
+        name: &'static str,
+        branches: Vec<Vec<Step>>,
+        max_retries: u32,
+        is_caught: bool,
+    },
+    Map {
+        name: &'static str,
+        items: (u64, u64),
+        max_concurrency: usize,
+        body: Vec<Step>,
+        max_retries: u32,
+        is_caught: bool,
+    },
     /// Wait, ask, decide, until done: the polling loop.
-    Poll { wait: &'static str, ask: &'static str, decide: &'static str, interval_ms: u64, rounds: (u64, u64) },
+    Poll {
+        wait: &'static str,
+        ask: &'static str,
+        decide: &'static str,
+        interval_ms: u64,
+        rounds: (u64, u64),
+    },
     Succeed(&'static str),
-    Fail { name: &'static str, error: &'static str },
+    Fail {
+        name: &'static str,
+        error: &'static str,
+    },
 }
 
 impl Delay {
     pub const fn of(typical_ms: u64) -> Self {
-        Self { typical_ms, tail_per_mille: 20 }
+        Self {
+            typical_ms,
+            tail_per_mille: 20,
+        }
     }
 
     /// A span in milliseconds: three quarters to five quarters of the typical one, in the tail up to five times.
     pub fn draw(self, random: &mut Random) -> u64 {
         let base = self.typical_ms * 3 / 4 + random.below(self.typical_ms / 2 + 1);
-        if random.per_mille(self.tail_per_mille) { base * (2 + random.below(4)) } else { base }
+        if random.per_mille(self.tail_per_mille) {
+            base * (2 + random.below(4))
+        } else {
+            base
+        }
     }
 }
 
 impl Attempts {
     pub const fn sound() -> Self {
-        Self { fails_per_mille: 0, error: "", times_out: false, max_retries: 0, interval_ms: 1_000, is_caught: false }
+        Self {
+            fails_per_mille: 0,
+            error: "",
+            times_out: false,
+            max_retries: 0,
+            interval_ms: 1_000,
+            is_caught: false,
+        }
     }
 
     pub const fn failing(fails_per_mille: u32, error: &'static str, max_retries: u32) -> Self {
-        Self { fails_per_mille, error, times_out: false, max_retries, interval_ms: 1_000, is_caught: false }
+        Self {
+            fails_per_mille,
+            error,
+            times_out: false,
+            max_retries,
+            interval_ms: 1_000,
+            is_caught: false,
+        }
     }
 
     #[must_use]
     pub const fn caught(self) -> Self {
-        Self { is_caught: true, ..self }
+        Self {
+            is_caught: true,
+            ..self
+        }
     }
 }
 
 impl Step {
     pub const fn task(name: &'static str, call: Call, typical_ms: u64) -> Self {
-        Self::Task { name, call, work: Delay::of(typical_ms), queue_ms: 25, attempts: Attempts::sound() }
+        Self::Task {
+            name,
+            call,
+            work: Delay::of(typical_ms),
+            queue_ms: 25,
+            attempts: Attempts::sound(),
+        }
     }
 
     pub const fn risky(name: &'static str, call: Call, typical_ms: u64, attempts: Attempts) -> Self {
-        Self::Task { name, call, work: Delay::of(typical_ms), queue_ms: 25, attempts }
+        Self::Task {
+            name,
+            call,
+            work: Delay::of(typical_ms),
+            queue_ms: 25,
+            attempts,
+        }
     }
 
     /// Applies a change to every step of a list, also inside containers.

@@ -3,8 +3,8 @@
 //! Every flow (the root, a branch, an item) is run from its start to its end before the next one; all events go into one
 //! list, and ids are given at the end, in the order of time. A failure in one flow cuts the others of its container off.
 
-use super::plan::{Attempts, Call, Plan, Step};
 use super::Random;
+use super::plan::{Attempts, Call, Plan, Step};
 
 /// One simulated execution, with its truth.
 #[derive(Clone, Debug)]
@@ -82,7 +82,11 @@ enum End {
     /// With its last event.
     Done(usize),
     /// With the failure that nothing caught: its event, its error, and the visit that failed.
-    Failed { event: usize, error: &'static str, visit: usize },
+    Failed {
+        event: usize,
+        error: &'static str,
+        visit: usize,
+    },
 }
 
 struct Simulator<'a> {
@@ -101,9 +105,21 @@ struct Place {
 
 /// Simulates one execution that starts at a moment.
 pub fn simulate(plan: &Plan, started_ms: i64, random: &mut Random) -> Simulated {
-    let mut it = Simulator { random, events: Vec::new(), visits: Vec::new(), billed: 0 };
+    let mut it = Simulator {
+        random,
+        events: Vec::new(),
+        visits: Vec::new(),
+        billed: 0,
+    };
     let started = it.emit(started_ms, "ExecutionStarted", None, None, None, "overhead");
-    let end = it.flow(&plan.steps, started, Place { parent: None, iteration: None });
+    let end = it.flow(
+        &plan.steps,
+        started,
+        Place {
+            parent: None,
+            iteration: None,
+        },
+    );
     let succeeded = matches!(end, End::Done(_));
     let closing = match end {
         End::Done(last) => {
@@ -128,10 +144,22 @@ impl Simulator<'_> {
     /// A few milliseconds that the service takes; often none at all.
     fn little(&mut self, most: u64) -> i64 {
         let it = self.random.below(most + 1);
-        if self.random.per_mille(300) { 0 } else { it.cast_signed() }
+        if self.random.per_mille(300) {
+            0
+        } else {
+            it.cast_signed()
+        }
     }
 
-    fn emit(&mut self, at: i64, kind: &'static str, link: Option<usize>, cause: Option<usize>, owner: Option<usize>, category: &'static str) -> usize {
+    fn emit(
+        &mut self,
+        at: i64,
+        kind: &'static str,
+        link: Option<usize>,
+        cause: Option<usize>,
+        owner: Option<usize>,
+        category: &'static str,
+    ) -> usize {
         self.events.push(Raw {
             id: 0,
             at,
@@ -165,7 +193,13 @@ impl Simulator<'_> {
         let at = at + if is_first { self.little(30) } else { self.little(4) };
         let visit = self.visits.len();
         // The first step is nobody's, that into a branch or item is the container's, any other leads to this state.
-        let owner = if is_first { None } else if opens_flow { place.parent } else { Some(visit) };
+        let owner = if is_first {
+            None
+        } else if opens_flow {
+            place.parent
+        } else {
+            Some(visit)
+        };
         let link = if is_first { None } else { Some(after) };
         let entry = self.emit(at, kind, link, Some(after), owner, "overhead");
         self.events[entry].name = Some(name);
@@ -213,12 +247,19 @@ impl Simulator<'_> {
                 let ms = delay.draw(self.random);
                 self.wait(name, ms, after, place)
             }
-            Step::Task { name, call, work, queue_ms, attempts } => {
+            Step::Task {
+                name,
+                call,
+                work,
+                queue_ms,
+                attempts,
+            } => {
                 let draw = |it: &mut Self| work.draw(it.random).cast_signed();
                 self.task(name, *call, &draw, *queue_ms, *attempts, after, place)
             }
             Step::Choice { name, ways } => {
-                let End::Done(last) = self.instant(name, "ChoiceStateEntered", "ChoiceStateExited", after, place) else {
+                let End::Done(last) = self.instant(name, "ChoiceStateEntered", "ChoiceStateExited", after, place)
+                else {
                     unreachable!("a choice always leads on")
                 };
                 let total: u32 = ways.iter().map(|it| it.0).sum();
@@ -231,16 +272,33 @@ impl Simulator<'_> {
                 }
                 End::Done(last)
             }
-            Step::Poll { wait, ask, decide, interval_ms, rounds } => self.poll([wait, ask, decide], *interval_ms, *rounds, after, place),
+            Step::Poll {
+                wait,
+                ask,
+                decide,
+                interval_ms,
+                rounds,
+            } => self.poll([wait, ask, decide], *interval_ms, *rounds, after, place),
             Step::Fail { name, error } => {
                 let visit = self.enter(name, "FailStateEntered", after, place);
-                End::Failed { event: self.visits[visit].entry, error, visit }
+                End::Failed {
+                    event: self.visits[visit].entry,
+                    error,
+                    visit,
+                }
             }
             Step::Parallel { .. } | Step::Map { .. } => self.container(step, after, place),
         }
     }
 
-    fn instant(&mut self, name: &'static str, entered: &'static str, exited: &'static str, after: usize, place: Place) -> End {
+    fn instant(
+        &mut self,
+        name: &'static str,
+        entered: &'static str,
+        exited: &'static str,
+        after: usize,
+        place: Place,
+    ) -> End {
         let visit = self.enter(name, entered, after, place);
         let ms = self.little(3);
         End::Done(self.exit(visit, exited, self.visits[visit].entry, ms, "succeeded"))
@@ -248,17 +306,38 @@ impl Simulator<'_> {
 
     fn wait(&mut self, name: &'static str, ms: u64, after: usize, place: Place) -> End {
         let visit = self.enter(name, "WaitStateEntered", after, place);
-        End::Done(self.exit(visit, "WaitStateExited", self.visits[visit].entry, ms.cast_signed(), "succeeded"))
+        End::Done(self.exit(
+            visit,
+            "WaitStateExited",
+            self.visits[visit].entry,
+            ms.cast_signed(),
+            "succeeded",
+        ))
     }
 
-    fn poll(&mut self, [wait, ask, decide]: [&'static str; 3], interval_ms: u64, rounds: (u64, u64), after: usize, place: Place) -> End {
+    fn poll(
+        &mut self,
+        [wait, ask, decide]: [&'static str; 3],
+        interval_ms: u64,
+        rounds: (u64, u64),
+        after: usize,
+        place: Place,
+    ) -> End {
         let n_rounds = rounds.0 + self.random.below(rounds.1 - rounds.0 + 1);
         let mut last = after;
         for _ in 0..n_rounds.max(1) {
             for step in 0..3 {
                 let end = match step {
                     0 => self.wait(wait, interval_ms, last, place),
-                    1 => self.task(ask, Call::Service("dynamodb", "getItem"), &|it| 20 + it.little(10), 10, Attempts::sound(), last, place),
+                    1 => self.task(
+                        ask,
+                        Call::Service("dynamodb", "getItem"),
+                        &|it| 20 + it.little(10),
+                        10,
+                        Attempts::sound(),
+                        last,
+                        place,
+                    ),
                     _ => self.instant(decide, "ChoiceStateEntered", "ChoiceStateExited", last, place),
                 };
                 match end {
@@ -271,7 +350,16 @@ impl Simulator<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a task has that many sides")]
-    fn task(&mut self, name: &'static str, call: Call, draw: &dyn Fn(&mut Self) -> i64, queue_ms: u64, attempts: Attempts, after: usize, place: Place) -> End {
+    fn task(
+        &mut self,
+        name: &'static str,
+        call: Call,
+        draw: &dyn Fn(&mut Self) -> i64,
+        queue_ms: u64,
+        attempts: Attempts,
+        after: usize,
+        place: Place,
+    ) -> End {
         let visit = self.enter(name, "TaskStateEntered", after, place);
         let mut last = self.visits[visit].entry;
         let kinds = Kinds::of(call);
@@ -303,7 +391,17 @@ impl Simulator<'_> {
                 let ms = self.little(4);
                 return End::Done(self.exit(visit, "TaskStateExited", last, ms, "succeeded"));
             }
-            last = self.own(visit, at, if attempts.times_out { kinds.timed_out } else { kinds.failed }, last, ending);
+            last = self.own(
+                visit,
+                at,
+                if attempts.times_out {
+                    kinds.timed_out
+                } else {
+                    kinds.failed
+                },
+                last,
+                ending,
+            );
             self.events[last].call = Some(call);
             self.events[last].error = Some(attempts.error);
         }
@@ -311,29 +409,65 @@ impl Simulator<'_> {
             let ms = self.little(4);
             return End::Done(self.exit(visit, "TaskStateExited", last, ms, "caught"));
         }
-        self.visits[visit].end = Some((self.events[last].at, if attempts.times_out { "timed_out" } else { "failed" }));
-        End::Failed { event: last, error: attempts.error, visit }
+        self.visits[visit].end = Some((
+            self.events[last].at,
+            if attempts.times_out { "timed_out" } else { "failed" },
+        ));
+        End::Failed {
+            event: last,
+            error: attempts.error,
+            visit,
+        }
     }
 
     fn container(&mut self, step: &Step, after: usize, place: Place) -> End {
         let (name, max_retries, is_caught, is_map) = match step {
-            Step::Parallel { name, max_retries, is_caught, .. } => (*name, *max_retries, *is_caught, false),
-            Step::Map { name, max_retries, is_caught, .. } => (*name, *max_retries, *is_caught, true),
+            Step::Parallel {
+                name,
+                max_retries,
+                is_caught,
+                ..
+            } => (*name, *max_retries, *is_caught, false),
+            Step::Map {
+                name,
+                max_retries,
+                is_caught,
+                ..
+            } => (*name, *max_retries, *is_caught, true),
             _ => unreachable!("only these two are containers"),
         };
-        let kinds = if is_map { ContainerKinds::MAP } else { ContainerKinds::PARALLEL };
+        let kinds = if is_map {
+            ContainerKinds::MAP
+        } else {
+            ContainerKinds::PARALLEL
+        };
         let visit = self.enter(name, kinds.entered, after, place);
         let mut last = self.visits[visit].entry;
         for round in 0..=max_retries {
             if round > 0 {
                 self.billed += 1;
             }
-            let gap = if round == 0 { self.little(5) } else { 1_000 << (round - 1).min(10) };
+            let gap = if round == 0 {
+                self.little(5)
+            } else {
+                1_000 << (round - 1).min(10)
+            };
             let at = self.events[last].at + gap;
-            let started = self.own(visit, at, kinds.started, last, if round == 0 { "overhead" } else { "backoff" });
+            let started = self.own(
+                visit,
+                at,
+                kinds.started,
+                last,
+                if round == 0 { "overhead" } else { "backoff" },
+            );
             let outcome = match step {
                 Step::Parallel { branches, .. } => self.branches(branches, visit, started),
-                Step::Map { items, max_concurrency, body, .. } => {
+                Step::Map {
+                    items,
+                    max_concurrency,
+                    body,
+                    ..
+                } => {
                     let n_items = items.0 + self.random.below(items.1 - items.0 + 1);
                     self.events[started].number = Some(n_items);
                     self.items(name, body, n_items, *max_concurrency, visit, started)
@@ -364,7 +498,11 @@ impl Simulator<'_> {
                         return End::Done(self.exit(visit, kinds.exited, failed, ms, "caught"));
                     }
                     self.visits[visit].end = Some((at, "failed"));
-                    return End::Failed { event: failed, error, visit };
+                    return End::Failed {
+                        event: failed,
+                        error,
+                        visit,
+                    };
                 }
             }
         }
@@ -375,13 +513,28 @@ impl Simulator<'_> {
         let mut flows = Vec::new();
         for steps in branches {
             let (events, visits) = (self.events.len(), self.visits.len());
-            let end = self.flow(steps, started, Place { parent: Some(visit), iteration: None });
+            let end = self.flow(
+                steps,
+                started,
+                Place {
+                    parent: Some(visit),
+                    iteration: None,
+                },
+            );
             flows.push((end, events..self.events.len(), visits..self.visits.len()));
         }
         self.join(visit, started, flows, None)
     }
 
-    fn items(&mut self, name: &'static str, body: &[Step], n_items: u64, max_concurrency: usize, visit: usize, started: usize) -> End {
+    fn items(
+        &mut self,
+        name: &'static str,
+        body: &[Step],
+        n_items: u64,
+        max_concurrency: usize,
+        visit: usize,
+        started: usize,
+    ) -> End {
         // Slots that are taken: when each is freed, and by which event.
         let mut busy: Vec<(i64, usize)> = Vec::new();
         let mut flows = Vec::new();
@@ -394,16 +547,41 @@ impl Simulator<'_> {
                 busy.swap_remove(slot).1
             };
             let (events, visits) = (self.events.len(), self.visits.len());
-            let (delay, category) = if freed == started { (self.little(2), "overhead") } else { (self.little(1), "slot_wait") };
+            let (delay, category) = if freed == started {
+                (self.little(2), "overhead")
+            } else {
+                (self.little(1), "slot_wait")
+            };
             let at = self.events[freed].at + delay;
-            let begun = self.emit(at, "MapIterationStarted", Some(freed), Some(freed), Some(visit), category);
+            let begun = self.emit(
+                at,
+                "MapIterationStarted",
+                Some(freed),
+                Some(freed),
+                Some(visit),
+                category,
+            );
             (self.events[begun].name, self.events[begun].number) = (Some(name), Some(item));
             let iteration = u32::try_from(item).ok();
-            let end = match self.flow(body, begun, Place { parent: Some(visit), iteration }) {
+            let end = match self.flow(
+                body,
+                begun,
+                Place {
+                    parent: Some(visit),
+                    iteration,
+                },
+            ) {
                 End::Done(last) => {
                     busy.push((self.events[last].at, last));
                     let at = self.events[last].at;
-                    let done = self.emit(at, "MapIterationSucceeded", Some(last), Some(last), Some(visit), "overhead");
+                    let done = self.emit(
+                        at,
+                        "MapIterationSucceeded",
+                        Some(last),
+                        Some(last),
+                        Some(visit),
+                        "overhead",
+                    );
                     (self.events[done].name, self.events[done].number) = (Some(name), Some(item));
                     End::Done(done)
                 }
@@ -418,7 +596,13 @@ impl Simulator<'_> {
     }
 
     /// The end of a round: that of the last flow, or the first failure, which cuts the others off.
-    fn join(&mut self, container: usize, started: usize, flows: Vec<(End, std::ops::Range<usize>, std::ops::Range<usize>)>, map: Option<&'static str>) -> End {
+    fn join(
+        &mut self,
+        container: usize,
+        started: usize,
+        flows: Vec<(End, std::ops::Range<usize>, std::ops::Range<usize>)>,
+        map: Option<&'static str>,
+    ) -> End {
         let failure = flows
             .iter()
             .enumerate()
@@ -440,7 +624,12 @@ impl Simulator<'_> {
                 self.cut_off(events.clone(), visits.clone(), failed_event);
             }
         }
-        let End::Failed { error, visit, .. } = flows.into_iter().nth(failed_flow).map(|it| it.0).unwrap_or(End::Done(started)) else {
+        let End::Failed { error, visit, .. } = flows
+            .into_iter()
+            .nth(failed_flow)
+            .map(|it| it.0)
+            .unwrap_or(End::Done(started))
+        else {
             return End::Done(started);
         };
         if self.visits[visit].end.is_none() {
@@ -450,10 +639,21 @@ impl Simulator<'_> {
         if let Some(name) = map {
             let item = self.visits[visit].iteration;
             let item = self.item_of(visit, container).or(item);
-            let event = self.emit(failed_at, "MapIterationFailed", Some(failed_event), Some(failed_event), Some(container), "overhead");
+            let event = self.emit(
+                failed_at,
+                "MapIterationFailed",
+                Some(failed_event),
+                Some(failed_event),
+                Some(container),
+                "overhead",
+            );
             (self.events[event].name, self.events[event].number) = (Some(name), item.map(u64::from));
         }
-        End::Failed { event: failed_event, error, visit }
+        End::Failed {
+            event: failed_event,
+            error,
+            visit,
+        }
     }
 
     /// The item of a Map that a visit runs in, at any depth.
@@ -488,7 +688,11 @@ impl Simulator<'_> {
             let it = &mut self.visits[visit];
             let n_before = it.own.len();
             it.own.retain(|&event| !events[event].dropped);
-            it.n_attempts = it.own.iter().filter(|&&event| events[event].kind.ends_with("Scheduled")).count();
+            it.n_attempts = it
+                .own
+                .iter()
+                .filter(|&&event| events[event].kind.ends_with("Scheduled"))
+                .count();
             let was_open = it.own.len() < n_before || it.end.is_none_or(|(end, _)| end > at);
             if was_open {
                 it.end = Some((at, "aborted"));
@@ -511,7 +715,9 @@ impl Simulator<'_> {
 
     /// Whether an event is a second attempt or round of its visit, which was billed.
     fn is_retry(&self, event: usize) -> bool {
-        let Some(visit) = self.events[event].owner else { return false };
+        let Some(visit) = self.events[event].owner else {
+            return false;
+        };
         let kind = self.events[event].kind;
         let counts = kind.ends_with("Scheduled") || matches!(kind, "MapStateStarted" | "ParallelStateStarted");
         counts && self.visits[visit].own.iter().find(|&&it| self.events[it].kind == kind) != Some(&event)
@@ -530,7 +736,15 @@ impl Simulator<'_> {
         let path = self.truth_of_path(closing);
         let (started_ms, stopped_ms) = (self.events[0].at, self.events[closing].at);
         let events = order.iter().map(|&it| self.events[it].clone()).collect();
-        Simulated { events, visits, path, billed_transitions: self.billed, started_ms, stopped_ms, succeeded }
+        Simulated {
+            events,
+            visits,
+            path,
+            billed_transitions: self.billed,
+            started_ms,
+            stopped_ms,
+            succeeded,
+        }
     }
 
     fn truth_of_visits(&self) -> Vec<TruthVisit> {
@@ -568,7 +782,10 @@ impl Simulator<'_> {
             *sums.entry(it.category).or_insert(0) += it.at - from;
             last = event;
         }
-        let has_started = visit.own.iter().any(|&it| self.events[it].kind.ends_with("StateStarted"));
+        let has_started = visit
+            .own
+            .iter()
+            .any(|&it| self.events[it].kind.ends_with("StateStarted"));
         if !(visit.is_container && has_started) && status == "aborted" {
             let it = &self.events[last];
             let category = match it.kind {
@@ -596,7 +813,12 @@ impl Simulator<'_> {
             if from_ms < to_ms {
                 match path.last_mut() {
                     Some(last) if last.visit == visit && last.category == it.category => last.from_ms = from_ms,
-                    _ => path.push(TruthStep { visit, category: it.category, from_ms, to_ms }),
+                    _ => path.push(TruthStep {
+                        visit,
+                        category: it.category,
+                        from_ms,
+                        to_ms,
+                    }),
                 }
             }
             at = cause;

@@ -11,13 +11,14 @@ use analyzer::model::{Name, Timestamp};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use queries::{ExecutionFilter, Reader};
 use ratatui::crossterm::event::{
-    self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+    self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton,
+    MouseEventKind,
 };
 use ratatui::crossterm::execute;
 use tui::dash::{Effect, ExecutionItem, MachineItem, Msg, Ui, render, update, view};
 
-use super::bill::{MachineCost, Prices, costs};
 use super::Context;
+use super::bill::{MachineCost, Prices, costs};
 use crate::Outcome;
 use crate::failure::Failure;
 
@@ -38,7 +39,8 @@ pub(crate) fn run(context: &Context) -> Outcome {
 /// Opens the dashboard on a database; `_end` is where a made-up day ends.
 pub(crate) fn open(context: &Context, path: &Path, _end: Option<Timestamp>) -> Outcome {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err(Failure::usage("the dashboard needs a terminal").hint("`stepscope executions` and `stepscope states` print what it shows"));
+        return Err(Failure::usage("the dashboard needs a terminal")
+            .hint("`stepscope executions` and `stepscope states` print what it shows"));
     }
     let (requests, answers) = start_loader(path.to_path_buf(), Prices::new(context)?);
     let mut terminal = ratatui::init();
@@ -50,7 +52,12 @@ pub(crate) fn open(context: &Context, path: &Path, _end: Option<Timestamp>) -> O
     Ok(0)
 }
 
-fn drive(terminal: &mut ratatui::DefaultTerminal, path: &Path, requests: &Sender<Effect>, answers: &Receiver<Msg>) -> Result<(), Failure> {
+fn drive(
+    terminal: &mut ratatui::DefaultTerminal,
+    path: &Path,
+    requests: &Sender<Effect>,
+    answers: &Receiver<Msg>,
+) -> Result<(), Failure> {
     let size = terminal.size()?;
     let mut ui = Ui::new("stepscope", size.width, size.height);
     let _ = requests.send(Effect::LoadMachines);
@@ -93,7 +100,11 @@ struct FileWatch {
 
 impl FileWatch {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), looked: Instant::now(), seen: modified(path) }
+        Self {
+            path: path.to_path_buf(),
+            looked: Instant::now(),
+            seen: modified(path),
+        }
     }
 
     fn has_changed(&mut self) -> bool {
@@ -174,10 +185,16 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
         Effect::LoadMachines => {
             let trend = reader.trend(u32::try_from(TREND).unwrap_or(u32::MAX))?;
             let machines = costs(&reader, prices, None, None)?;
-            Ok(Msg::Machines(machines.into_iter().map(|it| machine_item(it, &trend)).collect()))
+            Ok(Msg::Machines(
+                machines.into_iter().map(|it| machine_item(it, &trend)).collect(),
+            ))
         }
         Effect::LoadExecutions { machine_arn } => {
-            let filter = ExecutionFilter { machine_arn: Some(Name::from(machine_arn.as_str())), limit: Some(LISTED), ..ExecutionFilter::default() };
+            let filter = ExecutionFilter {
+                machine_arn: Some(Name::from(machine_arn.as_str())),
+                limit: Some(LISTED),
+                ..ExecutionFilter::default()
+            };
             let rows = reader.executions(&filter)?;
             let item = |row: queries::ExecutionRow| ExecutionItem {
                 usd: prices.execution(&row),
@@ -195,7 +212,11 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
         Effect::LoadRun { id } => {
             let stored = reader.stored_executions(&[*id], false)?.pop();
             let stored = stored.ok_or_else(|| Failure::new("this execution is not stored any more"))?;
-            Ok(Msg::Run(Arc::new(Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()))))
+            Ok(Msg::Run(Arc::new(Run::of(
+                stored.arn,
+                stored.events,
+                stored.record.unwrap_or_default(),
+            ))))
         }
         Effect::Exit => Err(Failure::new("there is nothing to load")),
     }

@@ -35,19 +35,26 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
     let now = context.now()?;
     let end = arguments.end.as_deref().map_or(Ok(now), |it| when::instant(it, now))?;
     let folder = tempfile::Builder::new().prefix("stepscope-demo-").tempdir()?;
-    let path = arguments.keep.clone().unwrap_or_else(|| folder.path().join("demo.duckdb"));
+    let path = arguments
+        .keep
+        .clone()
+        .unwrap_or_else(|| folder.path().join("demo.duckdb"));
     if arguments.keep.is_some() && path.exists() {
-        return Err(Failure::usage(format!("`{}` exists already", path.display())).hint("give the name of a new file with `--keep`"));
+        return Err(Failure::usage(format!("`{}` exists already", path.display()))
+            .hint("give the name of a new file with `--keep`"));
     }
     fill(context, arguments, &path, end)?;
-    let is_for_people = context.output == Output::Table && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let is_for_people =
+        context.output == Output::Table && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     if is_for_people && !arguments.once {
         return super::dash::open(context, &path, Some(end));
     }
     let reader = Reader::open(&path)?;
     let prices = Prices::new(context)?;
     let mut report = overview::report(&costs(&reader, &prices, None, None)?, "demo");
-    report.heading = "A made-up day: three machines, and a throttled ChargeCard in order-processing during the last hour.".to_owned();
+    report.heading =
+        "A made-up day: three machines, and a throttled ChargeCard in order-processing during the last hour."
+            .to_owned();
     report.footer = "In a terminal, `stepscope demo` opens the dashboard. `--keep PATH` keeps this database for the other commands.".to_owned();
     report.print(context.output)?;
     Ok(0)

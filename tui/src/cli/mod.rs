@@ -126,7 +126,12 @@ impl Context {
         config.db = shared.db.or(config.db);
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
-        Ok(Self { config, output: shared.output, color: shared.color, now: shared.now })
+        Ok(Self {
+            config,
+            output: shared.output,
+            color: shared.color,
+            now: shared.now,
+        })
     }
 
     pub(crate) fn reader(&self) -> Result<Reader, Failure> {
@@ -147,8 +152,10 @@ impl Context {
         match &self.config.prices {
             None => Ok(PriceBook::built_in()?),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Failure::usage(format!("the price book `{}` cannot be read", path.display())).because(error.to_string()))?;
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::usage(format!("the price book `{}` cannot be read", path.display()))
+                        .because(error.to_string())
+                })?;
                 Ok(PriceBook::parse(&text)?)
             }
         }
@@ -160,7 +167,9 @@ impl Context {
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()) && std::io::stdout().is_terminal(),
+            Color::Auto => {
+                std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()) && std::io::stdout().is_terminal()
+            }
         }
     }
 }

@@ -9,7 +9,18 @@ use crate::report::{Report, TextTable};
 /// The overview as a report.
 pub(crate) fn report(costs: &[MachineCost], command: &'static str) -> Report {
     let mut table = TextTable::with_columns(&[
-        "machine", "type", "#executions", "#running", "#failed", "#p50", "#p95", "#p99", "#transitions", "#paid", "#as Standard", "#as Express",
+        "machine",
+        "type",
+        "#executions",
+        "#running",
+        "#failed",
+        "#p50",
+        "#p95",
+        "#p99",
+        "#transitions",
+        "#paid",
+        "#as Standard",
+        "#as Express",
     ]);
     for it in costs {
         let machine = &it.machine;

@@ -30,7 +30,10 @@ pub(crate) fn run(arguments: &SchemaArguments) -> Outcome {
             .iter()
             .find(|it| it.0 == wanted)
             .map(|it| it.1.to_owned())
-            .ok_or_else(|| Failure::usage(format!("`{wanted}` has no schema")).hint(format!("these have one: {}", names().join(", "))))?,
+            .ok_or_else(|| {
+                Failure::usage(format!("`{wanted}` has no schema"))
+                    .hint(format!("these have one: {}", names().join(", ")))
+            })?,
     };
     std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
     Ok(0)

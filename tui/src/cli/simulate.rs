@@ -44,13 +44,26 @@ enum Form {
 }
 
 pub(crate) fn run(arguments: &SimulateArguments) -> Outcome {
-    let end = analyzer::time::parse(&arguments.end).ok_or_else(|| Failure::usage(format!("`{}` is no time", arguments.end)))?;
+    let end = analyzer::time::parse(&arguments.end)
+        .ok_or_else(|| Failure::usage(format!("`{}` is no time", arguments.end)))?;
     let (end_ms, count, seed) = (end.0 / 1_000, arguments.executions, arguments.seed);
     let mut workload = demo(count, end_ms, seed);
     match arguments.shape {
         Shape::Demo => {}
-        Shape::All => workload = Workload { plans: vec![(all_shapes(), count)], incidents: Vec::new(), ..workload },
-        Shape::Express => workload = Workload { plans: vec![(api_enrich(), count)], incidents: Vec::new(), ..workload },
+        Shape::All => {
+            workload = Workload {
+                plans: vec![(all_shapes(), count)],
+                incidents: Vec::new(),
+                ..workload
+            }
+        }
+        Shape::Express => {
+            workload = Workload {
+                plans: vec![(api_enrich(), count)],
+                incidents: Vec::new(),
+                ..workload
+            }
+        }
     }
     let mut out = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match arguments.format {

@@ -33,7 +33,20 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
 
 fn report(paths: &[PathRow], states: &[StateRow], prices: &Prices) -> Report {
     let mut table = TextTable::with_columns(&[
-        "machine", "state", "type", "#visits", "#failed", "#retries", "#p50", "#p95", "#p99", "#max", "#path share", "#work", "#back-off", "#transitions",
+        "machine",
+        "state",
+        "type",
+        "#visits",
+        "#failed",
+        "#retries",
+        "#p50",
+        "#p95",
+        "#p99",
+        "#max",
+        "#path share",
+        "#work",
+        "#back-off",
+        "#transitions",
     ]);
     let mut machines = Vec::new();
     for path in paths {

@@ -8,7 +8,9 @@ use crate::failure::Failure;
 
 /// The instant given with `--now`, else the clock's.
 pub(crate) fn now(text: Option<&str>) -> Result<Timestamp, Failure> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX));
+    let clock = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX));
     match text {
         None => Ok(Timestamp(clock)),
         Some(text) => instant(text, Timestamp(clock)),
@@ -21,7 +23,8 @@ pub(crate) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Failure> 
         return Ok(now - span);
     }
     analyzer::time::parse(text).ok_or_else(|| {
-        Failure::usage(format!("`{text}` is no time")).hint("use RFC 3339 (2026-11-25T14:00:00Z), a date, or a span back from now (90m, 24h, 7d)")
+        Failure::usage(format!("`{text}` is no time"))
+            .hint("use RFC 3339 (2026-11-25T14:00:00Z), a date, or a span back from now (90m, 24h, 7d)")
     })
 }
 
@@ -35,7 +38,10 @@ fn span(text: &str) -> Option<Micros> {
         _ => return None,
     };
     let count: i64 = text[..text.len() - 1].parse().ok()?;
-    count.checked_mul(unit).and_then(|it| it.checked_mul(1_000_000)).map(Micros)
+    count
+        .checked_mul(unit)
+        .and_then(|it| it.checked_mul(1_000_000))
+        .map(Micros)
 }
 
 #[cfg(test)]

@@ -1,0 +1,41 @@
+# Two commands do everything: `make demo` and `make test`. Each fetches what it needs, once.
+PREFIX ?= $(HOME)/.local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
+
+.PHONY: demo test check build install bench bench-large library
+
+library:
+	@python3 .ci/fetch-duckdb
+
+build: library
+	cargo build --release --locked -p stepscope
+
+# A made-up day of three machines in the dashboard; without a terminal it prints the overview.
+demo: build
+	@$(TARGET)/release/stepscope demo
+
+# Every test. The binary comes first: the end-to-end tests run it.
+test: library
+	cargo build --locked -p stepscope
+	cargo test --locked --workspace
+
+# What CI asks for beyond the tests.
+check: library
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+# Binary and library, to be found from any folder.
+install: build
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib"
+	install -m 755 $(TARGET)/release/stepscope "$(DESTDIR)$(PREFIX)/bin/stepscope"
+	install -m 644 $$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1) "$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)"
+
+# Imports 500 MB of generated logs and prints ratios against DuckDB and a Python script on the same file.
+bench: build
+	@python3 tests/bench/bench.py import $(TARGET)/release/stepscope
+
+# Reports over a hundred million visits that SQL makes up.
+bench-large: build
+	@python3 tests/bench/bench.py large $(TARGET)/release/stepscope
