@@ -45,10 +45,10 @@ impl Assembler {
     }
 
     /// Takes an event in; returns its execution when that is complete.
-    pub fn add_event(&mut self, execution_arn: Name, event: Event) -> Option<Assembly> {
+    pub fn add_event(&mut self, execution_arn: &Name, event: Event) -> Option<Assembly> {
         self.held += 1;
         self.clock += 1;
-        let assembly = match self.open.get_mut(&execution_arn) {
+        let assembly = match self.open.get_mut(execution_arn) {
             Some(assembly) => assembly,
             None => self
                 .open
@@ -64,7 +64,7 @@ impl Assembler {
         if !complete {
             return None;
         }
-        let assembly = self.open.remove(&execution_arn)?;
+        let assembly = self.open.remove(execution_arn)?;
         self.held -= assembly.events.len();
         Some(assembly)
     }

@@ -114,7 +114,7 @@ impl<'a> Ingest<'a> {
                         .detail
                         .as_ref()
                         .map_or(0, |it| it.payloads.iter().map(|it| it.body.len()).sum());
-                    if let Some(assembly) = self.assembler.add_event(execution_arn, event) {
+                    if let Some(assembly) = self.assembler.add_event(&execution_arn, event) {
                         self.ready_events += assembly.events.len();
                         self.ready.push(assembly);
                     }
@@ -290,19 +290,16 @@ fn joined(assemblies: Vec<Assembly>) -> Vec<Assembly> {
     let mut joined: Vec<Assembly> = Vec::with_capacity(assemblies.len());
     for mut assembly in assemblies {
         assembly.settle();
-        match places.get(&assembly.execution_arn) {
-            Some(&place) => {
-                let known = &mut joined[place];
-                let n_events = assembly.events.len() as u64;
-                let n_before = known.events.len() as u64;
-                known.duplicates += assembly.duplicates;
-                known.absorb_other(assembly);
-                known.duplicates += n_before + n_events - known.events.len() as u64;
-            }
-            None => {
-                places.insert(assembly.execution_arn.clone(), joined.len());
-                joined.push(assembly);
-            }
+        if let Some(&place) = places.get(&assembly.execution_arn) {
+            let known = &mut joined[place];
+            let n_events = assembly.events.len() as u64;
+            let n_before = known.events.len() as u64;
+            known.duplicates += assembly.duplicates;
+            known.absorb_other(assembly);
+            known.duplicates += n_before + n_events - known.events.len() as u64;
+        } else {
+            places.insert(assembly.execution_arn.clone(), joined.len());
+            joined.push(assembly);
         }
     }
     joined

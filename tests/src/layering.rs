@@ -18,10 +18,10 @@ fn dependencies(member: &str) -> Vec<String> {
     for line in manifest.lines() {
         if line.starts_with('[') {
             section = line;
-        } else if section == "[dependencies]" {
-            if let Some((name, _)) = line.split_once(['.', ' ', '=']) {
-                names.push(name.to_owned());
-            }
+        } else if section == "[dependencies]"
+            && let Some((name, _)) = line.split_once(['.', ' ', '='])
+        {
+            names.push(name.to_owned());
         }
     }
     names

@@ -33,7 +33,7 @@ fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
         found.push(Problem {
             path: format!("{path}{place}"),
             message,
-        })
+        });
     };
     if machine.states.is_empty() {
         report("/States", "a state machine needs a state".to_owned());
@@ -78,7 +78,7 @@ fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
         found.push(Problem {
             path: format!("{path}{place}"),
             message: message.to_owned(),
-        })
+        });
     };
     let Some(kind) = state.kind else {
         report("/Type", "a state needs one of the eight types");

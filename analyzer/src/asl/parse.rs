@@ -61,8 +61,7 @@ fn from_yaml(node: &Yaml<'_>) -> Value {
         Yaml::Value(Scalar::Boolean(it)) => Value::from(*it),
         Yaml::Value(Scalar::Integer(it)) => Value::from(*it),
         Yaml::Value(Scalar::FloatingPoint(it)) => Value::from(it.into_inner()),
-        Yaml::Value(Scalar::String(it)) => Value::from(it.as_ref()),
-        Yaml::Representation(it, ..) => Value::from(it.as_ref()),
+        Yaml::Value(Scalar::String(it)) | Yaml::Representation(it, ..) => Value::from(it.as_ref()),
         Yaml::Sequence(items) => items.iter().map(from_yaml).collect(),
         Yaml::Mapping(entries) => {
             let entries = entries.iter().map(|(key, value)| (key_text(key), from_yaml(value)));

@@ -127,8 +127,8 @@ impl Sum for Transitions {
 
 impl GbMillis {
     /// The memory-time of one execution: billed megabytes for billed milliseconds.
-    pub fn of(billed_mb: u64, billed_ms: u64) -> Self {
-        Self(u128::from(billed_mb) * u128::from(billed_ms))
+    pub fn of(megabytes: u64, millis: u64) -> Self {
+        Self(u128::from(megabytes) * u128::from(millis))
     }
 
     /// Gigabyte-seconds for display; bills are computed from the integer.

@@ -666,7 +666,6 @@ impl<'a> Builder<'a> {
         self.scope_of[index] = 0;
         let status = match event.kind {
             EventKind::ExecutionTimedOut => VisitStatus::TimedOut,
-            EventKind::ExecutionFailed => VisitStatus::Aborted,
             EventKind::ExecutionSucceeded => VisitStatus::Succeeded,
             _ => VisitStatus::Aborted,
         };

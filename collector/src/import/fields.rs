@@ -44,7 +44,7 @@ pub(super) fn event(
             ("region", Value::String(it)) if region == Some(it.as_str()) => {}
             ("error", Value::String(it)) => detail.error = Some(names.intern(&it)),
             ("index" | "length" | "redriveCount", value) if as_count(&value).is_some() => {
-                event.number = as_count(&value)
+                event.number = as_count(&value);
             }
             ("mapRunArn", Value::String(it)) => detail.map_run_arn = Some(it.into()),
             ("stateMachineVersionArn", Value::String(it)) => detail.version_arn = Some(names.intern(&it)),

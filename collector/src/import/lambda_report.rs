@@ -30,7 +30,7 @@ fn after<'a>(report: &'a str, label: &str) -> Option<&'a str> {
 
 fn micros(millis: &str) -> Option<i64> {
     let (whole, fraction) = millis.split_once('.').unwrap_or((millis, ""));
-    format!("{whole}{:0<3.3}", fraction).parse().ok()
+    format!("{whole}{fraction:0<3.3}").parse().ok()
 }
 
 #[cfg(test)]

@@ -117,10 +117,11 @@ impl Open {
         receive.record(Record::Damaged(reason.to_owned()), first);
         for (offset, line) in text.split(|&it| it == b'\n').enumerate().skip(1) {
             let number = first + offset as u64;
-            if line.first() == Some(&b'{') && !receive.line(line) {
-                if let Some((value, text)) = parse(line) {
-                    receive.record(Record::Value { value, text }, number);
-                }
+            if line.first() == Some(&b'{')
+                && !receive.line(line)
+                && let Some((value, text)) = parse(line)
+            {
+                receive.record(Record::Value { value, text }, number);
             }
         }
     }

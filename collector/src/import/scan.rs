@@ -54,7 +54,7 @@ struct Head<'a> {
 }
 
 /// The members of the details, as they stand in the text.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Details<'a> {
     name: Option<&'a [u8]>,
     resource: Option<&'a [u8]>,

@@ -24,7 +24,7 @@ pub fn observations(started: &Started, names: &mut Interner) -> Vec<Observation>
             name: raw.name.map(|it| names.intern(it)),
             resource: resource(raw).map(|(kind, action)| {
                 names.intern(&if kind.is_empty() {
-                    action.to_owned()
+                    action.clone()
                 } else {
                     format!("{kind}:{action}")
                 })

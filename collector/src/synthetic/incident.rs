@@ -79,7 +79,7 @@ impl IncidentKind {
                 }
             }
             (Self::NewError(rate), Step::Task { attempts, .. }) => {
-                *attempts = Attempts::failing(rate, "ValidationException", 0)
+                *attempts = Attempts::failing(rate, "ValidationException", 0);
             }
             (Self::DownstreamTimeout(rate), Step::Task { attempts, work, .. }) => {
                 *attempts = Attempts {

@@ -233,7 +233,7 @@ impl Simulator<'_> {
         for step in steps {
             match self.step(step, last, place) {
                 End::Done(event) => last = event,
-                failed => return failed,
+                failed @ End::Failed { .. } => return failed,
             }
         }
         End::Done(last)
@@ -263,7 +263,7 @@ impl Simulator<'_> {
                     unreachable!("a choice always leads on")
                 };
                 let total: u32 = ways.iter().map(|it| it.0).sum();
-                let mut drawn = self.random.below(u64::from(total)) as u32;
+                let mut drawn = u32::try_from(self.random.below(u64::from(total))).unwrap_or(0);
                 for (weight, steps) in ways {
                     if drawn < *weight {
                         return self.flow(steps, last, place);

@@ -319,10 +319,7 @@ fn arn(plan: &Plan, number: u64, random: &mut Random) -> String {
     let (a, b) = (random.next_u64(), random.next_u64());
     let name = format!("{:08x}-{number:06}", a >> 32);
     if plan.is_express {
-        format!(
-            "arn:aws:states:us-east-1:123456789012:express:{machine}:{name}:{:016x}",
-            b
-        )
+        format!("arn:aws:states:us-east-1:123456789012:express:{machine}:{name}:{b:016x}")
     } else {
         format!("arn:aws:states:us-east-1:123456789012:execution:{machine}:{name}")
     }

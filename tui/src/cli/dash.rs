@@ -142,18 +142,16 @@ fn msg_of(event: &Event, is_filtering: bool) -> Option<Msg> {
 
 fn key_msg(code: KeyCode, is_filtering: bool) -> Option<Msg> {
     Some(match code {
-        KeyCode::Enter => Msg::Open,
-        KeyCode::Esc => Msg::Back,
         KeyCode::Backspace if is_filtering => Msg::Erase,
         KeyCode::Char(it) if is_filtering => Msg::Type(it),
+        KeyCode::Enter | KeyCode::Right => Msg::Open,
+        KeyCode::Esc | KeyCode::Left | KeyCode::Backspace => Msg::Back,
         KeyCode::Up | KeyCode::Char('k') => Msg::Up,
         KeyCode::Down | KeyCode::Char('j') => Msg::Down,
         KeyCode::PageUp => Msg::PageUp,
         KeyCode::PageDown => Msg::PageDown,
         KeyCode::Home | KeyCode::Char('g') => Msg::First,
         KeyCode::End | KeyCode::Char('G') => Msg::Last,
-        KeyCode::Right => Msg::Open,
-        KeyCode::Left | KeyCode::Backspace => Msg::Back,
         KeyCode::Char('?') => Msg::Help,
         KeyCode::Char('/') => Msg::Filter,
         KeyCode::Char('s') => Msg::Sort,

@@ -52,13 +52,13 @@ pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
     } else {
         None
     };
-    if ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase) {
-        if !matches!(
+    if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase))
+        && !matches!(
             msg,
             Msg::Machines(_) | Msg::Executions(_) | Msg::Run(_) | Msg::Trouble(_) | Msg::Resize(..)
-        ) {
-            return (ui, effect);
-        }
+        )
+    {
+        return (ui, effect);
     }
     if ui.is_help_open && matches!(msg, Msg::Back | Msg::Help | Msg::Open | Msg::Quit | Msg::Click(_)) {
         ui.is_help_open = false;
