@@ -1,5 +1,5 @@
 -- Which events are stored of these executions? In ascending order of id.
-SELECT v.execution_id, v.event_id, v.previous_event_id, t.text, v.happened_at, s.text, r.text, nullif(v.number, 4294967295), x.text, v.log_bytes,
+SELECT v.execution_id, v.event_id, v.previous_event_id, t.text, v.happened_at, s.text, r.text, nullif(v.number_1, 0) - 1, x.text, v.log_bytes,
     d.detail
 FROM event v
 JOIN name t ON t.id = v.type_id

@@ -39,7 +39,7 @@ FROM definition;
 
 CREATE OR REPLACE VIEW events AS
 SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.happened_at AS timestamp, s.text AS state,
-    r.text AS resource, nullif(v.number, 4294967295) AS number, x.text AS error, v.log_bytes, d.detail
+    r.text AS resource, nullif(v.number_1, 0) - 1 AS number, x.text AS error, v.log_bytes, d.detail
 FROM event v
 JOIN execution e ON e.id = v.execution_id
 JOIN name t ON t.id = v.type_id

@@ -32,7 +32,7 @@ pub(crate) struct Batch {
 }
 
 /// What stands for "none" in a column without NULLs.
-const NONE: u32 = u32::MAX;
+const NONE: u32 = 0;
 
 /// Ids of machines by ARN.
 pub(crate) type MachineIds = FxHashMap<Name, u32>;
@@ -127,7 +127,7 @@ impl Batch {
             happened_at: Some(at(event.at)),
             name_id: Some(event.name.as_ref().map_or(NONE, |it| names.id(it))),
             resource_id: Some(event.resource.as_ref().map_or(NONE, |it| names.id(it))),
-            number: Some(event.number.map_or(NONE, small)),
+            number_1: Some(event.number.map_or(NONE, |it| small(it).saturating_add(1))),
             log_bytes: Some(event.log_bytes),
         });
         let error_id = event.error().map(|it| names.id(it));

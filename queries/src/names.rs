@@ -35,8 +35,9 @@ impl Names {
         if let Some(&id) = self.ids.get(text) {
             return id;
         }
-        let id = self.next;
-        self.next += 1;
+        // 0 stands for "none" in columns without NULLs.
+        let id = self.next.max(1);
+        self.next = id + 1;
         self.fresh.push(NameLine {
             id: Some(id),
             text: Some(text.into()),

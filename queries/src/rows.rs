@@ -115,7 +115,7 @@ table!(ExecutionRows, ExecutionLine, "execution" {
 
 table!(EventRows, EventLine, "event" {
     execution_id: u32, event_id: u32, previous_event_id: u32, type_id: u32, happened_at: At, name_id: u32, resource_id: u32,
-    number: u32, log_bytes: u32,
+    number_1: u32, log_bytes: u32,
 });
 
 table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u32, event_id: u32, error_id: u32, detail: Box<str> });
