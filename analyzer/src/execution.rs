@@ -1,7 +1,9 @@
 //! What is known of one execution as a whole?
 
 use crate::critical_path::{Step, critical_path};
-use crate::model::{Event, EventKind, ExecutionArn, ExecutionRecord, Micros, Name, Status, Timestamp, WorkflowType};
+use crate::model::{
+    Detail, Event, EventKind, ExecutionArn, ExecutionRecord, Micros, Name, Status, Timestamp, WorkflowType,
+};
 use crate::timeline::{Category, Timeline};
 use crate::transitions::TransitionCount;
 
@@ -43,6 +45,8 @@ pub struct Execution {
     pub billed_memory_mb: Option<u64>,
     /// Executions that Tasks of this one started: the Task's event id and the child.
     pub children: Vec<(u64, Name)>,
+    /// Map Runs that this one started: the event's id and the run.
+    pub map_runs: Vec<(u64, Name)>,
 }
 
 impl Execution {
@@ -113,7 +117,8 @@ fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &T
         log_bytes: events.iter().map(|it| u64::from(it.log_bytes)).sum(),
         billed_ms: record.billed_ms,
         billed_memory_mb: record.billed_memory_mb,
-        children: children(events),
+        children: named_once(events, |it| it.child_execution_arn.as_ref()),
+        map_runs: named_once(events, |it| it.map_run_arn.as_ref()),
         arn,
     }
 }
@@ -140,15 +145,15 @@ fn gaps(events: &[Event], timeline: &Timeline, transitions: &TransitionCount) ->
     gaps
 }
 
-/// The nested executions, each once, at the first event that names it.
-fn children(events: &[Event]) -> Vec<(u64, Name)> {
-    let mut children: Vec<(u64, Name)> = Vec::new();
+/// What the details of events name, each once, at the first event that names it.
+fn named_once(events: &[Event], name: impl Fn(&Detail) -> Option<&Name>) -> Vec<(u64, Name)> {
+    let mut found: Vec<(u64, Name)> = Vec::new();
     for event in events {
-        if let Some(child) = event.detail.as_ref().and_then(|it| it.child_execution_arn.as_ref())
-            && !children.iter().any(|(_, known)| known == child)
+        if let Some(named) = event.detail.as_deref().and_then(&name)
+            && !found.iter().any(|(_, known)| known == named)
         {
-            children.push((event.id, child.clone()));
+            found.push((event.id, named.clone()));
         }
     }
-    children
+    found
 }

@@ -1,14 +1,16 @@
 -- Which executions are there? Newest first; $1 machine ARN, $2 status code, $3 since, $4 until, $5 limit, $6 ARN or name
 -- or a part of the ARN; NULL leaves a condition out.
+WITH started AS (
+    SELECT c.child_arn, min(pe.arn) AS parent_arn FROM child c JOIN execution pe ON pe.id = c.execution_id GROUP BY c.child_arn
+)
 SELECT e.id, e.arn, m.arn, m.name, e.name, e.workflow_type, e.status, e.started_at, e.stopped_at, e.duration_us, e.idle_us,
     e.n_events, e.complete, e.gaps, e.billed_transitions, e.entered, e.retries, e.redrives, e.map_children, x.text,
-    e.version_arn, e.map_run_arn, p.parent_arn, e.billed_ms, e.billed_memory_mb, m.region
+    e.version_arn, e.map_run_arn, coalesce(p.parent_arn, r.parent_arn), e.billed_ms, e.billed_memory_mb, m.region
 FROM execution e
 JOIN machine m ON m.id = e.machine_id
 LEFT JOIN name x ON x.id = e.error_id
-LEFT JOIN (
-    SELECT c.child_arn, min(pe.arn) AS parent_arn FROM child c JOIN execution pe ON pe.id = c.execution_id GROUP BY c.child_arn
-) p ON p.child_arn = e.arn
+LEFT JOIN started p ON p.child_arn = e.arn
+LEFT JOIN started r ON r.child_arn = e.map_run_arn
 WHERE ($1 IS NULL OR m.arn = $1)
     AND ($2 IS NULL OR e.status = $2)
     AND ($3 IS NULL OR e.started_at >= $3)

@@ -13,18 +13,20 @@ CREATE OR REPLACE MACRO payload_field_text(code) AS
     ['input', 'output', 'parameters', 'cause', 'assignedVariables'][code + 1];
 
 CREATE OR REPLACE VIEW executions AS
+WITH started AS (
+    SELECT c.child_arn, min(pe.arn) AS parent_execution_arn FROM child c JOIN execution pe ON pe.id = c.execution_id
+    GROUP BY c.child_arn
+)
 SELECT e.arn AS execution_arn, m.arn AS state_machine_arn, m.name AS machine, e.name,
     workflow_type_text(e.workflow_type) AS type, status_text(e.status) AS status, e.started_at, e.stopped_at,
     e.duration_us / 1000 AS duration_ms, (e.duration_us - e.idle_us) / 1000 AS active_ms, e.n_events AS events,
     e.complete, e.gaps, e.entered, e.retries, e.redrives, e.map_children, e.billed_transitions, n.text AS error,
-    e.version_arn AS version, e.map_run_arn, p.parent_execution_arn, e.log_bytes, e.billed_ms, e.billed_memory_mb
+    e.version_arn AS version, e.map_run_arn, coalesce(p.parent_execution_arn, r.parent_execution_arn) AS parent_execution_arn, e.log_bytes, e.billed_ms, e.billed_memory_mb
 FROM execution e
 JOIN machine m ON m.id = e.machine_id
 LEFT JOIN name n ON n.id = e.error_id
-LEFT JOIN (
-    SELECT c.child_arn, min(pe.arn) AS parent_execution_arn FROM child c JOIN execution pe ON pe.id = c.execution_id
-    GROUP BY c.child_arn
-) p ON p.child_arn = e.arn;
+LEFT JOIN started p ON p.child_arn = e.arn
+LEFT JOIN started r ON r.child_arn = e.map_run_arn;
 
 CREATE OR REPLACE VIEW machines AS
 SELECT m.arn AS state_machine_arn, m.name AS machine, m.region, m.account,

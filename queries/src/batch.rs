@@ -59,7 +59,7 @@ impl Batch {
         for (index, visit) in run.timeline.visits.iter().enumerate() {
             self.add_visit(id, visit, critical[index], names);
         }
-        for (event_id, child) in &run.execution.children {
+        for (event_id, child) in run.execution.children.iter().chain(&run.execution.map_runs) {
             self.children.push(ChildLine {
                 execution_id: Some(id),
                 event_id: Some(small(*event_id)),

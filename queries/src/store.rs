@@ -15,6 +15,8 @@ const VIEWS: &str = include_str!("../sql/views.sql");
 /// How long to wait for another process that has the file open.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MEMORY_LIMIT: &str = "160MB";
+/// A transaction above this goes to the file at once, without a detour through the log.
+const CHECKPOINT_THRESHOLD: &str = "1MB";
 
 /// The database, open for writing in this process alone. Readers are served while it is open.
 pub struct Store {
@@ -31,7 +33,8 @@ impl Store {
         let connection = open_patiently(path, PATIENCE)?;
         restrict(path)?;
         migrate(&connection, path)?;
-        connection.execute_batch(VIEWS)?;
+        // In one transaction: each statement of its own would wait for the disk.
+        connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         let server = Server::start(path, connection.try_clone()?);
         Ok(Self {
             connection,
@@ -61,6 +64,7 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreEr
         let config = Config::default()
             .access_mode(AccessMode::ReadWrite)?
             .with("memory_limit", MEMORY_LIMIT)?
+            .with("checkpoint_threshold", CHECKPOINT_THRESHOLD)?
             .with("enable_external_access", "false")?
             .with("autoinstall_known_extensions", "false")?
             .with("autoload_known_extensions", "false")?;

@@ -202,7 +202,10 @@ impl<'a> Cursor<'a> {
         let end = memchr(b'"', rest)?;
         let text = &rest[..end];
         // Without an early end this is a handful of vector instructions.
-        if text.iter().fold(false, |found, &it| found | (it == b'\\') | (it < b' ')) {
+        if text
+            .iter()
+            .fold(false, |found, &it| found | (it == b'\\') | (it < b' '))
+        {
             return None;
         }
         self.at += end + 1;

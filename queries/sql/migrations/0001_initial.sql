@@ -49,7 +49,7 @@ CREATE TABLE attempt (
     submitted_at TIMESTAMP, ended_at TIMESTAMP, status UTINYINT, error_id UINTEGER, resource_id UINTEGER
 );
 
--- Executions that a Task of another one started.
+-- What an execution started: executions of a Task, and Map Runs.
 CREATE TABLE child (execution_id UINTEGER, event_id UINTEGER, child_arn VARCHAR);
 
 CREATE TABLE definition (
