@@ -202,10 +202,10 @@ impl<'a> Cursor<'a> {
         let end = memchr(b'"', rest)?;
         let text = &rest[..end];
         // Without an early end this is a handful of vector instructions.
-        if text
+        let odd = text
             .iter()
-            .fold(false, |found, &it| found | (it == b'\\') | (it < b' '))
-        {
+            .fold(0_u8, |found, &it| found | u8::from(it == b'\\') | u8::from(it < b' '));
+        if odd != 0 {
             return None;
         }
         self.at += end + 1;
