@@ -10,6 +10,9 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::model::{Detail, Event, ExecutionRecord, Name, Payload};
 
+/// Room for so many events is made at once: most executions have more.
+const FIRST_EVENTS: usize = 16;
+
 /// What has been seen of one execution since it was last handed on.
 #[derive(Clone, Debug)]
 pub struct Assembly {
@@ -117,7 +120,7 @@ impl Assembly {
     fn new(execution_arn: Name) -> Self {
         Self {
             execution_arn,
-            events: Vec::new(),
+            events: Vec::with_capacity(FIRST_EVENTS),
             record: None,
             duplicates: 0,
             conflicts: Vec::new(),

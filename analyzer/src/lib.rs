@@ -9,6 +9,8 @@ pub mod execution;
 pub mod model;
 pub mod pricing;
 pub mod quantile;
+pub mod replay;
 pub mod time;
 pub mod timeline;
 pub mod transitions;
+pub mod what_if;

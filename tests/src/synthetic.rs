@@ -3,7 +3,9 @@
 use analyzer::critical_path::merged;
 use analyzer::execution::Run;
 use analyzer::model::{Event, Interner, Micros, Observation};
+use analyzer::replay::Replay;
 use analyzer::timeline::Category;
+use analyzer::what_if::Scenario;
 use collector::synthetic::{
     Plan, Random, Simulated, Started, all_shapes, api_enrich, image_ingest, ml_inference, observations,
     order_processing, simulate,
@@ -120,7 +122,7 @@ fn check_path(truth: &Simulated, run: &Run) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_timeline_of_any_simulated_execution_is_its_truth(seed in any::<u64>(), plan in 0..5_usize) {
@@ -130,5 +132,34 @@ proptest! {
         check_visits(&truth, &run);
         check_path(&truth, &run);
         prop_assert_eq!(run.execution.transitions.billed().0, truth.billed_transitions);
+    }
+
+    #[test]
+    fn a_replay_without_a_change_gives_back_every_timestamp(seed in any::<u64>(), plan in 0..5_usize) {
+        let truth = simulate(&plans()[plan], START_MS, &mut Random::new(seed));
+        let run = reconstruct(&truth);
+        let replay = Replay::new(&run).expect("a complete run");
+        prop_assert_eq!(replay.error(), Some(Micros::ZERO));
+        let identity = replay.simulate(&Scenario::default()).expect("the model follows it");
+        prop_assert_eq!(Some(identity.duration), run.execution.duration());
+    }
+
+    #[test]
+    fn taking_time_away_never_makes_a_run_longer(seed in any::<u64>(), plan in 0..5_usize) {
+        let truth = simulate(&plans()[plan], START_MS, &mut Random::new(seed));
+        let run = reconstruct(&truth);
+        let replay = Replay::new(&run).expect("a complete run");
+        let recorded = run.execution.duration().expect("a closed run");
+        let mut scenarios: Vec<Scenario> = run.timeline.visits.iter().map(|it| Scenario::freeing(&it.state)).collect();
+        scenarios.push(Scenario { no_retries: true, ..Scenario::default() });
+        scenarios.push(Scenario { no_backoff: true, ..Scenario::default() });
+        for scenario in scenarios {
+            let after = replay.simulate(&scenario).expect("the model follows it").duration;
+            prop_assert!(after <= recorded, "{scenario:?}: {after:?} > {recorded:?}");
+        }
+        let backoff: Micros = run.path.iter().filter(|it| it.category == Category::Backoff).map(analyzer::critical_path::Step::span).sum();
+        let without = replay.simulate(&Scenario { no_backoff: true, ..Scenario::default() }).expect("the model follows it").duration;
+        // Where items share slots, one may move to a slot that is free earlier, and more is won.
+        prop_assert!(plan < 2 || recorded - without <= backoff, "no more is won than the path has of it");
     }
 }

@@ -17,6 +17,18 @@ pub struct Timeline {
     pub closing: Option<usize>,
     /// What the events do not tell; sentences for people.
     pub gaps: Vec<String>,
+    /// The places in which states ran one after the other; the root is the first.
+    pub flows: Vec<Flow>,
+    /// For every event, the flow it happened in.
+    pub flow_of: Vec<usize>,
+}
+
+/// The root, one branch of a Parallel, or one iteration of a Map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Index of the visit of the Parallel or Map, and the round of it, counted from 1.
+    pub owner: Option<(usize, u32)>,
+    pub iteration: Option<u32>,
 }
 
 /// What decided when an event could happen, and whose time the span between the two is.
@@ -641,6 +653,7 @@ impl<'a> Builder<'a> {
             owner: visit,
         };
         let Some(visit) = visit else { return };
+        self.scope_of[index] = self.places.progress[visit].scope;
         self.leave_inside(visit, event.at, VisitStatus::Aborted);
         self.leave(visit, event.at, VisitStatus::Aborted);
     }
@@ -770,7 +783,13 @@ impl<'a> Builder<'a> {
                 self.unplaced
             ));
         }
+        let flow = |it: &Scope| Flow {
+            owner: it.owner,
+            iteration: it.iteration,
+        };
         Timeline {
+            flows: self.places.scopes.iter().map(flow).collect(),
+            flow_of: self.scope_of,
             visits: self.places.visits,
             links: self.links,
             closing: self.closing,

@@ -19,7 +19,7 @@ mod phase;
 mod scope;
 mod visit;
 
-pub use builder::{Link, Timeline};
+pub use builder::{Flow, Link, Timeline};
 pub use phase::{Category, Split};
 pub use visit::{Attempt, AttemptStatus, Visit, VisitStatus};
 

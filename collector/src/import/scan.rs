@@ -17,6 +17,39 @@ static NEXT_MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b",
 
 /// Reads one log message, if it has the usual shape.
 pub(super) fn message(line: &[u8], policy: PayloadPolicy, names: &mut Interner) -> Option<(Name, Event)> {
+    let (head, details) = in_usual_order(line).or_else(|| in_any_order(line))?;
+    event(&head, details, line.len(), policy, names)
+}
+
+/// The order in which most messages come: whole stretches between the values are compared at once.
+fn in_usual_order(line: &[u8]) -> Option<(Head<'_>, Details<'_>)> {
+    let mut cursor = Cursor { bytes: line, at: 0 };
+    cursor.expect_all(b"{\"id\":\"")?;
+    let id = Some(cursor.number()?);
+    cursor.expect_all(b"\",\"type\":")?;
+    let kind = Some(std::str::from_utf8(cursor.string()?).ok()?);
+    cursor.expect_all(b",\"details\":")?;
+    let details = Details::read(&mut cursor)?;
+    cursor.expect_all(b",\"previous_event_id\":\"")?;
+    let previous = Some(cursor.number()?);
+    cursor.expect_all(b"\",\"event_timestamp\":\"")?;
+    let millis = Some(millis(cursor.digits())?);
+    cursor.expect_all(b"\",\"execution_arn\":")?;
+    let arn = Some(std::str::from_utf8(cursor.string()?).ok()?);
+    cursor.expect_all(b",\"redrive_count\":\"")?;
+    cursor.number()?;
+    cursor.expect_all(b"\"}")?;
+    let head = Head {
+        id,
+        previous,
+        millis,
+        kind,
+        arn,
+    };
+    (cursor.at == line.len()).then_some((head, details))
+}
+
+fn in_any_order(line: &[u8]) -> Option<(Head<'_>, Details<'_>)> {
     let mut cursor = Cursor { bytes: line, at: 0 };
     let mut head = Head::default();
     let mut details = None;
@@ -38,10 +71,7 @@ pub(super) fn message(line: &[u8], policy: PayloadPolicy, names: &mut Interner) 
             break;
         }
     }
-    if cursor.at != line.len() {
-        return None;
-    }
-    event(&head, details?, line.len(), policy, names)
+    (cursor.at == line.len()).then_some((head, details?))
 }
 
 #[derive(Default)]
@@ -230,11 +260,15 @@ impl<'a> Cursor<'a> {
         Some(&self.bytes[start..=end])
     }
 
-    fn number(&mut self) -> Option<u64> {
+    fn digits(&mut self) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().take_while(|it| it.is_ascii_digit()).count();
         self.at += length;
-        number(&rest[..length])
+        &rest[..length]
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        number(self.digits())
     }
 
     /// Steps over `,` to the next member, or over `}`.

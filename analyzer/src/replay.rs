@@ -1,0 +1,315 @@
+//! When would an execution have ended if something in it had been different?
+//!
+//! Not an edit of timestamps but a re-simulation: every flow (the root, a branch, an item) is run again from its start,
+//! each span scaled as the scenario says; a Parallel and a Map end with their last flow, a failed one with the failure;
+//! the items of a Map with a limit take the slot that is freed first, in the order of their starts. What the model does
+//! not explain (a dispatch that took a while although a slot was free) is kept as a residual, so that replaying without
+//! a change gives back every recorded timestamp, which is the test of the model.
+//!
+//! Source of the slot recursion: list scheduling with identical machines and a fixed order (Graham, "Bounds on
+//! Multiprocessing Timing Anomalies", 1969). With a fixed order, every start is monotone in every duration.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::execution::Run;
+use crate::model::{EventKind, Micros, Name, StateType, Status, Timestamp};
+use crate::what_if::Scenario;
+
+/// The service's own limit of a Map that names none.
+const SERVICE_LIMIT: usize = 40;
+
+/// An execution, ready to be run again.
+pub struct Replay<'a> {
+    run: &'a Run,
+    /// The events of each flow, without those that only clean up.
+    flows: Vec<Vec<usize>>,
+    /// The flows inside each round of a Parallel or Map, in the order of their starts.
+    inside: HashMap<(usize, u32), Vec<usize>>,
+    rounds: HashMap<usize, Vec<usize>>,
+    /// The first and the last event that schedules an attempt of a visit.
+    scheduled: HashMap<usize, (usize, usize)>,
+    closing: usize,
+}
+
+/// The outcome of one simulation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// From the start to the end of the execution.
+    pub duration: Micros,
+    /// When each event would have happened; `None` for events that only clean up.
+    pub times: Vec<Option<Timestamp>>,
+}
+
+/// How a Map's items shared its slots in the recording.
+struct Slots {
+    /// `None` where no item had to wait for another.
+    limit: Option<usize>,
+    /// What each item took beyond the model, in the order of starts.
+    residuals: Vec<Micros>,
+}
+
+impl<'a> Replay<'a> {
+    /// Prepares a run; `None` for what cannot be replayed: runs that are not complete, were stopped from outside, or
+    /// were redriven.
+    pub fn new(run: &'a Run) -> Option<Self> {
+        let is_whole = run.execution.complete && matches!(run.execution.status, Status::Succeeded | Status::Failed);
+        if !is_whole || run.events.iter().any(|it| it.kind == EventKind::ExecutionRedriven) {
+            return None;
+        }
+        let mut flows = vec![Vec::new(); run.timeline.flows.len()];
+        let mut rounds: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut scheduled: HashMap<usize, (usize, usize)> = HashMap::new();
+        for (index, event) in run.events.iter().enumerate() {
+            if !only_cleans_up(&event.kind) {
+                flows[run.timeline.flow_of[index]].push(index);
+            }
+            let Some(owner) = run.timeline.links[index].owner else {
+                continue;
+            };
+            if event.kind.starts_round().is_some() {
+                rounds.entry(owner).or_default().push(index);
+            } else if event.kind.schedules_attempt() {
+                scheduled.entry(owner).or_insert((index, index)).1 = index;
+            }
+        }
+        let mut inside: HashMap<(usize, u32), Vec<usize>> = HashMap::new();
+        for (index, flow) in run.timeline.flows.iter().enumerate() {
+            if let Some(owner) = flow.owner.filter(|_| !flows[index].is_empty()) {
+                inside.entry(owner).or_default().push(index);
+            }
+        }
+        for list in inside.values_mut() {
+            list.sort_by_key(|&it| flows[it][0]);
+        }
+        Some(Self {
+            run,
+            flows,
+            inside,
+            rounds,
+            scheduled,
+            closing: run.timeline.closing?,
+        })
+    }
+
+    /// Runs the execution again; `None` where the model cannot follow it.
+    pub fn simulate(&self, scenario: &Scenario) -> Option<Replayed> {
+        let mut simulation = Simulation {
+            replay: self,
+            scenario,
+            times: vec![None; self.run.events.len()],
+        };
+        simulation.flow(0, None)?;
+        let start = self.at(0);
+        Some(Replayed {
+            duration: simulation.times[self.closing]? - start,
+            times: simulation.times,
+        })
+    }
+
+    /// The largest difference between the recording and a simulation without a change.
+    pub fn error(&self) -> Option<Micros> {
+        let identity = self.simulate(&Scenario::default())?;
+        let difference =
+            |(index, time): (usize, &Option<Timestamp>)| time.map(|it| Micros((it - self.at(index)).0.abs()));
+        identity.times.iter().enumerate().filter_map(difference).max()
+    }
+
+    fn at(&self, event: usize) -> Timestamp {
+        self.run.events[event].at
+    }
+
+    fn kind(&self, event: usize) -> &EventKind {
+        &self.run.events[event].kind
+    }
+
+    /// The last event of a flow, and of an item the last one of its states: that is what frees its slot.
+    fn end_of(&self, flow: usize, of_states: bool) -> usize {
+        let events = &self.flows[flow];
+        let last = events[events.len() - 1];
+        if of_states && *self.kind(last) == EventKind::MapIterationSucceeded && events.len() > 1 {
+            return events[events.len() - 2];
+        }
+        last
+    }
+
+    /// The slots of a Map's round as the recording shows them.
+    fn slots(&self, items: &[usize], started: usize) -> Slots {
+        let waited = |&flow: &usize| {
+            let binding = self.run.timeline.links[self.flows[flow][0]].binding;
+            binding.is_some_and(|it| *self.kind(it) != EventKind::MapStateStarted)
+        };
+        let start = |flow: usize| self.at(self.flows[flow][0]);
+        let end = |flow: usize| self.at(self.end_of(flow, true)).max(start(flow));
+        let begun = self.at(started);
+        if !items.iter().any(waited) {
+            return Slots {
+                limit: None,
+                residuals: items.iter().map(|&it| start(it) - begun).collect(),
+            };
+        }
+        let limit = most_at_once(items.iter().map(|&it| (start(it), end(it))));
+        let mut busy: BinaryHeap<Reverse<Timestamp>> = BinaryHeap::new();
+        let residuals = items.iter().map(|&item| {
+            let freed = if busy.len() < limit {
+                begun
+            } else {
+                busy.pop().map_or(begun, |it| it.0.max(begun))
+            };
+            busy.push(Reverse(end(item)));
+            start(item) - freed
+        });
+        Slots {
+            residuals: residuals.collect(),
+            limit: Some(limit),
+        }
+    }
+}
+
+/// How many items ran at once at most, when they start in this order.
+fn most_at_once(items: impl Iterator<Item = (Timestamp, Timestamp)>) -> usize {
+    let mut running: BinaryHeap<Reverse<Timestamp>> = BinaryHeap::new();
+    let mut most = 1;
+    for (start, end) in items {
+        while running.peek().is_some_and(|it| it.0 <= start) {
+            running.pop();
+        }
+        running.push(Reverse(end));
+        most = most.max(running.len());
+    }
+    most
+}
+
+/// Events that follow from a failure elsewhere and decide nothing.
+fn only_cleans_up(kind: &EventKind) -> bool {
+    kind.aborts().is_some() || matches!(kind, EventKind::MapIterationFailed | EventKind::MapIterationAborted)
+}
+
+struct Simulation<'a, 'b> {
+    replay: &'b Replay<'a>,
+    scenario: &'b Scenario,
+    times: Vec<Option<Timestamp>>,
+}
+
+impl Simulation<'_, '_> {
+    /// Runs a flow. `before` is the event it starts after; an item's first event has its time already.
+    fn flow(&mut self, flow: usize, before: Option<usize>) -> Option<()> {
+        let replay = self.replay;
+        let mut previous = before;
+        for &event in &replay.flows[flow] {
+            if self.times[event].is_none() {
+                self.times[event] = Some(self.time_of(event, previous)?);
+            }
+            if replay.kind(event).starts_round().is_some() {
+                self.round(event)?;
+            }
+            previous = Some(event);
+        }
+        Some(())
+    }
+
+    fn state(&self, owner: Option<usize>) -> Option<&Name> {
+        owner.map(|it| &self.replay.run.timeline.visits[it].state)
+    }
+
+    fn time_of(&self, event: usize, previous: Option<usize>) -> Option<Timestamp> {
+        let replay = self.replay;
+        let Some(previous) = previous else {
+            return Some(replay.at(event));
+        };
+        let link = replay.run.timeline.links[event];
+        if self.scenario.no_retries && self.is_repeated(event) {
+            return self.times[previous];
+        }
+        let (recorded, simulated) = self.reached(event, previous)?;
+        let span = Micros((replay.at(event) - recorded).0.max(0));
+        Some(simulated + self.scenario.scaled(self.state(link.owner), link.category, span))
+    }
+
+    /// The moment that an event waited for, as recorded and as simulated: the event before it in the flow, or what is
+    /// inside the Parallel or Map that runs between the two.
+    fn reached(&self, event: usize, previous: usize) -> Option<(Timestamp, Timestamp)> {
+        let replay = self.replay;
+        let plain = Some((replay.at(previous), self.times[previous]?));
+        if replay.kind(previous).starts_round().is_none() {
+            return plain;
+        }
+        let owner = replay.run.timeline.links[previous].owner?;
+        let round = self.round_of(previous, owner);
+        let flows = replay.inside.get(&(owner, round)).map_or(&[][..], Vec::as_slice);
+        if flows.is_empty() || self.scenario.is_free(&replay.run.timeline.visits[owner].state) {
+            return plain;
+        }
+        let kind = replay.kind(event);
+        let succeeded = matches!(kind, EventKind::MapStateSucceeded | EventKind::ParallelStateSucceeded)
+            || (kind.exits().is_some()
+                && replay.run.timeline.visits[owner].status == crate::timeline::VisitStatus::Succeeded);
+        if succeeded {
+            let recorded = flows.iter().map(|&it| replay.at(replay.end_of(it, false))).max()?;
+            let ends: Option<Vec<Timestamp>> = flows.iter().map(|&it| self.times[replay.end_of(it, false)]).collect();
+            return Some((recorded, ends?.into_iter().max()?));
+        }
+        // The round failed: with the event that this one links to.
+        let failure = replay.run.timeline.links[event].binding?;
+        Some((replay.at(failure), self.times[failure]?))
+    }
+
+    fn round_of(&self, started: usize, owner: usize) -> u32 {
+        let place = self
+            .replay
+            .rounds
+            .get(&owner)
+            .and_then(|it| it.iter().position(|&it| it == started));
+        place.and_then(|it| u32::try_from(it + 1).ok()).unwrap_or(1)
+    }
+
+    /// Whether an event ends a span that lies before the last attempt or round of its visit begins.
+    fn is_repeated(&self, event: usize) -> bool {
+        let replay = self.replay;
+        let Some(owner) = replay.run.timeline.links[event].owner else {
+            return false;
+        };
+        if replay.kind(event).starts_round().is_some() {
+            return self.round_of(event, owner) > 1;
+        }
+        replay
+            .scheduled
+            .get(&owner)
+            .is_some_and(|&(first, last)| first < event && event <= last)
+    }
+
+    /// Runs everything inside a round of a Parallel or Map.
+    fn round(&mut self, started: usize) -> Option<()> {
+        let replay = self.replay;
+        let Some(owner) = replay.run.timeline.links[started].owner else {
+            return Some(());
+        };
+        let round = self.round_of(started, owner);
+        let Some(flows) = replay.inside.get(&(owner, round)) else {
+            return Some(());
+        };
+        if replay.run.timeline.visits[owner].kind == StateType::Parallel {
+            return flows.iter().try_for_each(|&flow| self.flow(flow, Some(started)));
+        }
+        let state = &replay.run.timeline.visits[owner].state;
+        let slots = replay.slots(flows, started);
+        let limit = match self.scenario.concurrency.get(state) {
+            Some(0) => Some(SERVICE_LIMIT),
+            Some(limit) => Some(*limit),
+            None => slots.limit,
+        };
+        let begun = self.times[started]?;
+        let mut busy: BinaryHeap<Reverse<Timestamp>> = BinaryHeap::new();
+        for (&flow, &residual) in flows.iter().zip(&slots.residuals) {
+            let freed = match limit {
+                Some(limit) if busy.len() >= limit => busy.pop().map_or(begun, |it| it.0.max(begun)),
+                _ => begun,
+            };
+            let is_free = self.scenario.is_free(state);
+            self.times[replay.flows[flow][0]] = Some(if is_free { freed } else { freed + residual });
+            self.flow(flow, None)?;
+            busy.push(Reverse(self.times[replay.end_of(flow, true)]?));
+        }
+        Some(())
+    }
+}
