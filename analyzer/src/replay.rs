@@ -115,6 +115,66 @@ impl<'a> Replay<'a> {
         identity.times.iter().enumerate().filter_map(difference).max()
     }
 
+    /// By how much each visit could take longer without the end being later; `None` where that is not known: inside a
+    /// round that failed, and off the path inside a Map whose items wait for one another.
+    pub fn slack(&self) -> Vec<Option<Micros>> {
+        let timeline = &self.run.timeline;
+        let mut flow_slack: Vec<Option<Micros>> = vec![None; self.flows.len()];
+        flow_slack[0] = Some(Micros::ZERO);
+        let mut slack = vec![None; timeline.visits.len()];
+        // Visits come in the order of their entries, so a container's slack is known before that of what is inside.
+        for (visit, it) in timeline.visits.iter().enumerate() {
+            let own = flow_slack[self.flow_of_visit(visit)];
+            slack[visit] = own;
+            let Some(rounds) = self.rounds.get(&visit) else {
+                continue;
+            };
+            let last_round = u32::try_from(rounds.len()).unwrap_or(u32::MAX);
+            let Some(flows) = self.inside.get(&(visit, last_round)) else {
+                continue;
+            };
+            let succeeded = it.status == crate::timeline::VisitStatus::Succeeded;
+            let shares_slots =
+                it.kind == StateType::Map && rounds.last().is_some_and(|&it| self.slots(flows, it).limit.is_some());
+            let latest = flows.iter().map(|&it| self.at(self.end_of(it, false))).max();
+            for &flow in flows {
+                let room = latest.map(|it| it - self.at(self.end_of(flow, false)));
+                flow_slack[flow] = match (room, own) {
+                    (Some(room), Some(outer)) if succeeded && !shares_slots => Some(room + outer),
+                    _ => None,
+                };
+            }
+        }
+        for step in &self.run.path {
+            if let Some(owner) = step.owner.filter(|_| step.span() > Micros::ZERO) {
+                slack[owner] = Some(Micros::ZERO);
+            }
+        }
+        slack
+    }
+
+    fn flow_of_visit(&self, visit: usize) -> usize {
+        let id = self.run.timeline.visits[visit].id;
+        let event = self.run.events.binary_search_by_key(&id, |it| it.id).unwrap_or(0);
+        self.run.timeline.flow_of[event]
+    }
+
+    /// How many items of each Map ran at once at most, where some had to wait for a slot.
+    pub fn limited_maps(&self) -> Vec<(usize, usize)> {
+        let mut limited = Vec::new();
+        for (&(visit, round), flows) in &self.inside {
+            let started = self
+                .rounds
+                .get(&visit)
+                .and_then(|it| it.get(usize::try_from(round).ok()?.checked_sub(1)?));
+            if let (StateType::Map, Some(&started)) = (self.run.timeline.visits[visit].kind, started) {
+                limited.extend(self.slots(flows, started).limit.map(|limit| (visit, limit)));
+            }
+        }
+        limited.sort_unstable();
+        limited
+    }
+
     fn at(&self, event: usize) -> Timestamp {
         self.run.events[event].at
     }

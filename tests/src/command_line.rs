@@ -44,6 +44,25 @@ fn every_result_is_what_its_schema_says() {
         vec!["show", "--all"],
         vec!["states"],
         vec!["states", "order-processing"],
+        vec!["bottlenecks"],
+        vec!["bottlenecks", "ml-inference"],
+        vec![
+            "whatif",
+            "order-processing",
+            "--no-backoff",
+            "--work",
+            "ChargeCard=0.5",
+            "--concurrency",
+            "PackItems=40",
+        ],
+        vec![
+            "whatif",
+            "image-ingest",
+            "--free",
+            "ResizeImage",
+            "--no-retries",
+            "--no-cold-starts",
+        ],
         vec!["cost"],
         vec!["cost", "--no-free-tier", "ml-inference"],
         vec!["sql", "SELECT * FROM visits LIMIT 5"],
@@ -161,6 +180,21 @@ fn what_goes_wrong_is_said_with_the_right_exit_code() {
     check(&["states", "no-such-machine"], 2, &["there is no state machine"]);
     check(&["executions", "--since", "soon"], 2, &["is no time"]);
     check(&["executions", "--status", "odd"], 2, &["SUCCEEDED"]);
+    check(
+        &["whatif", "order-processing", "--free", "Nowhere"],
+        2,
+        &["no state", "ChargeCard"],
+    );
+    check(
+        &["whatif", "order-processing", "--work", "ChargeCard"],
+        2,
+        &["STATE=VALUE"],
+    );
+    check(
+        &["whatif", "order-processing", "--concurrency", "ChargeCard=3"],
+        2,
+        &["is no Map"],
+    );
     check(&["sql", "DELETE FROM event"], 1, &["only reads"]);
     check(&["sql", "SELECT * FROM read_csv('/etc/passwd')"], 1, &[]);
     check(&["sql", "SELECT 1; SELECT 2"], 1, &["one statement"]);
@@ -250,4 +284,40 @@ fn completions_and_help_are_there() {
     ] {
         assert!(help.contains(command), "{command}");
     }
+}
+
+#[test]
+fn what_if_and_bottlenecks_agree_about_a_state_that_takes_no_time() {
+    let bench = demo();
+    let unchanged = bench.json(&["whatif", "order-processing"]);
+    assert_eq!(
+        (&unchanged["before"], &unchanged["replay_error_ms"]),
+        (&unchanged["after"], &0.0.into())
+    );
+    let found = bench.json(&["bottlenecks", "order-processing"]);
+    let states = found["machines"][0]["states"].as_array().expect("states");
+    let shares: f64 = states
+        .iter()
+        .map(|it| it["critical_share"].as_f64().expect("a share"))
+        .sum();
+    assert!(
+        shares > 0.9 && shares <= 1.0,
+        "all but the step into the first state belongs to a state: {shares}"
+    );
+    let first = &states[0];
+    let free = bench.json(&[
+        "whatif",
+        "order-processing",
+        "--free",
+        first["state"].as_str().expect("a name"),
+    ]);
+    let fall = free["before"]["p95_ms"].as_f64().expect("p95") - free["after"]["p95_ms"].as_f64().expect("p95");
+    let bound = first["speedup_bound"]["p95_ms"].as_f64().expect("a bound");
+    assert!((fall - bound).abs() < 0.002, "{fall} and {bound}");
+    assert!(
+        first["finding"]
+            .as_str()
+            .is_some_and(|it| it.contains("of the critical path")),
+        "{first}"
+    );
 }

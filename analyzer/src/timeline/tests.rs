@@ -342,3 +342,75 @@ fn what_is_missing_is_said_and_the_rest_survives() {
         open.execution.gaps
     );
 }
+
+/// A Map of so many items, each with one Pass.
+fn wide(n_items: u64) -> String {
+    let mut text = format!("1<-0 ExecutionStarted +0\n2<-0 MapStateEntered M +0\n3<-2 MapStateStarted #{n_items} +0\n");
+    let mut id = 3;
+    for item in 0..n_items {
+        text += &format!(
+            "{}<-3 MapIterationStarted M #{item} +{item}\n{}<-{} PassStateEntered P +{item}\n",
+            id + 1,
+            id + 2,
+            id + 1
+        );
+        text += &format!(
+            "{}<-{} PassStateExited P +{}\n{}<-{} MapIterationSucceeded M #{item} +{}\n",
+            id + 3,
+            id + 2,
+            item + 1,
+            id + 4,
+            id + 3,
+            item + 1
+        );
+        id += 4;
+    }
+    text + &format!(
+        "{}<-{id} MapStateSucceeded +{n_items}\n{}<-{id} MapStateExited M +{n_items}\n{}<-{} ExecutionSucceeded +{n_items}\n",
+        id + 1,
+        id + 2,
+        id + 3,
+        id + 2
+    )
+}
+
+/// Parallels inside one another, with one Pass in the innermost.
+fn deep(depth: u64) -> String {
+    let mut text = "1<-0 ExecutionStarted +0\n".to_owned();
+    for level in 0..depth {
+        let (id, previous) = (2 + level * 2, if level == 0 { 0 } else { 1 + level * 2 });
+        text += &format!(
+            "{id}<-{previous} ParallelStateEntered P{level} +{level}\n{}<-{id} ParallelStateStarted +{level}\n",
+            id + 1
+        );
+    }
+    let mut id = 2 + depth * 2;
+    text += &format!(
+        "{id}<-{} PassStateEntered L +{depth}\n{}<-{id} PassStateExited L +{depth}\n",
+        id - 1,
+        id + 1
+    );
+    id += 1;
+    for level in (0..depth).rev() {
+        text += &format!(
+            "{}<-{id} ParallelStateSucceeded +{depth}\n{}<-{id} ParallelStateExited P{level} +{depth}\n",
+            id + 1,
+            id + 2
+        );
+        id += 2;
+    }
+    text + &format!("{}<-{id} ExecutionSucceeded +{depth}\n", id + 1)
+}
+
+#[test]
+fn wide_deep_and_empty_shapes_are_whole_and_replayed_exactly() {
+    for (text, n_visits) in [(wide(6_000), 6_001), (deep(200), 201), (wide(0), 1)] {
+        let run = run(&text);
+        assert!(run.execution.complete, "{:?}", run.execution.gaps);
+        assert_eq!(run.timeline.visits.len(), n_visits);
+        let total: Micros = run.path.iter().map(Step::span).sum();
+        assert_eq!(Some(total), run.execution.duration());
+        let replay = crate::replay::Replay::new(&run).expect("a complete run");
+        assert_eq!(replay.error(), Some(Micros::ZERO));
+    }
+}

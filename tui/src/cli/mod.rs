@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which file answers it.
 
 mod bill;
+mod bottlenecks;
 mod completions;
 mod config;
 mod cost;
@@ -15,6 +16,7 @@ mod show;
 mod simulate;
 mod sql;
 mod states;
+mod whatif;
 mod when;
 
 use std::path::PathBuf;
@@ -86,6 +88,10 @@ enum Command {
     Show(show::ShowArguments),
     /// Show where executions spend their time, state by state.
     States(states::StatesArguments),
+    /// Rank the states by what they add to the critical path, and say what would help.
+    Bottlenecks(bottlenecks::BottlenecksArguments),
+    /// Re-simulate executions with something changed.
+    Whatif(whatif::WhatifArguments),
     /// Show what was billed, and what Standard and Express would cost.
     Cost(cost::CostArguments),
     /// Run a read-only query over the documented views.
@@ -183,6 +189,8 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Executions(it) => executions::run(&context, &it),
         Command::Show(it) => show::run(&context, &it),
         Command::States(it) => states::run(&context, &it),
+        Command::Bottlenecks(it) => bottlenecks::run(&context, &it),
+        Command::Whatif(it) => whatif::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Sql(it) => sql::run(&context, &it),
         Command::Schema(it) => schema::run(&it),

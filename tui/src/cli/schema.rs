@@ -5,11 +5,13 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 8] = [
+const SCHEMAS: [(&str, &str); 10] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
     ("states", include_str!("../../schemas/states.json")),
+    ("bottlenecks", include_str!("../../schemas/bottlenecks.json")),
+    ("whatif", include_str!("../../schemas/whatif.json")),
     ("cost", include_str!("../../schemas/cost.json")),
     ("sql", include_str!("../../schemas/sql.json")),
     ("demo", include_str!("../../schemas/demo.json")),

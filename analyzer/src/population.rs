@@ -1,0 +1,340 @@
+//! Over many executions of one machine: which states decide how long they take, and what would help?
+
+use std::collections::BTreeMap;
+
+use crate::execution::Run;
+use crate::model::{Micros, Name, StateType, Status};
+use crate::quantile;
+use crate::replay::Replay;
+use crate::timeline::{Category, Split, VisitStatus};
+use crate::what_if::Scenario;
+
+/// Collects runs of one machine, keeping only what the findings need.
+#[derive(Debug, Default)]
+pub struct Population {
+    runs: Vec<RunSums>,
+    states: BTreeMap<Name, StateSums>,
+    modelled: usize,
+}
+
+#[derive(Debug)]
+struct RunSums {
+    arn: Name,
+    duration: Micros,
+    /// Time on the critical path by state.
+    critical: BTreeMap<Name, Micros>,
+    /// How long the run would have taken with a state free; only where that differs.
+    freed: BTreeMap<Name, Micros>,
+}
+
+#[derive(Debug, Default)]
+struct StateSums {
+    kind: Option<StateType>,
+    spans: Vec<Micros>,
+    failures: u64,
+    retried_visits: u64,
+    retries: u64,
+    split: Split,
+    critical: Split,
+    slack: Vec<Micros>,
+    errors: BTreeMap<Name, u64>,
+    limits: BTreeMap<usize, u64>,
+}
+
+/// What was found out about a machine.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    pub executions: usize,
+    /// Executions that the replay can follow.
+    pub modelled: usize,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub p99: Option<Micros>,
+    /// The largest share of the critical path first.
+    pub states: Vec<StateFinding>,
+    /// The execution whose critical path is most like the average one.
+    pub medoid: Option<Name>,
+}
+
+/// What was found out about one state.
+#[derive(Clone, Debug)]
+pub struct StateFinding {
+    pub state: Name,
+    pub kind: Option<StateType>,
+    pub visits: u64,
+    pub failures: u64,
+    pub retried_visits: u64,
+    pub retries: u64,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub p99: Option<Micros>,
+    pub max: Option<Micros>,
+    pub split: Split,
+    /// Time on critical paths, by category.
+    pub critical: Split,
+    /// The state's part of all critical paths.
+    pub share: f64,
+    pub slack_p50: Option<Micros>,
+    /// By how much the percentiles would fall if the state took no time.
+    pub bound_p50: Option<Micros>,
+    pub bound_p95: Option<Micros>,
+    /// The most frequent error and how often it came.
+    pub error: Option<(Name, u64)>,
+    /// The most frequent number of items at once, where some had to wait.
+    pub limit: Option<usize>,
+    /// The execution in which the state took most of the path.
+    pub worst: Option<Name>,
+}
+
+impl Population {
+    /// Takes a run in; what has not ended or is not known in full is left out.
+    pub fn add(&mut self, run: &Run) {
+        let Some(duration) = run.execution.duration().filter(|_| run.execution.complete) else {
+            return;
+        };
+        let mut critical: BTreeMap<Name, Micros> = BTreeMap::new();
+        for step in &run.path {
+            if let Some(owner) = step.owner {
+                let state = &run.timeline.visits[owner].state;
+                *critical.entry(state.clone()).or_default() += step.span();
+                self.states.entry(state.clone()).or_default().critical[step.category] += step.span();
+            }
+        }
+        self.add_visits(run);
+        let freed = self.replay(run, duration);
+        self.runs.push(RunSums {
+            arn: run.execution.arn.clone(),
+            duration,
+            critical,
+            freed,
+        });
+    }
+
+    fn add_visits(&mut self, run: &Run) {
+        for visit in &run.timeline.visits {
+            let sums = self.states.entry(visit.state.clone()).or_default();
+            sums.kind = Some(visit.kind);
+            sums.spans.extend(visit.duration());
+            sums.failures += u64::from(matches!(
+                visit.status,
+                VisitStatus::Failed | VisitStatus::Caught | VisitStatus::TimedOut
+            ));
+            sums.retries += visit.retries();
+            sums.retried_visits += u64::from(visit.retries() > 0);
+            sums.split.add(&visit.split);
+            for error in visit.attempts.iter().filter_map(|it| it.error.as_ref()) {
+                *sums.errors.entry(error.clone()).or_default() += 1;
+            }
+        }
+    }
+
+    fn replay(&mut self, run: &Run, duration: Micros) -> BTreeMap<Name, Micros> {
+        let mut freed = BTreeMap::new();
+        let Some(replay) = Replay::new(run).filter(|it| it.error() == Some(Micros::ZERO)) else {
+            return freed;
+        };
+        self.modelled += 1;
+        for (visit, slack) in run.timeline.visits.iter().zip(replay.slack()) {
+            self.states.entry(visit.state.clone()).or_default().slack.extend(slack);
+        }
+        for (visit, limit) in replay.limited_maps() {
+            let sums = self.states.entry(run.timeline.visits[visit].state.clone()).or_default();
+            *sums.limits.entry(limit).or_default() += 1;
+        }
+        let mut states: Vec<&Name> = run.timeline.visits.iter().map(|it| &it.state).collect();
+        states.sort();
+        states.dedup();
+        for state in states {
+            if let Some(without) = replay
+                .simulate(&Scenario::freeing(state))
+                .filter(|it| it.duration != duration)
+            {
+                freed.insert(state.clone(), without.duration);
+            }
+        }
+        freed
+    }
+
+    /// Ranks the states.
+    pub fn finish(self) -> Findings {
+        let mut durations: Vec<Micros> = self.runs.iter().map(|it| it.duration).collect();
+        durations.sort_unstable();
+        let total: Micros = durations.iter().copied().sum();
+        let is_modelled = self.modelled > 0;
+        let mut states: Vec<StateFinding> = self
+            .states
+            .into_iter()
+            .map(|(state, sums)| finding(state, sums, &self.runs, &durations, total, is_modelled))
+            .collect();
+        states.sort_by(|a, b| {
+            b.critical
+                .total()
+                .cmp(&a.critical.total())
+                .then_with(|| a.state.cmp(&b.state))
+        });
+        Findings {
+            executions: self.runs.len(),
+            modelled: self.modelled,
+            p50: quantile::of_sorted(&durations, 0.5),
+            p95: quantile::of_sorted(&durations, 0.95),
+            p99: quantile::of_sorted(&durations, 0.99),
+            medoid: medoid(&self.runs, &states),
+            states,
+        }
+    }
+}
+
+fn finding(
+    state: Name,
+    mut sums: StateSums,
+    runs: &[RunSums],
+    durations: &[Micros],
+    total: Micros,
+    is_modelled: bool,
+) -> StateFinding {
+    sums.spans.sort_unstable();
+    sums.slack.sort_unstable();
+    let mut without: Vec<Micros> = runs
+        .iter()
+        .map(|it| it.freed.get(&state).copied().unwrap_or(it.duration))
+        .collect();
+    without.sort_unstable();
+    let bound = |q: f64| {
+        let before = quantile::of_sorted(durations, q).filter(|_| is_modelled)?;
+        Some(before - quantile::of_sorted(&without, q)?)
+    };
+    let worst = runs
+        .iter()
+        .max_by_key(|it| it.critical.get(&state).copied().unwrap_or_default());
+    StateFinding {
+        kind: sums.kind,
+        visits: u64::try_from(sums.spans.len()).unwrap_or(u64::MAX),
+        failures: sums.failures,
+        retried_visits: sums.retried_visits,
+        retries: sums.retries,
+        p50: quantile::of_sorted(&sums.spans, 0.5),
+        p95: quantile::of_sorted(&sums.spans, 0.95),
+        p99: quantile::of_sorted(&sums.spans, 0.99),
+        max: sums.spans.last().copied(),
+        split: sums.split,
+        share: share(sums.critical.total(), total),
+        critical: sums.critical,
+        slack_p50: quantile::of_sorted(&sums.slack, 0.5),
+        bound_p50: bound(0.5),
+        bound_p95: bound(0.95),
+        error: sums.errors.into_iter().max_by_key(|it| it.1),
+        limit: sums.limits.into_iter().max_by_key(|it| it.1).map(|it| it.0),
+        worst: worst
+            .filter(|it| it.critical.contains_key(&state))
+            .map(|it| it.arn.clone()),
+        state,
+    }
+}
+
+/// The run whose time by state lies nearest to the mean, in the sum of differences.
+fn medoid(runs: &[RunSums], states: &[StateFinding]) -> Option<Name> {
+    let count = i64::try_from(runs.len()).ok().filter(|it| *it > 0)?;
+    let distance = |run: &RunSums| -> i64 {
+        let one = |it: &StateFinding| {
+            let own = run.critical.get(&it.state).copied().unwrap_or_default();
+            (own.0 - it.critical.total().0 / count).abs()
+        };
+        states.iter().map(one).sum()
+    };
+    runs.iter()
+        .min_by_key(|it| (distance(it), it.arn.clone()))
+        .map(|it| it.arn.clone())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
+fn share(part: Micros, whole: Micros) -> f64 {
+    if whole == Micros::ZERO {
+        0.0
+    } else {
+        part.0 as f64 / whole.0 as f64
+    }
+}
+
+impl StateFinding {
+    /// The category that takes most of the state's part of the path.
+    pub fn main_category(&self) -> Option<(Category, f64)> {
+        let total = self.critical.total();
+        let main = Category::ALL
+            .into_iter()
+            .max_by_key(|it| self.critical[*it])
+            .filter(|_| total > Micros::ZERO)?;
+        Some((main, share(self.critical[main], total)))
+    }
+}
+
+/// Percentiles and mean of durations before and after a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distribution {
+    pub n_runs: usize,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub p99: Option<Micros>,
+    pub mean: Option<Micros>,
+}
+
+impl Distribution {
+    pub fn of(mut durations: Vec<Micros>) -> Self {
+        durations.sort_unstable();
+        let count = i64::try_from(durations.len()).unwrap_or(i64::MAX);
+        let total: Micros = durations.iter().copied().sum();
+        Self {
+            n_runs: durations.len(),
+            p50: quantile::of_sorted(&durations, 0.5),
+            p95: quantile::of_sorted(&durations, 0.95),
+            p99: quantile::of_sorted(&durations, 0.99),
+            mean: (count > 0).then(|| Micros((total.0 + count / 2) / count)),
+        }
+    }
+}
+
+/// What a scenario does to a population.
+#[derive(Clone, Debug, Default)]
+pub struct WhatIf {
+    before: Vec<Micros>,
+    after: Vec<Micros>,
+    /// The largest error of a replay without a change, over the runs that are used.
+    pub replay_error: Micros,
+    /// Runs that the model cannot follow, which are left out of both sides.
+    pub unmodelled: usize,
+    /// Transitions that are not billed any more.
+    pub saved_transitions: u64,
+    pub transitions: u64,
+}
+
+impl WhatIf {
+    /// Takes a run in.
+    pub fn add(&mut self, run: &Run, scenario: &Scenario) {
+        if !matches!(run.execution.status, Status::Succeeded | Status::Failed) {
+            self.unmodelled += 1;
+            return;
+        }
+        let replay = Replay::new(run);
+        let simulated = replay
+            .as_ref()
+            .and_then(|it| Some((it.error()?, it.simulate(scenario)?)));
+        let Some(((error, simulated), before)) = simulated.zip(run.execution.duration()) else {
+            self.unmodelled += 1;
+            return;
+        };
+        if error > Micros::ZERO {
+            self.unmodelled += 1;
+            return;
+        }
+        self.before.push(before);
+        self.after.push(simulated.duration);
+        self.replay_error = self.replay_error.max(error);
+        self.transitions += run.execution.transitions.billed().0;
+        if scenario.no_retries {
+            self.saved_transitions += run.execution.transitions.retries;
+        }
+    }
+
+    pub fn distributions(self) -> (Distribution, Distribution) {
+        (Distribution::of(self.before), Distribution::of(self.after))
+    }
+}
