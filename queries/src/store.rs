@@ -46,12 +46,11 @@ impl Store {
     pub fn set_prices(&self, lines: &[[String; 8]]) -> Result<(), StoreError> {
         self.connection.execute_batch("BEGIN; DELETE FROM price")?;
         {
-            let mut statement = self
-                .connection
-                .prepare("INSERT INTO price VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+            let mut appender = self.connection.appender("price")?;
             for line in lines {
-                statement.execute(duckdb::params_from_iter(line))?;
+                appender.append_row(duckdb::appender_params_from_iter(line))?;
             }
+            appender.flush()?;
         }
         self.connection.execute_batch("COMMIT")?;
         Ok(())

@@ -6,19 +6,21 @@ use std::thread;
 
 use analyzer::model::Observed;
 use collector::import::Stopped;
+use crossbeam_channel::Receiver;
 use queries::{ImportStats, Ingest, Store};
 
 use crate::failure::Failure;
 
 /// Batches in flight between source and store.
-const IN_FLIGHT: usize = 32;
+const IN_FLIGHT: usize = 192;
 
 /// Sends a batch to the store; fails once nobody takes it any more.
 pub(crate) type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;
 
-/// Runs a source to its end and stores what it observes. Ctrl-C stops the source; what was read is stored.
+/// Runs a source to its end and stores what it observes. The source starts at once, while the store is being opened.
+/// Ctrl-C stops the source; what was read is stored.
 pub(crate) fn run(
-    store: &Store,
+    open: impl FnOnce() -> Result<Store, Failure>,
     source: impl FnOnce(Send<'_>) -> Result<(), Stopped> + std::marker::Send,
 ) -> Result<ImportStats, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -27,9 +29,8 @@ pub(crate) fn run(
         let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupted));
         let _ = signal_hook::flag::register(signal, Arc::clone(&interrupted));
     }
-    let mut ingest = Ingest::new(store)?;
     let (sender, receiver) = crossbeam_channel::bounded::<Observed>(IN_FLIGHT);
-    let stopped = thread::scope(|scope| {
+    thread::scope(|scope| {
         let interrupted = &interrupted;
         let worker = scope.spawn(move || {
             source(&mut |batch| {
@@ -39,12 +40,23 @@ pub(crate) fn run(
                 sender.send(batch).map_err(|_| Stopped)
             })
         });
-        for batch in &receiver {
-            ingest.observe(batch)?;
-        }
-        worker.join().map_err(|_| Failure::new("the reading thread broke down"))
-    })?;
-    let stats = ingest.finish()?;
-    stopped?;
-    Ok(stats)
+        // Moved in, so that giving up closes the channel and with it the source.
+        let stats = store_all(open, receiver)?;
+        worker
+            .join()
+            .map_err(|_| Failure::new("the reading thread broke down"))??;
+        Ok(stats)
+    })
+}
+
+fn store_all(
+    open: impl FnOnce() -> Result<Store, Failure>,
+    batches: Receiver<Observed>,
+) -> Result<ImportStats, Failure> {
+    let store = open()?;
+    let mut ingest = Ingest::new(&store)?;
+    for batch in batches {
+        ingest.observe(batch)?;
+    }
+    Ok(ingest.finish()?)
 }

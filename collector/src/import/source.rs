@@ -11,7 +11,7 @@ use super::classify::{Place, Receiver};
 use super::sink::{Sink, Stopped};
 use super::{Format, ImportOptions, Input, definition, fields, logs, records};
 
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 1 << 17;
 /// AWS takes definitions of at most 1 MB, so no larger text can be one.
 const LARGEST_DEFINITION: u64 = 1 << 20;
 

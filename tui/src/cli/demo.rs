@@ -61,12 +61,16 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
 }
 
 fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, end: Timestamp) -> Result<(), Failure> {
-    let store = Store::open(path)?;
-    store.set_prices(&price_lines(&context.price_book()?))?;
+    let prices = price_lines(&context.price_book()?);
+    let open = || {
+        let store = Store::open(path)?;
+        store.set_prices(&prices)?;
+        Ok(store)
+    };
     // The last executions end after they start: the day is moved back by what the longest takes.
     let end_ms = (end - Micros::from_seconds(600)).0 / 1_000;
     let workload = collector::synthetic::demo(arguments.executions, end_ms, arguments.seed);
-    crate::ingest::run(&store, |send| {
+    crate::ingest::run(open, |send| {
         let mut names = Interner::with_capacity(10_000);
         workload.run(|started| send(collector::synthetic::observations(&started, &mut names)))
     })?;

@@ -82,9 +82,13 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
         payloads: config.payload_policy()?,
     };
     let begun = Instant::now();
-    let store = Store::open(&config.db_path())?;
-    store.set_prices(&super::bill::price_lines(&context.price_book()?))?;
-    let stats = crate::ingest::run(&store, |send| {
+    let prices = super::bill::price_lines(&context.price_book()?);
+    let open = || {
+        let store = Store::open(&config.db_path())?;
+        store.set_prices(&prices)?;
+        Ok(store)
+    };
+    let stats = crate::ingest::run(open, |send| {
         let mut progress = Progress::new(begun);
         collector::import::import(&inputs, &options, &mut |batch| {
             progress.add(batch.len());
