@@ -2,11 +2,8 @@
 
 fn main() {
     if std::env::var("CARGO_CFG_UNIX").is_ok() {
-        let origin = if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") {
-            "@loader_path"
-        } else {
-            "$ORIGIN"
-        };
+        let origin =
+            if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") { "@loader_path" } else { "$ORIGIN" };
         for place in ["", "/deps", "/../lib"] {
             println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{origin}{place}");
         }

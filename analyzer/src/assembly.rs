@@ -39,12 +39,7 @@ pub struct Assembler {
 
 impl Assembler {
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            open: FxHashMap::default(),
-            held: 0,
-            capacity,
-            clock: 0,
-        }
+        Self { open: FxHashMap::default(), held: 0, capacity, clock: 0 }
     }
 
     /// Takes an event in; returns its execution when that is complete.
@@ -53,10 +48,7 @@ impl Assembler {
         self.clock += 1;
         let assembly = match self.open.get_mut(execution_arn) {
             Some(assembly) => assembly,
-            None => self
-                .open
-                .entry(execution_arn.clone())
-                .or_insert_with(|| Assembly::new(execution_arn.clone())),
+            None => self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn.clone())),
         };
         assembly.touched = self.clock;
         if event.kind.closes_execution() {
@@ -75,10 +67,7 @@ impl Assembler {
     pub fn add_record(&mut self, execution_arn: Name, record: ExecutionRecord) {
         self.clock += 1;
         self.held += 1;
-        let assembly = self
-            .open
-            .entry(execution_arn.clone())
-            .or_insert_with(|| Assembly::new(execution_arn));
+        let assembly = self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn));
         assembly.touched = self.clock;
         assembly.record = Some(match assembly.record.take() {
             Some(known) => known.merged(record),
@@ -96,12 +85,8 @@ impl Assembler {
         let mut touched: Vec<u64> = self.open.values().map(|it| it.touched).collect();
         let middle = touched.len() / 2;
         let limit = *touched.select_nth_unstable(middle).1;
-        let quiet: Vec<Name> = self
-            .open
-            .values()
-            .filter(|it| it.touched <= limit)
-            .map(|it| it.execution_arn.clone())
-            .collect();
+        let quiet: Vec<Name> =
+            self.open.values().filter(|it| it.touched <= limit).map(|it| it.execution_arn.clone()).collect();
         let taken = quiet.iter().filter_map(|arn| self.open.remove(arn)).collect::<Vec<_>>();
         self.held -= taken.iter().map(Assembly::weight).sum::<usize>().min(self.held);
         taken
@@ -183,9 +168,7 @@ impl Assembly {
 
 /// A fingerprint of everything stored of an execution; it does not depend on the order of its events.
 pub fn fingerprint(events: &[Event], record: Option<&ExecutionRecord>) -> u64 {
-    let events = events
-        .iter()
-        .fold(0_u64, |sum, event| sum.wrapping_add(hash_event(event)));
+    let events = events.iter().fold(0_u64, |sum, event| sum.wrapping_add(hash_event(event)));
     let record = record.map_or(0, |it| hash_of(&format!("{it:?}")));
     events ^ record.rotate_left(17)
 }
@@ -201,25 +184,10 @@ pub fn hash_of(text: &str) -> u64 {
 
 fn hash_event(event: &Event) -> u64 {
     let mut hasher = FxHasher::default();
-    (
-        event.id,
-        event.previous,
-        event.at.0,
-        &event.kind,
-        &event.name,
-        &event.resource,
-        event.number,
-        event.log_bytes,
-    )
+    (event.id, event.previous, event.at.0, &event.kind, &event.name, &event.resource, event.number, event.log_bytes)
         .hash(&mut hasher);
     if let Some(detail) = &event.detail {
-        (
-            &detail.error,
-            &detail.map_run_arn,
-            &detail.child_execution_arn,
-            &detail.version_arn,
-            &detail.rest,
-        )
+        (&detail.error, &detail.map_run_arn, &detail.child_execution_arn, &detail.version_arn, &detail.rest)
             .hash(&mut hasher);
         for payload in &detail.payloads {
             (payload.field, &payload.body).hash(&mut hasher);
@@ -256,13 +224,7 @@ fn merge(known: &mut Event, other: Event) {
 
 /// A total order over tellings that contradict one another.
 fn rank(event: &Event) -> (&str, i64, u64, Option<&Name>, u64) {
-    (
-        event.kind.as_str(),
-        event.at.0,
-        event.previous,
-        event.name.as_ref(),
-        hash_event(event),
-    )
+    (event.kind.as_str(), event.at.0, event.previous, event.name.as_ref(), hash_event(event))
 }
 
 fn merge_detail(known: &mut Detail, other: Detail) {

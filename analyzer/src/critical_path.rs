@@ -47,13 +47,7 @@ pub fn critical_path(events: &[Event], timeline: &Timeline) -> Vec<Step> {
         let link = timeline.links[at];
         // Clocks may disagree by a little: a predecessor never ends a span after it began.
         let from = events[before].at.min(to);
-        steps.push(Step {
-            event: at,
-            owner: link.owner,
-            category: link.category,
-            from,
-            to,
-        });
+        steps.push(Step { event: at, owner: link.owner, category: link.category, from, to });
         (at, to) = (before, from);
     }
     steps.reverse();

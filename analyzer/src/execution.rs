@@ -66,13 +66,7 @@ impl Run {
         let timeline = Timeline::of(&events);
         let path = critical_path(&events, &timeline);
         let execution = summarise(arn, &events, &record, &timeline, &path);
-        Self {
-            execution,
-            events,
-            record,
-            timeline,
-            path,
-        }
+        Self { execution, events, record, timeline, path }
     }
 }
 
@@ -81,13 +75,8 @@ fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &T
     let closing = timeline.closing.map(|it| &events[it]);
     let first = events.first().filter(|it| it.kind == EventKind::ExecutionStarted);
     let transitions = TransitionCount::of(events, timeline, record);
-    let status = closing
-        .map(|it| status_of(&it.kind))
-        .or(record.status)
-        .unwrap_or(Status::Running);
-    let machine_arn = parts
-        .map(|it| Name::from(it.machine_arn()))
-        .or_else(|| record.machine_arn.clone());
+    let status = closing.map(|it| status_of(&it.kind)).or(record.status).unwrap_or(Status::Running);
+    let machine_arn = parts.map(|it| Name::from(it.machine_arn())).or_else(|| record.machine_arn.clone());
     Execution {
         machine_arn: machine_arn.unwrap_or_else(|| "unknown".into()),
         machine: parts.map_or_else(|| "unknown".into(), |it| it.machine.into()),
@@ -97,14 +86,8 @@ fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &T
         workflow_type: parts.map_or(WorkflowType::Standard, |it| it.workflow_type),
         status,
         started_at: first.map(|it| it.at).or(record.started_at),
-        stopped_at: closing
-            .map(|it| it.at)
-            .or(record.stopped_at.filter(|_| status.is_closed())),
-        idle: path
-            .iter()
-            .filter(|it| it.category == Category::RedriveIdle)
-            .map(Step::span)
-            .sum(),
+        stopped_at: closing.map(|it| it.at).or(record.stopped_at.filter(|_| status.is_closed())),
+        idle: path.iter().filter(|it| it.category == Category::RedriveIdle).map(Step::span).sum(),
         n_events: u64::try_from(events.len()).unwrap_or(u64::MAX),
         complete: first.is_some() && closing.is_some() && timeline.gaps.is_empty(),
         gaps: gaps(events, timeline, &transitions),

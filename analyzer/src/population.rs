@@ -102,12 +102,7 @@ impl Population {
         }
         self.add_visits(run);
         let freed = self.replay(run, duration);
-        self.runs.push(RunSums {
-            arn: run.execution.arn.clone(),
-            duration,
-            critical,
-            freed,
-        });
+        self.runs.push(RunSums { arn: run.execution.arn.clone(), duration, critical, freed });
     }
 
     fn add_visits(&mut self, run: &Run) {
@@ -115,10 +110,8 @@ impl Population {
             let sums = self.states.entry(visit.state.clone()).or_default();
             sums.kind = Some(visit.kind);
             sums.spans.extend(visit.duration());
-            sums.failures += u64::from(matches!(
-                visit.status,
-                VisitStatus::Failed | VisitStatus::Caught | VisitStatus::TimedOut
-            ));
+            sums.failures +=
+                u64::from(matches!(visit.status, VisitStatus::Failed | VisitStatus::Caught | VisitStatus::TimedOut));
             sums.retries += visit.retries();
             sums.retried_visits += u64::from(visit.retries() > 0);
             sums.split.add(&visit.split);
@@ -145,10 +138,7 @@ impl Population {
         states.sort();
         states.dedup();
         for state in states {
-            if let Some(without) = replay
-                .simulate(&Scenario::freeing(state))
-                .filter(|it| it.duration != duration)
-            {
+            if let Some(without) = replay.simulate(&Scenario::freeing(state)).filter(|it| it.duration != duration) {
                 freed.insert(state.clone(), without.duration);
             }
         }
@@ -166,12 +156,7 @@ impl Population {
             .into_iter()
             .map(|(state, sums)| finding(state, sums, &self.runs, &durations, total, is_modelled))
             .collect();
-        states.sort_by(|a, b| {
-            b.critical
-                .total()
-                .cmp(&a.critical.total())
-                .then_with(|| a.state.cmp(&b.state))
-        });
+        states.sort_by(|a, b| b.critical.total().cmp(&a.critical.total()).then_with(|| a.state.cmp(&b.state)));
         Findings {
             executions: self.runs.len(),
             modelled: self.modelled,
@@ -194,18 +179,13 @@ fn finding(
 ) -> StateFinding {
     sums.spans.sort_unstable();
     sums.slack.sort_unstable();
-    let mut without: Vec<Micros> = runs
-        .iter()
-        .map(|it| it.freed.get(&state).copied().unwrap_or(it.duration))
-        .collect();
+    let mut without: Vec<Micros> = runs.iter().map(|it| it.freed.get(&state).copied().unwrap_or(it.duration)).collect();
     without.sort_unstable();
     let bound = |q: f64| {
         let before = quantile::of_sorted(durations, q).filter(|_| is_modelled)?;
         Some(before - quantile::of_sorted(&without, q)?)
     };
-    let worst = runs
-        .iter()
-        .max_by_key(|it| it.critical.get(&state).copied().unwrap_or_default());
+    let worst = runs.iter().max_by_key(|it| it.critical.get(&state).copied().unwrap_or_default());
     StateFinding {
         kind: sums.kind,
         visits: u64::try_from(sums.spans.len()).unwrap_or(u64::MAX),
@@ -224,9 +204,7 @@ fn finding(
         bound_p95: bound(0.95),
         error: sums.errors.into_iter().max_by_key(|it| it.1),
         limit: sums.limits.into_iter().max_by_key(|it| it.1).map(|it| it.0),
-        worst: worst
-            .filter(|it| it.critical.contains_key(&state))
-            .map(|it| it.arn.clone()),
+        worst: worst.filter(|it| it.critical.contains_key(&state)).map(|it| it.arn.clone()),
         state,
     }
 }
@@ -241,28 +219,19 @@ fn medoid(runs: &[RunSums], states: &[StateFinding]) -> Option<Name> {
         };
         states.iter().map(one).sum()
     };
-    runs.iter()
-        .min_by_key(|it| (distance(it), it.arn.clone()))
-        .map(|it| it.arn.clone())
+    runs.iter().min_by_key(|it| (distance(it), it.arn.clone())).map(|it| it.arn.clone())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
 fn share(part: Micros, whole: Micros) -> f64 {
-    if whole == Micros::ZERO {
-        0.0
-    } else {
-        part.0 as f64 / whole.0 as f64
-    }
+    if whole == Micros::ZERO { 0.0 } else { part.0 as f64 / whole.0 as f64 }
 }
 
 impl StateFinding {
     /// The category that takes most of the state's part of the path.
     pub fn main_category(&self) -> Option<(Category, f64)> {
         let total = self.critical.total();
-        let main = Category::ALL
-            .into_iter()
-            .max_by_key(|it| self.critical[*it])
-            .filter(|_| total > Micros::ZERO)?;
+        let main = Category::ALL.into_iter().max_by_key(|it| self.critical[*it]).filter(|_| total > Micros::ZERO)?;
         Some((main, share(self.critical[main], total)))
     }
 }
@@ -314,9 +283,7 @@ impl WhatIf {
             return;
         }
         let replay = Replay::new(run);
-        let simulated = replay
-            .as_ref()
-            .and_then(|it| Some((it.error()?, it.simulate(scenario)?)));
+        let simulated = replay.as_ref().and_then(|it| Some((it.error()?, it.simulate(scenario)?)));
         let Some(((error, simulated), before)) = simulated.zip(run.execution.duration()) else {
             self.unmodelled += 1;
             return;

@@ -82,29 +82,15 @@ impl<'a> Replay<'a> {
         for list in inside.values_mut() {
             list.sort_by_key(|&it| flows[it][0]);
         }
-        Some(Self {
-            run,
-            flows,
-            inside,
-            rounds,
-            scheduled,
-            closing: run.timeline.closing?,
-        })
+        Some(Self { run, flows, inside, rounds, scheduled, closing: run.timeline.closing? })
     }
 
     /// Runs the execution again; `None` where the model cannot follow it.
     pub fn simulate(&self, scenario: &Scenario) -> Option<Replayed> {
-        let mut simulation = Simulation {
-            replay: self,
-            scenario,
-            times: vec![None; self.run.events.len()],
-        };
+        let mut simulation = Simulation { replay: self, scenario, times: vec![None; self.run.events.len()] };
         simulation.flow(0, None)?;
         let start = self.at(0);
-        Some(Replayed {
-            duration: simulation.times[self.closing]? - start,
-            times: simulation.times,
-        })
+        Some(Replayed { duration: simulation.times[self.closing]? - start, times: simulation.times })
     }
 
     /// The largest difference between the recording and a simulation without a change.
@@ -163,10 +149,7 @@ impl<'a> Replay<'a> {
     pub fn limited_maps(&self) -> Vec<(usize, usize)> {
         let mut limited = Vec::new();
         for (&(visit, round), flows) in &self.inside {
-            let started = self
-                .rounds
-                .get(&visit)
-                .and_then(|it| it.get(usize::try_from(round).ok()?.checked_sub(1)?));
+            let started = self.rounds.get(&visit).and_then(|it| it.get(usize::try_from(round).ok()?.checked_sub(1)?));
             if let (StateType::Map, Some(&started)) = (self.run.timeline.visits[visit].kind, started) {
                 limited.extend(self.slots(flows, started).limit.map(|limit| (visit, limit)));
             }
@@ -203,26 +186,16 @@ impl<'a> Replay<'a> {
         let end = |flow: usize| self.at(self.end_of(flow, true)).max(start(flow));
         let begun = self.at(started);
         if !items.iter().any(waited) {
-            return Slots {
-                limit: None,
-                residuals: items.iter().map(|&it| start(it) - begun).collect(),
-            };
+            return Slots { limit: None, residuals: items.iter().map(|&it| start(it) - begun).collect() };
         }
         let limit = most_at_once(items.iter().map(|&it| (start(it), end(it))));
         let mut busy: BinaryHeap<Reverse<Timestamp>> = BinaryHeap::new();
         let residuals = items.iter().map(|&item| {
-            let freed = if busy.len() < limit {
-                begun
-            } else {
-                busy.pop().map_or(begun, |it| it.0.max(begun))
-            };
+            let freed = if busy.len() < limit { begun } else { busy.pop().map_or(begun, |it| it.0.max(begun)) };
             busy.push(Reverse(end(item)));
             start(item) - freed
         });
-        Slots {
-            residuals: residuals.collect(),
-            limit: Some(limit),
-        }
+        Slots { residuals: residuals.collect(), limit: Some(limit) }
     }
 }
 
@@ -315,11 +288,7 @@ impl Simulation<'_, '_> {
     }
 
     fn round_of(&self, started: usize, owner: usize) -> u32 {
-        let place = self
-            .replay
-            .rounds
-            .get(&owner)
-            .and_then(|it| it.iter().position(|&it| it == started));
+        let place = self.replay.rounds.get(&owner).and_then(|it| it.iter().position(|&it| it == started));
         place.and_then(|it| u32::try_from(it + 1).ok()).unwrap_or(1)
     }
 
@@ -332,10 +301,7 @@ impl Simulation<'_, '_> {
         if replay.kind(event).starts_round().is_some() {
             return self.round_of(event, owner) > 1;
         }
-        replay
-            .scheduled
-            .get(&owner)
-            .is_some_and(|&(first, last)| first < event && event <= last)
+        replay.scheduled.get(&owner).is_some_and(|&(first, last)| first < event && event <= last)
     }
 
     /// Runs everything inside a round of a Parallel or Map.

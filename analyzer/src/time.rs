@@ -10,9 +10,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     match text.as_bytes().first()? {
         b'0'..=b'9' | b'-' | b'+'
-            if text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E')) =>
+            if text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E')) =>
         {
             parse_number(text).or_else(|| parse_date(text))
         }
@@ -81,9 +79,7 @@ pub fn short(at: Timestamp) -> String {
 }
 
 fn civil(at: Timestamp) -> Option<jiff::civil::DateTime> {
-    jiff::Timestamp::from_microsecond(at.0)
-        .ok()
-        .map(|it| Offset::UTC.to_datetime(it))
+    jiff::Timestamp::from_microsecond(at.0).ok().map(|it| Offset::UTC.to_datetime(it))
 }
 
 #[cfg(test)]

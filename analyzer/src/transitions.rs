@@ -20,10 +20,7 @@ pub struct TransitionCount {
 impl TransitionCount {
     pub fn of(events: &[Event], timeline: &Timeline, record: &ExecutionRecord) -> Self {
         let entered = events.iter().filter(|it| it.kind.enters().is_some()).count();
-        let redrives = events
-            .iter()
-            .filter(|it| it.kind == EventKind::ExecutionRedriven)
-            .count();
+        let redrives = events.iter().filter(|it| it.kind == EventKind::ExecutionRedriven).count();
         Self {
             entered: u64::try_from(entered).unwrap_or(u64::MAX),
             retries: timeline.visits.iter().map(crate::timeline::Visit::retries).sum(),

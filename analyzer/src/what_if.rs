@@ -21,10 +21,7 @@ pub struct Scenario {
 impl Scenario {
     /// Only one state free: the bound of what can be won there.
     pub fn freeing(state: &Name) -> Self {
-        Self {
-            free: vec![state.clone()],
-            ..Self::default()
-        }
+        Self { free: vec![state.clone()], ..Self::default() }
     }
 
     pub(crate) fn is_free(&self, state: &Name) -> bool {

@@ -224,14 +224,10 @@ fn detail_to_json(detail: &Detail) -> Option<Box<str>> {
     if own.iter().all(|(_, it)| it.is_none()) {
         return detail.rest.clone();
     }
-    let mut fields: Map<String, Value> = detail
-        .rest
-        .as_deref()
-        .and_then(|it| serde_json::from_str(it).ok())
-        .unwrap_or_default();
+    let mut fields: Map<String, Value> =
+        detail.rest.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
     fields.extend(
-        own.into_iter()
-            .filter_map(|(key, it)| it.as_ref().map(|it| (key.to_owned(), Value::from(it.as_str())))),
+        own.into_iter().filter_map(|(key, it)| it.as_ref().map(|it| (key.to_owned(), Value::from(it.as_str())))),
     );
     Some(Value::Object(fields).to_string().into_boxed_str())
 }

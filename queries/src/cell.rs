@@ -102,8 +102,7 @@ impl Take {
     }
 
     pub(crate) fn text(&mut self) -> Result<String, StoreError> {
-        self.opt_text()
-            .ok_or_else(|| StoreError::Corrupt("a text is missing".to_owned()))
+        self.opt_text().ok_or_else(|| StoreError::Corrupt("a text is missing".to_owned()))
     }
 
     pub(crate) fn opt_text(&mut self) -> Option<String> {
@@ -117,18 +116,14 @@ impl Take {
         match self.next() {
             Cell::Int(it) | Cell::Time(it) => Some(it),
             Cell::Big(it) => i64::try_from(it).ok(),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "quantiles of microseconds, rounded to whole ones"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "quantiles of microseconds, rounded to whole ones")]
             Cell::Float(it) => Some(it.round() as i64),
             _ => None,
         }
     }
 
     pub(crate) fn int(&mut self) -> Result<i64, StoreError> {
-        self.opt_int()
-            .ok_or_else(|| StoreError::Corrupt("a number is missing".to_owned()))
+        self.opt_int().ok_or_else(|| StoreError::Corrupt("a number is missing".to_owned()))
     }
 
     pub(crate) fn count(&mut self) -> Result<u64, StoreError> {

@@ -59,9 +59,7 @@ impl Reader {
             filter.status.map_or(Cell::Null, |it| Cell::Int(it as i64)),
             time(filter.since),
             time(filter.until),
-            filter.limit.map_or(Cell::Int(i64::MAX), |it| {
-                Cell::Int(i64::try_from(it).unwrap_or(i64::MAX))
-            }),
+            filter.limit.map_or(Cell::Int(i64::MAX), |it| Cell::Int(i64::try_from(it).unwrap_or(i64::MAX))),
             text(filter.matching.as_deref()),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
@@ -76,11 +74,7 @@ fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
         machine_arn: it.text()?,
         machine: it.text()?,
         name: it.text()?,
-        workflow_type: if it.count()? == 0 {
-            WorkflowType::Standard
-        } else {
-            WorkflowType::Express
-        },
+        workflow_type: if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express },
         status: status(it.count()?)?,
         started_at: it.opt_int().map(Timestamp),
         stopped_at: it.opt_int().map(Timestamp),
@@ -88,10 +82,7 @@ fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
         idle: Micros(it.opt_int().unwrap_or(0)),
         n_events: it.count()?,
         complete: it.flag(),
-        gaps: it
-            .opt_text()
-            .and_then(|it| serde_json::from_str(&it).ok())
-            .unwrap_or_default(),
+        gaps: it.opt_text().and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default(),
         billed_transitions: it.count()?,
         entered: it.count()?,
         retries: it.count()?,

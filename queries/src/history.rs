@@ -67,16 +67,7 @@ pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u
         let arn = take.text()?.into();
         let fingerprint = take.text()?.parse().unwrap_or(0);
         let record = take.opt_text().as_deref().and_then(json_to_record);
-        executions.insert(
-            id,
-            StoredExecution {
-                id,
-                arn,
-                events: Vec::new(),
-                record,
-                fingerprint,
-            },
-        );
+        executions.insert(id, StoredExecution { id, arn, events: Vec::new(), record, fingerprint });
     }
     Ok(executions)
 }
@@ -96,25 +87,13 @@ fn event(take: &mut Take) -> Result<Event, StoreError> {
     let error = take.opt_text().map(Name::from);
     let log_bytes = u32::try_from(take.count()?).unwrap_or(u32::MAX);
     let detail = json_to_detail(take.opt_text().as_deref(), error);
-    Ok(Event {
-        id,
-        previous,
-        at,
-        kind,
-        name,
-        resource,
-        number,
-        log_bytes,
-        detail,
-    })
+    Ok(Event { id, previous, at, kind, name, resource, number, log_bytes, detail })
 }
 
 fn add_payload(executions: &mut BTreeMap<u32, StoredExecution>, take: &mut Take) -> Result<(), StoreError> {
     let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
     let event_id = take.count()?;
-    let field = usize::try_from(take.count()?)
-        .ok()
-        .and_then(|it| PayloadField::ALL.get(it).copied());
+    let field = usize::try_from(take.count()?).ok().and_then(|it| PayloadField::ALL.get(it).copied());
     let body = take.text()?.into_boxed_str();
     let events = executions.get_mut(&id).map(|it| &mut it.events);
     if let (Some(events), Some(field)) = (events, field)

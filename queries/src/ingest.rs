@@ -110,10 +110,8 @@ impl<'a> Ingest<'a> {
         for observation in observed {
             match observation {
                 Observation::Event { execution_arn, event } => {
-                    self.ready_bytes += event
-                        .detail
-                        .as_ref()
-                        .map_or(0, |it| it.payloads.iter().map(|it| it.body.len()).sum());
+                    self.ready_bytes +=
+                        event.detail.as_ref().map_or(0, |it| it.payloads.iter().map(|it| it.body.len()).sum());
                     if let Some(assembly) = self.assembler.add_event(&execution_arn, event) {
                         self.ready_events += assembly.events.len();
                         self.ready.push(assembly);
@@ -124,11 +122,7 @@ impl<'a> Ingest<'a> {
                 Observation::Segment(it) => self.add_segment(&it),
                 Observation::LambdaReport(it) => self.add_report(&it),
                 Observation::Quarantined { source, line, reason } => {
-                    self.set_aside(QuarantineRow {
-                        source: source.to_string(),
-                        line,
-                        reason,
-                    });
+                    self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
                 }
                 Observation::Skipped { .. } => self.stats.skipped += 1,
                 Observation::File { .. } => self.stats.files += 1,
@@ -140,11 +134,7 @@ impl<'a> Ingest<'a> {
             self.ready.extend(quiet);
             return self.write();
         }
-        if self.ready_events >= BATCH_EVENTS {
-            self.write()
-        } else {
-            Ok(())
-        }
+        if self.ready_events >= BATCH_EVENTS { self.write() } else { Ok(()) }
     }
 
     /// Writes all that is held, also of executions that are not complete.
@@ -179,10 +169,7 @@ impl<'a> Ingest<'a> {
         }
         let mut stored = self.load_known(&assemblies)?;
         for mut assembly in assemblies {
-            let known = self
-                .executions
-                .get(&hash_of(&assembly.execution_arn))
-                .and_then(|id| stored.remove(id));
+            let known = self.executions.get(&hash_of(&assembly.execution_arn)).and_then(|id| stored.remove(id));
             let known = known.filter(|it| it.arn == assembly.execution_arn);
             self.note_conflicts(&assembly);
             self.stats.duplicates += assembly.duplicates;
@@ -215,11 +202,7 @@ impl<'a> Ingest<'a> {
 
     fn add(&mut self, id: u32, assembly: Assembly, prepared: &mut Prepared) {
         let mark = fingerprint(&assembly.events, assembly.record.as_ref());
-        let run = Run::of(
-            assembly.execution_arn,
-            assembly.events,
-            assembly.record.unwrap_or_default(),
-        );
+        let run = Run::of(assembly.execution_arn, assembly.events, assembly.record.unwrap_or_default());
         prepared.n_events += run.events.len();
         prepared.batch.add(id, &run, mark, &mut self.names, &mut self.machines);
         self.changed.insert(id);
@@ -235,24 +218,16 @@ impl<'a> Ingest<'a> {
     /// Two tellings of one event that cannot both be true: one is kept, and that is said.
     fn note_conflicts(&mut self, assembly: &Assembly) {
         for id in &assembly.conflicts {
-            let reason = format!(
-                "event {id} of `{}` came with two different types; one was kept",
-                assembly.execution_arn
-            );
-            self.set_aside(QuarantineRow {
-                source: assembly.execution_arn.to_string(),
-                line: None,
-                reason,
-            });
+            let reason =
+                format!("event {id} of `{}` came with two different types; one was kept", assembly.execution_arn);
+            self.set_aside(QuarantineRow { source: assembly.execution_arn.to_string(), line: None, reason });
         }
     }
 
     /// What is stored of the executions in this batch; their events only where something may have changed.
     fn load_known(&mut self, assemblies: &[Assembly]) -> Result<FxHashMap<u32, StoredExecution>, StoreError> {
-        let known: FxHashMap<u32, &Assembly> = assemblies
-            .iter()
-            .filter_map(|it| Some((*self.executions.get(&hash_of(&it.execution_arn))?, it)))
-            .collect();
+        let known: FxHashMap<u32, &Assembly> =
+            assemblies.iter().filter_map(|it| Some((*self.executions.get(&hash_of(&it.execution_arn))?, it))).collect();
         let mut ids: Vec<u32> = known.keys().copied().collect();
         ids.sort_unstable();
         if !ids.is_empty() {
@@ -273,11 +248,7 @@ impl<'a> Ingest<'a> {
             found.extend(same.into_iter().map(|it| (it.id, it)));
             let other: Vec<u32> = other.into_iter().map(|it| it.id).collect();
             if !other.is_empty() {
-                found.extend(
-                    stored_executions(&query, &other, true)?
-                        .into_iter()
-                        .map(|it| (it.id, it)),
-                );
+                found.extend(stored_executions(&query, &other, true)?.into_iter().map(|it| (it.id, it)));
             }
         }
         Ok(found)
@@ -373,16 +344,9 @@ impl Ingest<'_> {
     }
 
     fn set_aside(&mut self, row: QuarantineRow) {
-        let values = vec![
-            text(Some(&row.source)),
-            row.line.map_or(Value::Null, Value::UBigInt),
-            text(Some(&row.reason)),
-        ];
-        self.add_side(
-            QUARANTINED,
-            &[&row.source, &format!("{:?}", row.line), &row.reason],
-            values,
-        );
+        let values =
+            vec![text(Some(&row.source)), row.line.map_or(Value::Null, Value::UBigInt), text(Some(&row.reason))];
+        self.add_side(QUARANTINED, &[&row.source, &format!("{:?}", row.line), &row.reason], values);
         self.stats.quarantined += 1;
         self.stats.quarantine.push(row);
     }

@@ -81,10 +81,7 @@ impl Reader {
     }
 
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
-        self.query(MACHINES, &[time(since), time(until)])?
-            .into_iter()
-            .map(machine)
-            .collect()
+        self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
     }
 
     /// The 95th percentile per machine over equal spans of the stored time: ARN, span, percentile.
@@ -108,11 +105,7 @@ impl Reader {
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);
-                Ok(MonthTransitions {
-                    machine_arn: it.text()?,
-                    month: it.text()?,
-                    transitions: it.count()?,
-                })
+                Ok(MonthTransitions { machine_arn: it.text()?, month: it.text()?, transitions: it.count()? })
             })
             .collect()
     }
@@ -154,11 +147,7 @@ fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
         name: it.text()?,
         region: it.text()?,
         account: it.text()?,
-        workflow_type: if it.count()? == 0 {
-            WorkflowType::Standard
-        } else {
-            WorkflowType::Express
-        },
+        workflow_type: if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express },
         executions: it.count()?,
         running: it.count()?,
         failed: it.count()?,

@@ -38,10 +38,7 @@ impl Names {
         // 0 stands for "none" in columns without NULLs.
         let id = self.next.max(1);
         self.next = id + 1;
-        self.fresh.push(NameLine {
-            id: Some(id),
-            text: Some(text.into()),
-        });
+        self.fresh.push(NameLine { id: Some(id), text: Some(text.into()) });
         self.ids.insert(text.into(), id);
         id
     }

@@ -35,16 +35,10 @@ impl Reader {
             match open_here(path) {
                 Ok(connection) => return Self::check(path, connection),
                 Err(error) if is_locked(&error) => {
-                    let probe = Request {
-                        sql: "SELECT 1".to_owned(),
-                        params: Vec::new(),
-                    };
+                    let probe = Request { sql: "SELECT 1".to_owned(), params: Vec::new() };
                     match ask(path, &probe) {
                         Ok(_) => {
-                            return Ok(Self {
-                                path: path.to_owned(),
-                                source: Source::Writer,
-                            });
+                            return Ok(Self { path: path.to_owned(), source: Source::Writer });
                         }
                         Err(error) if Instant::now() >= deadline => return Err(error),
                         Err(_) => thread::sleep(Duration::from_millis(25)),
@@ -58,19 +52,14 @@ impl Reader {
     fn check(path: &Path, connection: Connection) -> Result<Self, StoreError> {
         match schema_version(&connection)? {
             None => Err(StoreError::Foreign(path.to_owned())),
-            Some(found) if found > known_version() => Err(StoreError::Newer {
-                path: path.to_owned(),
-                found,
-                known: known_version(),
-            }),
+            Some(found) if found > known_version() => {
+                Err(StoreError::Newer { path: path.to_owned(), found, known: known_version() })
+            }
             Some(found) if found < known_version() => Err(StoreError::NotAllowed(format!(
                 "`{}` has an older schema; any importing command brings it up to date",
                 path.display()
             ))),
-            Some(_) => Ok(Self {
-                path: path.to_owned(),
-                source: Source::Here(connection),
-            }),
+            Some(_) => Ok(Self { path: path.to_owned(), source: Source::Here(connection) }),
         }
     }
 
@@ -82,13 +71,7 @@ impl Reader {
     fn table(&self, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
         match &self.source {
             Source::Here(connection) => run(connection, sql, params),
-            Source::Writer => ask(
-                &self.path,
-                &Request {
-                    sql: sql.to_owned(),
-                    params: params.to_vec(),
-                },
-            ),
+            Source::Writer => ask(&self.path, &Request { sql: sql.to_owned(), params: params.to_vec() }),
         }
     }
 
@@ -115,14 +98,9 @@ pub(crate) fn run(connection: &Connection, sql: &str, params: &[Cell]) -> Result
     let params: Vec<duckdb::types::Value> = params.iter().map(bound).collect();
     let mut rows = statement.query(duckdb::params_from_iter(params))?;
     let columns = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
-    let mut table = Table {
-        columns,
-        rows: Vec::new(),
-    };
+    let mut table = Table { columns, rows: Vec::new() };
     while let Some(row) = rows.next()? {
-        let cells = (0..table.columns.len())
-            .map(|index| row.get_ref(index).map(Cell::of))
-            .collect::<Result<_, _>>()?;
+        let cells = (0..table.columns.len()).map(|index| row.get_ref(index).map(Cell::of)).collect::<Result<_, _>>()?;
         table.rows.push(cells);
     }
     Ok(table)
@@ -144,19 +122,8 @@ fn bound(cell: &Cell) -> duckdb::types::Value {
 
 /// Refuses anything but one statement that reads.
 fn only_reading(sql: &str) -> Result<&str, StoreError> {
-    const READING: [&str; 11] = [
-        "SELECT",
-        "WITH",
-        "FROM",
-        "VALUES",
-        "DESCRIBE",
-        "SHOW",
-        "SUMMARIZE",
-        "EXPLAIN",
-        "PIVOT",
-        "UNPIVOT",
-        "TABLE",
-    ];
+    const READING: [&str; 11] =
+        ["SELECT", "WITH", "FROM", "VALUES", "DESCRIBE", "SHOW", "SUMMARIZE", "EXPLAIN", "PIVOT", "UNPIVOT", "TABLE"];
     let (first, end) = outline(sql);
     let refuse = |what: &str| Err(StoreError::NotAllowed(format!("the console only reads: {what}")));
     if !sql[end..].trim().trim_matches(';').trim().is_empty() {
@@ -165,9 +132,9 @@ fn only_reading(sql: &str) -> Result<&str, StoreError> {
     match first {
         None => refuse("the statement is empty"),
         Some(word) if READING.contains(&word.to_ascii_uppercase().as_str()) || word == "(" => Ok(&sql[..end]),
-        Some(word) => refuse(&format!(
-            "`{word}` is not among SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN"
-        )),
+        Some(word) => {
+            refuse(&format!("`{word}` is not among SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN"))
+        }
     }
 }
 
@@ -179,19 +146,12 @@ fn outline(sql: &str) -> (Option<&str>, usize) {
     while at < bytes.len() {
         let rest = &sql[at..];
         let step = match bytes[at] {
-            b'\'' | b'"' => {
-                1 + rest[1..]
-                    .find(char::from(bytes[at]))
-                    .map_or(rest.len() - 1, |it| it + 1)
-            }
+            b'\'' | b'"' => 1 + rest[1..].find(char::from(bytes[at])).map_or(rest.len() - 1, |it| it + 1),
             b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |it| it + 2),
             b';' => return (first, at),
             byte if byte.is_ascii_alphabetic() || byte == b'_' => {
-                let length = rest
-                    .bytes()
-                    .take_while(|it| it.is_ascii_alphanumeric() || *it == b'_')
-                    .count();
+                let length = rest.bytes().take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
                 first = first.or(Some(&rest[..length]));
                 length
             }
@@ -212,10 +172,7 @@ mod tests {
 
     #[test]
     fn one_reading_statement_passes_and_its_semicolon_is_dropped() {
-        assert_eq!(
-            only_reading("SELECT ';' -- ; no end\n;").ok(),
-            Some("SELECT ';' -- ; no end\n")
-        );
+        assert_eq!(only_reading("SELECT ';' -- ; no end\n;").ok(), Some("SELECT ';' -- ; no end\n"));
         assert!(only_reading("/* a */ with t AS (SELECT 1) FROM t").is_ok());
     }
 

@@ -51,12 +51,7 @@ primitive!(u32, UInt32Builder, DataType::UInt32, |it| it);
 primitive!(u64, UInt64Builder, DataType::UInt64, |it| it);
 primitive!(i64, Int64Builder, DataType::Int64, |it| it);
 primitive!(bool, BooleanBuilder, DataType::Boolean, |it| it);
-primitive!(
-    At,
-    TimestampMicrosecondBuilder,
-    DataType::Timestamp(TimeUnit::Microsecond, None),
-    |it: At| it.0
-);
+primitive!(At, TimestampMicrosecondBuilder, DataType::Timestamp(TimeUnit::Microsecond, None), |it: At| it.0);
 primitive!(Box<str>, StringBuilder, DataType::Utf8, |it| it);
 
 macro_rules! table {

@@ -76,10 +76,8 @@ mod unix {
             let connection = Mutex::new(connection);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let Ok(connection) = connection
-                        .lock()
-                        .map_err(|_| ())
-                        .and_then(|it| it.try_clone().map_err(|_| ()))
+                    let Ok(connection) =
+                        connection.lock().map_err(|_| ()).and_then(|it| it.try_clone().map_err(|_| ()))
                     else {
                         return;
                     };
@@ -117,14 +115,11 @@ mod unix {
     }
 
     fn answer(connection: &Connection, request: &Request) -> Response {
-        let result = connection
-            .execute_batch("BEGIN TRANSACTION READ ONLY")
-            .map_err(StoreError::from)
-            .and_then(|()| {
-                let table = crate::reader::run(connection, &request.sql, &request.params);
-                let _ = connection.execute_batch("ROLLBACK");
-                table
-            });
+        let result = connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(StoreError::from).and_then(|()| {
+            let table = crate::reader::run(connection, &request.sql, &request.params);
+            let _ = connection.execute_batch("ROLLBACK");
+            table
+        });
         match result {
             Ok(table) => Response::Rows(table),
             Err(StoreError::Database(error)) => Response::Refused(error.to_string()),

@@ -46,10 +46,7 @@ impl Reader {
         since: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Result<Vec<StateRow>, StoreError> {
-        self.query(STATES, &[text(machine), time(since), time(until)])?
-            .into_iter()
-            .map(state)
-            .collect()
+        self.query(STATES, &[text(machine), time(since), time(until)])?.into_iter().map(state).collect()
     }
 
     pub fn paths(
@@ -58,10 +55,7 @@ impl Reader {
         since: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Result<Vec<PathRow>, StoreError> {
-        self.query(PATHS, &[text(machine), time(since), time(until)])?
-            .into_iter()
-            .map(path)
-            .collect()
+        self.query(PATHS, &[text(machine), time(since), time(until)])?.into_iter().map(path).collect()
     }
 }
 
@@ -70,9 +64,7 @@ fn state(cells: Vec<Cell>) -> Result<StateRow, StoreError> {
     Ok(StateRow {
         machine_arn: it.text()?,
         state: it.text()?,
-        kind: usize::try_from(it.count()?)
-            .ok()
-            .and_then(|it| StateType::ALL.get(it).copied()),
+        kind: usize::try_from(it.count()?).ok().and_then(|it| StateType::ALL.get(it).copied()),
         visits: it.count()?,
         failures: it.count()?,
         retries: it.count()?,

@@ -36,10 +36,7 @@ impl Store {
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         let server = Server::start(path, connection.try_clone()?);
-        Ok(Self {
-            connection,
-            _server: server,
-        })
+        Ok(Self { connection, _server: server })
     }
 
     /// Replaces the price list that the `prices` view shows.
@@ -116,11 +113,7 @@ pub(crate) fn schema_version(connection: &Connection) -> Result<Option<u32>, Sto
     if tables == 0 {
         return Ok(None);
     }
-    Ok(Some(connection.query_row(
-        "SELECT schema_version FROM stepscope_meta",
-        [],
-        |row| row.get(0),
-    )?))
+    Ok(Some(connection.query_row("SELECT schema_version FROM stepscope_meta", [], |row| row.get(0))?))
 }
 
 pub(crate) fn known_version() -> u32 {
@@ -135,11 +128,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     let version = found.unwrap_or(0);
     if version > known_version() {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found: version,
-            known: known_version(),
-        });
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: known_version() });
     }
     if version > 0 && version < known_version() {
         back_up(connection, path, version)?;

@@ -49,10 +49,7 @@ impl Writer {
             }
             result
         });
-        Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-        }
+        Self { jobs: Some(jobs), thread: Some(thread) }
     }
 
     pub(crate) fn append(&mut self, prepared: Prepared) -> Result<(), StoreError> {
@@ -63,11 +60,7 @@ impl Writer {
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         let (done, is_done) = sync_channel(1);
         self.send(Job::Commit(done))?;
-        if is_done.recv().is_err() {
-            self.failure()
-        } else {
-            Ok(())
-        }
+        if is_done.recv().is_err() { self.failure() } else { Ok(()) }
     }
 
     fn send(&mut self, job: Job) -> Result<(), StoreError> {

@@ -27,10 +27,7 @@ fn is_valid(bench: &Bench, command: &str, result: &Value) {
     let schema = bench.run(&["schema", command]);
     let schema: Value = serde_json::from_slice(&schema.stdout).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
-    let errors: Vec<String> = validator
-        .iter_errors(result)
-        .map(|it| format!("{}: {it}", it.instance_path()))
-        .collect();
+    let errors: Vec<String> = validator.iter_errors(result).map(|it| format!("{}: {it}", it.instance_path())).collect();
     assert!(errors.is_empty(), "{command}: {errors:?}");
     let first = result.as_object().and_then(|it| it.keys().next().cloned());
     assert_eq!(first.as_deref(), Some("schema"), "{command}: the first key");
@@ -46,23 +43,8 @@ fn every_result_is_what_its_schema_says() {
         vec!["states", "order-processing"],
         vec!["bottlenecks"],
         vec!["bottlenecks", "ml-inference"],
-        vec![
-            "whatif",
-            "order-processing",
-            "--no-backoff",
-            "--work",
-            "ChargeCard=0.5",
-            "--concurrency",
-            "PackItems=40",
-        ],
-        vec![
-            "whatif",
-            "image-ingest",
-            "--free",
-            "ResizeImage",
-            "--no-retries",
-            "--no-cold-starts",
-        ],
+        vec!["whatif", "order-processing", "--no-backoff", "--work", "ChargeCard=0.5", "--concurrency", "PackItems=40"],
+        vec!["whatif", "image-ingest", "--free", "ResizeImage", "--no-retries", "--no-cold-starts"],
         vec!["cost"],
         vec!["cost", "--no-free-tier", "ml-inference"],
         vec!["sql", "SELECT * FROM visits LIMIT 5"],
@@ -71,10 +53,7 @@ fn every_result_is_what_its_schema_says() {
         is_valid(&bench, arguments[0], &bench.json(&arguments));
     }
     let executions = bench.json(&["executions", "--limit", "1"]);
-    let arn = executions["executions"][0]["execution_arn"]
-        .as_str()
-        .expect("an ARN")
-        .to_owned();
+    let arn = executions["executions"][0]["execution_arn"].as_str().expect("an ARN").to_owned();
     is_valid(&bench, "show", &bench.json(&["show", &arn]));
     let log = bench.run(&["simulate", "--executions", "20"]);
     let path = bench.write("log.jsonl", &log.stdout);
@@ -87,12 +66,8 @@ fn the_demo_is_the_same_every_time() {
     let (one, other) = (demo(), demo());
     assert_eq!(one.json(&["executions"]), other.json(&["executions"]));
     let cost = one.json(&["cost"]);
-    let names: Vec<&str> = cost["machines"]
-        .as_array()
-        .expect("machines")
-        .iter()
-        .filter_map(|it| it["machine"].as_str())
-        .collect();
+    let names: Vec<&str> =
+        cost["machines"].as_array().expect("machines").iter().filter_map(|it| it["machine"].as_str()).collect();
     assert_eq!(names.len(), 3);
     for name in ["order-processing", "image-ingest", "ml-inference"] {
         assert!(names.contains(&name), "{name}");
@@ -105,41 +80,22 @@ fn money_adds_up_to_the_last_digit() {
     let cost = bench.json(&["cost", "--no-free-tier"]);
     for machine in cost["machines"].as_array().expect("machines") {
         let pico = |value: &Value| {
-            format!("{:.12}", value.as_f64().expect("money"))
-                .replace('.', "")
-                .parse::<i128>()
-                .expect("digits")
+            format!("{:.12}", value.as_f64().expect("money")).replace('.', "").parse::<i128>().expect("digits")
         };
-        let parts: i128 = machine["by_state"]
-            .as_array()
-            .expect("states")
-            .iter()
-            .map(|it| pico(&it["usd"]))
-            .sum();
+        let parts: i128 = machine["by_state"].as_array().expect("states").iter().map(|it| pico(&it["usd"])).sum();
         assert_eq!(parts, pico(&machine["actual_usd"]), "{machine}");
         let transitions = machine["billed_transitions"].as_u64().expect("a count");
-        assert_eq!(
-            pico(&machine["actual_usd"]),
-            i128::from(transitions) * 25_000_000,
-            "transitions times the rate"
-        );
+        assert_eq!(pico(&machine["actual_usd"]), i128::from(transitions) * 25_000_000, "transitions times the rate");
     }
 }
 
 #[test]
 fn every_output_form_has_the_same_rows() {
     let bench = demo();
-    let n_rows = bench.json(&["executions"])["executions"]
-        .as_array()
-        .expect("rows")
-        .len();
+    let n_rows = bench.json(&["executions"])["executions"].as_array().expect("rows").len();
     assert_eq!(n_rows, 200);
-    let lines = |form: &str| {
-        String::from_utf8(bench.run(&["executions", "-o", form]).stdout)
-            .expect("text")
-            .lines()
-            .count()
-    };
+    let lines =
+        |form: &str| String::from_utf8(bench.run(&["executions", "-o", form]).stdout).expect("text").lines().count();
     assert_eq!(lines("ndjson"), n_rows);
     assert_eq!(lines("csv"), n_rows + 1);
     assert_eq!(lines("table"), 1 + 50 + 1, "head, fifty rows, and how to see more");
@@ -153,10 +109,7 @@ fn what_goes_wrong_is_said_with_the_right_exit_code() {
         let output = bench.run(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
-        assert!(
-            output.stdout.is_empty(),
-            "{arguments:?}: nothing but results goes to stdout"
-        );
+        assert!(output.stdout.is_empty(), "{arguments:?}: nothing but results goes to stdout");
         assert!(!text.contains("panicked"), "{text}");
         for word in words {
             assert!(text.contains(word), "{arguments:?}: `{word}` is missing in: {text}");
@@ -180,21 +133,9 @@ fn what_goes_wrong_is_said_with_the_right_exit_code() {
     check(&["states", "no-such-machine"], 2, &["there is no state machine"]);
     check(&["executions", "--since", "soon"], 2, &["is no time"]);
     check(&["executions", "--status", "odd"], 2, &["SUCCEEDED"]);
-    check(
-        &["whatif", "order-processing", "--free", "Nowhere"],
-        2,
-        &["no state", "ChargeCard"],
-    );
-    check(
-        &["whatif", "order-processing", "--work", "ChargeCard"],
-        2,
-        &["STATE=VALUE"],
-    );
-    check(
-        &["whatif", "order-processing", "--concurrency", "ChargeCard=3"],
-        2,
-        &["is no Map"],
-    );
+    check(&["whatif", "order-processing", "--free", "Nowhere"], 2, &["no state", "ChargeCard"]);
+    check(&["whatif", "order-processing", "--work", "ChargeCard"], 2, &["STATE=VALUE"]);
+    check(&["whatif", "order-processing", "--concurrency", "ChargeCard=3"], 2, &["is no Map"]);
     check(&["sql", "DELETE FROM event"], 1, &["only reads"]);
     check(&["sql", "SELECT * FROM read_csv('/etc/passwd')"], 1, &[]);
     check(&["sql", "SELECT 1; SELECT 2"], 1, &["one statement"]);
@@ -211,12 +152,7 @@ fn a_file_that_is_no_database_is_left_alone() {
     );
     for arguments in [vec!["executions"], vec!["import", "Cargo.toml"]] {
         let output = bench.run(&arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stderr).contains("no stepscope database"));
     }
 }
@@ -244,14 +180,8 @@ fn ranges_take_the_start_inclusively_and_the_end_exclusively() {
     let before = count(&["executions", "--until", &middle]);
     let after = count(&["executions", "--since", &middle]);
     assert_eq!((before, after), (100, 100));
-    assert_eq!(
-        count(&["executions", "--since", "25h", "--now", "2026-11-01T00:00:00Z"]),
-        200
-    );
-    assert_eq!(
-        count(&["executions", "--since", "25h", "--now", "2026-11-03T00:00:00Z"]),
-        0
-    );
+    assert_eq!(count(&["executions", "--since", "25h", "--now", "2026-11-01T00:00:00Z"]), 200);
+    assert_eq!(count(&["executions", "--since", "25h", "--now", "2026-11-03T00:00:00Z"]), 0);
 }
 
 #[test]
@@ -269,19 +199,9 @@ fn completions_and_help_are_there() {
         assert!(!bench.run(&["completions", shell]).stdout.is_empty(), "{shell}");
     }
     let help = String::from_utf8(bench.run(&["--help"]).stdout).expect("text");
-    for command in [
-        "demo",
-        "import",
-        "dash",
-        "executions",
-        "show",
-        "states",
-        "cost",
-        "sql",
-        "schema",
-        "config",
-        "completions",
-    ] {
+    for command in
+        ["demo", "import", "dash", "executions", "show", "states", "cost", "sql", "schema", "config", "completions"]
+    {
         assert!(help.contains(command), "{command}");
     }
 }
@@ -290,34 +210,15 @@ fn completions_and_help_are_there() {
 fn what_if_and_bottlenecks_agree_about_a_state_that_takes_no_time() {
     let bench = demo();
     let unchanged = bench.json(&["whatif", "order-processing"]);
-    assert_eq!(
-        (&unchanged["before"], &unchanged["replay_error_ms"]),
-        (&unchanged["after"], &0.0.into())
-    );
+    assert_eq!((&unchanged["before"], &unchanged["replay_error_ms"]), (&unchanged["after"], &0.0.into()));
     let found = bench.json(&["bottlenecks", "order-processing"]);
     let states = found["machines"][0]["states"].as_array().expect("states");
-    let shares: f64 = states
-        .iter()
-        .map(|it| it["critical_share"].as_f64().expect("a share"))
-        .sum();
-    assert!(
-        shares > 0.9 && shares <= 1.0,
-        "all but the step into the first state belongs to a state: {shares}"
-    );
+    let shares: f64 = states.iter().map(|it| it["critical_share"].as_f64().expect("a share")).sum();
+    assert!(shares > 0.9 && shares <= 1.0, "all but the step into the first state belongs to a state: {shares}");
     let first = &states[0];
-    let free = bench.json(&[
-        "whatif",
-        "order-processing",
-        "--free",
-        first["state"].as_str().expect("a name"),
-    ]);
+    let free = bench.json(&["whatif", "order-processing", "--free", first["state"].as_str().expect("a name")]);
     let fall = free["before"]["p95_ms"].as_f64().expect("p95") - free["after"]["p95_ms"].as_f64().expect("p95");
     let bound = first["speedup_bound"]["p95_ms"].as_f64().expect("a bound");
     assert!((fall - bound).abs() < 0.002, "{fall} and {bound}");
-    assert!(
-        first["finding"]
-            .as_str()
-            .is_some_and(|it| it.contains("of the critical path")),
-        "{first}"
-    );
+    assert!(first["finding"].as_str().is_some_and(|it| it.contains("of the critical path")), "{first}");
 }

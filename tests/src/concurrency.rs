@@ -19,12 +19,8 @@ fn reading_works_while_another_process_writes() {
     bench.json(&["import", &path]);
     let before = bench.json(&["executions"]);
     // An import that waits for more input keeps the database open for writing.
-    let mut writer = bench
-        .command(&["import", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it runs");
+    let mut writer =
+        bench.command(&["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it runs");
     let mut input = writer.stdin.take().expect("a pipe");
     input.write_all(b"\n").expect("it reads");
     thread::sleep(Duration::from_millis(500));
@@ -34,11 +30,7 @@ fn reading_works_while_another_process_writes() {
     let refused = bench.run(&["sql", "DELETE FROM event"]);
     assert_eq!(refused.status.code(), Some(1));
     let refused = bench.run(&["sql", "WITH x AS (SELECT 1) DELETE FROM event"]);
-    assert_eq!(
-        refused.status.code(),
-        Some(1),
-        "nothing is written through the reading door"
-    );
+    assert_eq!(refused.status.code(), Some(1), "nothing is written through the reading door");
     assert!(began.elapsed() < Duration::from_secs(20), "nobody waits for the writer");
     drop(input);
     assert!(writer.wait().expect("it ends").success());
@@ -52,23 +44,15 @@ fn an_import_that_is_killed_is_completed_by_the_next() {
     let whole = Bench::new();
     whole.json(&["import", &path]);
     for delay in [60, 150, 400] {
-        let mut victim = bench
-            .command(&["import", &path])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it runs");
+        let mut victim =
+            bench.command(&["import", &path]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
         thread::sleep(Duration::from_millis(delay));
         victim.kill().expect("it is ours");
         victim.wait().expect("it ends");
     }
     bench.json(&["import", &path]);
     for view in ["executions", "visits", "attempts", "critical_path"] {
-        assert_eq!(
-            bench.rows(&format!("FROM {view}")),
-            whole.rows(&format!("FROM {view}")),
-            "{view}"
-        );
+        assert_eq!(bench.rows(&format!("FROM {view}")), whole.rows(&format!("FROM {view}")), "{view}");
     }
     let count = "SELECT count(*), count(DISTINCT (execution_arn, id)) FROM events";
     assert_eq!(bench.rows(count), whole.rows(count));
@@ -97,15 +81,8 @@ fn an_execution_that_arrives_in_pieces_is_running_until_it_ends() {
 fn two_writers_take_turns() {
     let bench = Bench::new();
     let path = simulated(&bench, "200");
-    let mut children: Vec<_> = (0..2)
-        .map(|_| {
-            bench
-                .command(&["import", &path])
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("it runs")
-        })
-        .collect();
+    let mut children: Vec<_> =
+        (0..2).map(|_| bench.command(&["import", &path]).stdout(Stdio::null()).spawn().expect("it runs")).collect();
     for child in &mut children {
         assert!(child.wait().expect("it ends").success());
     }

@@ -19,12 +19,7 @@ fn histories(folder: &str) -> BTreeMap<String, Vec<Value>> {
             && (folder == "histories" && stem != "index" || stem.starts_with("history-"));
         if is_history {
             let value: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
-            let events = value
-                .get("events")
-                .unwrap_or(&value)
-                .as_array()
-                .expect("events")
-                .clone();
+            let events = value.get("events").unwrap_or(&value).as_array().expect("events").clone();
             histories.insert(format!("{PREFIX}:{folder}:{stem}"), events);
         }
     }
@@ -50,24 +45,12 @@ fn check(arn: &str, events: &[Value], shown: &Value) {
     let seen: Vec<u64> = visits.iter().map(|it| it["id"].as_u64().expect("an id")).collect();
     assert_eq!(seen, entered, "{arn}: a visit for each state entered");
     let is_closed = shown["status"] != "RUNNING";
-    let by_id: BTreeMap<u64, &Value> = visits
-        .iter()
-        .map(|it| (it["id"].as_u64().expect("an id"), it))
-        .collect();
+    let by_id: BTreeMap<u64, &Value> = visits.iter().map(|it| (it["id"].as_u64().expect("an id"), it)).collect();
     for visit in visits {
-        assert!(
-            !is_closed || !visit["exited_at"].is_null(),
-            "{arn}: {} is left open",
-            visit["state"]
-        );
+        assert!(!is_closed || !visit["exited_at"].is_null(), "{arn}: {} is left open", visit["state"]);
         check_parent(arn, visit, &by_id);
         if visit["type"] != "Map" && visit["type"] != "Parallel" && !visit["duration_ms"].is_null() {
-            let split: f64 = visit["split_ms"]
-                .as_object()
-                .expect("a split")
-                .values()
-                .map(number)
-                .sum();
+            let split: f64 = visit["split_ms"].as_object().expect("a split").values().map(number).sum();
             assert!(
                 (split - number(&visit["duration_ms"])).abs() < 1e-6,
                 "{arn}: the split of {} adds up",
@@ -90,10 +73,7 @@ fn check_parent(arn: &str, visit: &Value, by_id: &BTreeMap<u64, &Value>) {
         Some("Parallel") => assert!(visit["branch"].is_u64(), "{arn}: {state} belongs to a branch"),
         other => panic!("{arn}: {state} lies inside a {other:?}"),
     }
-    assert!(
-        visit["entered_at"].as_str() >= parent["entered_at"].as_str(),
-        "{arn}: {state} starts inside its parent"
-    );
+    assert!(visit["entered_at"].as_str() >= parent["entered_at"].as_str(), "{arn}: {state} starts inside its parent");
     if let (Some(end), Some(outer)) = (visit["exited_at"].as_str(), parent["exited_at"].as_str()) {
         assert!(end <= outer, "{arn}: {state} ends inside its parent");
     }
@@ -102,10 +82,7 @@ fn check_parent(arn: &str, visit: &Value, by_id: &BTreeMap<u64, &Value>) {
 fn check_path(arn: &str, shown: &Value) {
     let path = shown["critical_path"].as_array().expect("a path");
     let total: f64 = path.iter().map(|it| number(&it["ms"])).sum();
-    assert!(
-        (total - number(&shown["duration_ms"])).abs() < 1e-6,
-        "{arn}: the path adds up to the duration"
-    );
+    assert!((total - number(&shown["duration_ms"])).abs() < 1e-6, "{arn}: the path adds up to the duration");
     for pair in path.windows(2) {
         assert_eq!(pair[0]["to"], pair[1]["from"], "{arn}: the path has no gap");
     }
@@ -130,12 +107,8 @@ fn check_transitions(arn: &str, events: &[Value], shown: &Value) {
         .filter(|it| it["attempts"].as_array().is_some_and(|it| !it.is_empty()))
         .count();
     let containers = events.iter().filter(|it| kind(it).ends_with("StateStarted")).count();
-    let entered_containers = shown["visits"]
-        .as_array()
-        .expect("visits")
-        .iter()
-        .filter(|it| number(&it["rounds"]) > 0.0)
-        .count();
+    let entered_containers =
+        shown["visits"].as_array().expect("visits").iter().filter(|it| number(&it["rounds"]) > 0.0).count();
     if shown["complete"] == true {
         let retries = (scheduled - tasks) + (containers - entered_containers);
         let expected = entered + retries + count(&|it| it == "ExecutionRedriven");
@@ -172,10 +145,7 @@ fn what_aws_would_refuse_is_quarantined_and_everything_else_goes_in() {
     let result = bench.json(&["import", &corpora().to_string_lossy()]);
     let quarantine = result["quarantine"].as_array().expect("a list");
     for it in quarantine {
-        assert!(
-            it["source"].as_str().is_some_and(|it| it.contains("/statelint/")),
-            "{it}"
-        );
+        assert!(it["source"].as_str().is_some_and(|it| it.contains("/statelint/")), "{it}");
     }
     assert_eq!(quarantine.len(), 21);
     assert_eq!(result["executions"], 259);
@@ -210,9 +180,6 @@ fn the_order_the_cut_and_repetition_do_not_matter() {
     let expected = at_once.everything();
     assert_eq!(in_pieces.everything(), expected);
     let again = import(&in_pieces, &files);
-    assert_eq!(
-        (&again["executions"], &again["events"], &again["segments"]),
-        (&0.into(), &0.into(), &0.into())
-    );
+    assert_eq!((&again["executions"], &again["events"], &again["segments"]), (&0.into(), &0.into(), &0.into()));
     assert_eq!(in_pieces.everything(), expected);
 }

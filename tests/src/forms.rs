@@ -34,12 +34,7 @@ fn messages() -> Vec<String> {
             r#"{"name":"Check","output":"{\"order\":7}","outputDetails":{"truncated":false}}"#,
             2,
         ),
-        event(
-            4,
-            "ExecutionSucceeded",
-            r#"{"output":"{\"order\":7}","outputDetails":{"truncated":false}}"#,
-            3,
-        ),
+        event(4, "ExecutionSucceeded", r#"{"output":"{\"order\":7}","outputDetails":{"truncated":false}}"#, 3),
     ]
 }
 
@@ -47,11 +42,7 @@ fn imported(content: &[u8]) -> Vec<Vec<String>> {
     let bench = Bench::new();
     let path = bench.write("input", content);
     let result = bench.json(&["import", &path.to_string_lossy()]);
-    assert_eq!(
-        (&result["events"], &result["quarantined"]),
-        (&4.into(), &0.into()),
-        "{result}"
-    );
+    assert_eq!((&result["events"], &result["quarantined"]), (&4.into(), &0.into()), "{result}");
     // Sizes of messages differ between envelopes only where the envelope adds nothing to them.
     bench.everything()
 }
@@ -61,43 +52,27 @@ fn every_envelope_of_a_log_message_gives_the_same_tables() {
     let plain = messages().join("\n");
     let expected = imported(plain.as_bytes());
     let json = |it: &String| serde_json::Value::from(it.as_str()).to_string();
-    let prefixed = messages()
-        .iter()
-        .map(|it| format!("2026-09-21T14:13:20.010Z {it}\n"))
-        .collect::<String>();
+    let prefixed = messages().iter().map(|it| format!("2026-09-21T14:13:20.010Z {it}\n")).collect::<String>();
     let tailed = messages()
         .iter()
         .map(|it| format!("states/orders/2026-09-21-14-13/00000000 2026-09-21T14:13:20.010000 {it}\n"))
         .collect::<String>();
     let events = messages()
         .iter()
-        .map(|it| {
-            format!(
-                r#"{{"logStreamName":"s","timestamp":1790000000010,"message":{},"eventId":"1"}}"#,
-                json(it)
-            )
-        })
+        .map(|it| format!(r#"{{"logStreamName":"s","timestamp":1790000000010,"message":{},"eventId":"1"}}"#, json(it)))
         .collect::<Vec<_>>()
         .join(",");
     let filtered = format!(r#"{{"events":[{events}],"searchedLogStreams":[]}}"#);
     let subscription = format!(r#"{{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[{events}]}}"#);
     let rows = messages()
         .iter()
-        .map(|it| {
-            format!(
-                r#"[{{"field":"@timestamp","value":"x"}},{{"field":"@message","value":{}}}]"#,
-                json(it)
-            )
-        })
+        .map(|it| format!(r#"[{{"field":"@timestamp","value":"x"}},{{"field":"@message","value":{}}}]"#, json(it)))
         .collect::<Vec<_>>()
         .join(",");
     let insights = format!(r#"{{"results":[{rows}],"status":"Complete"}}"#);
     let csv = format!(
         "@timestamp,@message\n{}",
-        messages()
-            .iter()
-            .map(|it| format!("x,\"{}\"\n", it.replace('"', "\"\"")))
-            .collect::<String>()
+        messages().iter().map(|it| format!("x,\"{}\"\n", it.replace('"', "\"\""))).collect::<String>()
     );
     let array = format!("[\n{}\n]", messages().join(",\n"));
     let mut shuffled = messages();
@@ -120,11 +95,7 @@ fn every_envelope_of_a_log_message_gives_the_same_tables() {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     packer.write_all(plain.as_bytes()).expect("it packs");
     assert_eq!(imported(&packer.finish().expect("it ends")), expected, "gzip");
-    assert_eq!(
-        imported(&zstd::encode_all(plain.as_bytes(), 3).expect("it packs")),
-        expected,
-        "zstd"
-    );
+    assert_eq!(imported(&zstd::encode_all(plain.as_bytes(), 3).expect("it packs")), expected, "zstd");
 }
 
 #[test]
@@ -139,17 +110,9 @@ fn a_damaged_line_is_named_and_the_rest_goes_in() {
     );
     let path = bench.write("log.jsonl", lines.join("\n"));
     let result = bench.json(&["import", &path.to_string_lossy()]);
-    assert_eq!(
-        (&result["events"], &result["quarantined"]),
-        (&4.into(), &2.into()),
-        "{result}"
-    );
-    let places: Vec<u64> = result["quarantine"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|it| it["line"].as_u64())
-        .collect();
+    assert_eq!((&result["events"], &result["quarantined"]), (&4.into(), &2.into()), "{result}");
+    let places: Vec<u64> =
+        result["quarantine"].as_array().expect("a list").iter().filter_map(|it| it["line"].as_u64()).collect();
     assert_eq!(places, [3, 5]);
     let strict = bench.run(&["import", "--strict", &path.to_string_lossy()]);
     assert_eq!(strict.status.code(), Some(4));
@@ -162,11 +125,7 @@ fn a_record_cut_off_between_two_members_does_not_swallow_what_follows() {
     lines.insert(1, r#"{"id":"2","type":"PassStateEntered","#.to_owned());
     let path = bench.write("log.jsonl", lines.join("\n"));
     let result = bench.json(&["import", &path.to_string_lossy()]);
-    assert_eq!(
-        (&result["events"], &result["quarantined"]),
-        (&4.into(), &1.into()),
-        "{result}"
-    );
+    assert_eq!((&result["events"], &result["quarantined"]), (&4.into(), &1.into()), "{result}");
 }
 
 #[test]
@@ -196,12 +155,7 @@ fn standard_input_and_a_described_execution_beside_a_history_are_understood() {
     let history = if source.exists() {
         source
     } else {
-        fs::read_dir(corpora().join("histories"))
-            .expect("a folder")
-            .next()
-            .expect("a file")
-            .expect("an entry")
-            .path()
+        fs::read_dir(corpora().join("histories")).expect("a folder").next().expect("a file").expect("an entry").path()
     };
     let arn = "arn:aws:states:eu-west-1:123456789012:execution:described:run-7";
     bench.write("h/run.json", fs::read(history).expect("a history"));
@@ -213,10 +167,7 @@ fn standard_input_and_a_described_execution_beside_a_history_are_understood() {
 
 #[test]
 fn payloads_are_kept_redacted_or_left_out() {
-    for (policy, expected) in [
-        ("full", "{\\\"order\\\":7}"),
-        ("redacted", "{\\\"order\\\":\\\"number\\\"}"),
-    ] {
+    for (policy, expected) in [("full", "{\\\"order\\\":7}"), ("redacted", "{\\\"order\\\":\\\"number\\\"}")] {
         let bench = Bench::new();
         let path = bench.write("log.jsonl", messages().join("\n"));
         bench.json(&["import", "--payloads", policy, &path.to_string_lossy()]);
@@ -228,10 +179,7 @@ fn payloads_are_kept_redacted_or_left_out() {
     bench.json(&["import", "--payloads", "none", &path.to_string_lossy()]);
     assert_eq!(bench.rows("FROM payloads").len(), 0);
     let raw = fs::read(bench.db()).expect("the database");
-    assert!(
-        !raw.windows(8).any(|it| it == b"\"order\":"),
-        "no payload is in the file"
-    );
+    assert!(!raw.windows(8).any(|it| it == b"\"order\":"), "no payload is in the file");
 }
 
 #[test]
@@ -239,44 +187,20 @@ fn unknown_event_types_and_members_are_kept() {
     let bench = Bench::new();
     let mut lines = messages();
     lines[2] = lines[2].replace(r#""name":"Check","#, r#""name":"Check","novelty":{"a":1},"#);
-    lines.insert(
-        3,
-        lines[2]
-            .replace("PassStateExited", "QuantumStateEntangled")
-            .replace(r#""id":"3""#, r#""id":"9""#),
-    );
+    lines.insert(3, lines[2].replace("PassStateExited", "QuantumStateEntangled").replace(r#""id":"3""#, r#""id":"9""#));
     let path = bench.write("log.jsonl", lines.join("\n"));
     bench.json(&["import", &path.to_string_lossy()]);
-    assert_eq!(
-        bench.rows("SELECT type FROM events WHERE id = 9"),
-        ["[\"QuantumStateEntangled\"]"]
-    );
-    assert_eq!(
-        bench.rows("SELECT detail FROM events WHERE id = 3"),
-        [r#"["{\"novelty\":{\"a\":1}}"]"#]
-    );
+    assert_eq!(bench.rows("SELECT type FROM events WHERE id = 9"), ["[\"QuantumStateEntangled\"]"]);
+    assert_eq!(bench.rows("SELECT detail FROM events WHERE id = 3"), [r#"["{\"novelty\":{\"a\":1}}"]"#]);
 }
 
 #[test]
 fn definitions_come_as_json_json5_and_yaml() {
     let bench = Bench::new();
-    bench.write(
-        "d/a.asl.json",
-        r#"{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}"#,
-    );
-    bench.write(
-        "d/b.json5",
-        "// a comment\n{StartAt: 'A', States: {A: {Type: 'Pass', End: true,},},}",
-    );
+    bench.write("d/a.asl.json", r#"{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}"#);
+    bench.write("d/b.json5", "// a comment\n{StartAt: 'A', States: {A: {Type: 'Pass', End: true,},},}");
     bench.write("d/c.yaml", "StartAt: A\nStates:\n  A:\n    Type: Task\n    Resource: !Sub arn:aws:lambda:${AWS::Region}:1:function:f\n    End: true\n");
-    bench.write(
-        "d/broken.json",
-        r#"{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}"#,
-    );
+    bench.write("d/broken.json", r#"{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}"#);
     let result = bench.json(&["import", &bench.folder.path().join("d").to_string_lossy()]);
-    assert_eq!(
-        (&result["definitions"], &result["quarantined"]),
-        (&3.into(), &1.into()),
-        "{result}"
-    );
+    assert_eq!((&result["definitions"], &result["quarantined"]), (&3.into(), &1.into()), "{result}");
 }

@@ -50,13 +50,8 @@ fn each_outside_world_has_one_owner() {
 #[test]
 fn the_core_depends_on_none_of_ours_and_the_others_only_on_the_core() {
     let all = all();
-    let ours = |member: &str| {
-        all[member]
-            .iter()
-            .filter(|it| MEMBERS.contains(&it.as_str()))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
+    let ours =
+        |member: &str| all[member].iter().filter(|it| MEMBERS.contains(&it.as_str())).cloned().collect::<Vec<_>>();
     assert_eq!(ours("analyzer"), Vec::<String>::new());
     assert_eq!(ours("collector"), ["analyzer"]);
     assert_eq!(ours("queries"), ["analyzer"]);

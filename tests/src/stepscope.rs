@@ -16,10 +16,7 @@ pub(crate) fn binary() -> PathBuf {
     let here = std::env::current_exe().expect("the test binary has a path");
     let folder = here.parent().and_then(Path::parent).expect("it lies in `deps`");
     let binary = folder.join("stepscope");
-    assert!(
-        binary.exists(),
-        "`cargo build -p stepscope` comes first; `make test` does both"
-    );
+    assert!(binary.exists(), "`cargo build -p stepscope` comes first; `make test` does both");
     binary
 }
 
@@ -29,9 +26,7 @@ pub(crate) fn corpora() -> PathBuf {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        }
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     pub(crate) fn db(&self) -> PathBuf {
@@ -75,22 +70,14 @@ impl Bench {
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
         let output = self.run(&arguments);
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// The rows of a query, sorted.
     pub(crate) fn rows(&self, query: &str) -> Vec<String> {
-        let mut rows: Vec<String> = self.json(&["sql", query])["rows"]
-            .as_array()
-            .expect("rows")
-            .iter()
-            .map(Value::to_string)
-            .collect();
+        let mut rows: Vec<String> =
+            self.json(&["sql", query])["rows"].as_array().expect("rows").iter().map(Value::to_string).collect();
         rows.sort();
         rows
     }

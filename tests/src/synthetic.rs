@@ -15,22 +15,12 @@ use proptest::prelude::*;
 const START_MS: i64 = 1_790_000_000_000;
 
 fn plans() -> Vec<Plan> {
-    vec![
-        all_shapes(),
-        order_processing(),
-        image_ingest(),
-        ml_inference(),
-        api_enrich(),
-    ]
+    vec![all_shapes(), order_processing(), image_ingest(), ml_inference(), api_enrich()]
 }
 
 fn reconstruct(run: &Simulated) -> Run {
     let arn = "arn:aws:states:us-east-1:123456789012:execution:synthetic:run".to_owned();
-    let started = Started {
-        execution_arn: arn,
-        run: run.clone(),
-        payload: 0,
-    };
+    let started = Started { execution_arn: arn, run: run.clone(), payload: 0 };
     let mut names = Interner::with_capacity(1_000);
     let events: Vec<Event> = observations(&started, &mut names)
         .into_iter()
@@ -39,11 +29,7 @@ fn reconstruct(run: &Simulated) -> Run {
             _ => None,
         })
         .collect();
-    Run::of(
-        started.execution_arn.as_str().into(),
-        events,
-        analyzer::model::ExecutionRecord::default(),
-    )
+    Run::of(started.execution_arn.as_str().into(), events, analyzer::model::ExecutionRecord::default())
 }
 
 fn millis(at: analyzer::model::Timestamp) -> i64 {
@@ -57,34 +43,10 @@ fn check_visits(truth: &Simulated, run: &Run) {
             (visit.id, &*visit.state, visit.parent, visit.iteration),
             (truth.id, truth.state, truth.parent, truth.iteration)
         );
-        assert_eq!(
-            visit.status.as_str(),
-            truth.status,
-            "status of {} #{}",
-            truth.state,
-            truth.id
-        );
-        assert_eq!(
-            millis(visit.entered_at),
-            truth.entered_ms,
-            "entry of {} #{}",
-            truth.state,
-            truth.id
-        );
-        assert_eq!(
-            visit.exited_at.map(millis),
-            Some(truth.exited_ms),
-            "exit of {} #{}",
-            truth.state,
-            truth.id
-        );
-        assert_eq!(
-            visit.attempts.len(),
-            truth.n_attempts,
-            "attempts of {} #{}",
-            truth.state,
-            truth.id
-        );
+        assert_eq!(visit.status.as_str(), truth.status, "status of {} #{}", truth.state, truth.id);
+        assert_eq!(millis(visit.entered_at), truth.entered_ms, "entry of {} #{}", truth.state, truth.id);
+        assert_eq!(visit.exited_at.map(millis), Some(truth.exited_ms), "exit of {} #{}", truth.state, truth.id);
+        assert_eq!(visit.attempts.len(), truth.n_attempts, "attempts of {} #{}", truth.state, truth.id);
         let mut split: Vec<(&str, i64)> = Category::ALL
             .into_iter()
             .map(|it| (it.as_str(), visit.split[it].0 / 1_000))
@@ -98,27 +60,12 @@ fn check_visits(truth: &Simulated, run: &Run) {
 fn check_path(truth: &Simulated, run: &Run) {
     let path: Vec<_> = merged(&run.path)
         .into_iter()
-        .map(|it| {
-            (
-                it.owner.map(|it| run.timeline.visits[it].id),
-                it.category.as_str(),
-                millis(it.from),
-                millis(it.to),
-            )
-        })
+        .map(|it| (it.owner.map(|it| run.timeline.visits[it].id), it.category.as_str(), millis(it.from), millis(it.to)))
         .collect();
-    let expected: Vec<_> = truth
-        .path
-        .iter()
-        .map(|it| (it.visit, it.category, it.from_ms, it.to_ms))
-        .collect();
+    let expected: Vec<_> = truth.path.iter().map(|it| (it.visit, it.category, it.from_ms, it.to_ms)).collect();
     assert_eq!(path, expected, "critical path");
     let total: Micros = run.path.iter().map(analyzer::critical_path::Step::span).sum();
-    assert_eq!(
-        Some(total),
-        run.execution.duration(),
-        "the path partitions the wall time"
-    );
+    assert_eq!(Some(total), run.execution.duration(), "the path partitions the wall time");
 }
 
 proptest! {

@@ -34,10 +34,8 @@ impl Config {
             Ok(text) => text,
             Err(_) if named.is_none() => return Ok(Self::default()),
             Err(error) => {
-                return Err(
-                    Failure::usage(format!("the configuration `{}` cannot be read", path.display()))
-                        .because(error.to_string()),
-                );
+                return Err(Failure::usage(format!("the configuration `{}` cannot be read", path.display()))
+                    .because(error.to_string()));
             }
         };
         toml::from_str(&text).map_err(|error| {
@@ -48,9 +46,7 @@ impl Config {
     }
 
     pub(crate) fn db_path(&self) -> PathBuf {
-        self.db
-            .clone()
-            .unwrap_or_else(|| data_folder().join("stepscope.duckdb"))
+        self.db.clone().unwrap_or_else(|| data_folder().join("stepscope.duckdb"))
     }
 
     pub(crate) fn payload_policy(&self) -> Result<PayloadPolicy, Failure> {
@@ -68,14 +64,8 @@ impl Config {
 }
 
 fn folder(variable: &str, below_home: &str) -> PathBuf {
-    let base = std::env::var_os(variable)
-        .filter(|it| !it.is_empty())
-        .map(PathBuf::from);
-    let home = || {
-        std::env::var_os("HOME")
-            .map_or_else(|| PathBuf::from("."), PathBuf::from)
-            .join(below_home)
-    };
+    let base = std::env::var_os(variable).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from).join(below_home);
     base.unwrap_or_else(home).join("stepscope")
 }
 

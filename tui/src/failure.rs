@@ -22,21 +22,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self {
-            code: EXIT_FAILED,
-            what: what.into(),
-            why: Vec::new(),
-            hint: None,
-            closed_pipe: false,
-        }
+        Self { code: EXIT_FAILED, what: what.into(), why: Vec::new(), hint: None, closed_pipe: false }
     }
 
     /// Wrong usage, or a name that is unknown or ambiguous.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
-        Self {
-            code: EXIT_USAGE,
-            ..Self::new(what)
-        }
+        Self { code: EXIT_USAGE, ..Self::new(what) }
     }
 
     #[must_use]
@@ -86,20 +77,13 @@ fn causes(error: &dyn Error) -> Vec<String> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self {
-            why: causes(&error),
-            hint: error.hint(),
-            ..Self::new(error.to_string())
-        }
+        Self { why: causes(&error), hint: error.hint(), ..Self::new(error.to_string()) }
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self {
-            closed_pipe: error.kind() == io::ErrorKind::BrokenPipe,
-            ..Self::new(error.to_string())
-        }
+        Self { closed_pipe: error.kind() == io::ErrorKind::BrokenPipe, ..Self::new(error.to_string()) }
     }
 }
 
@@ -111,8 +95,6 @@ impl From<Stopped> for Failure {
 
 impl From<analyzer::pricing::BookError> for Failure {
     fn from(error: analyzer::pricing::BookError) -> Self {
-        Self::new("the price book cannot be read")
-            .because(error.to_string())
-            .hint("see `docs/prices.md` for its form")
+        Self::new("the price book cannot be read").because(error.to_string()).hint("see `docs/prices.md` for its form")
     }
 }

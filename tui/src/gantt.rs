@@ -75,10 +75,7 @@ impl Cell {
     }
 
     pub fn is_critical(self) -> bool {
-        matches!(
-            self,
-            Self::Time { is_critical: true, .. } | Self::Inside { is_critical: true }
-        )
+        matches!(self, Self::Time { is_critical: true, .. } | Self::Inside { is_critical: true })
     }
 }
 
@@ -105,34 +102,16 @@ pub fn chart(run: &Run, width: usize, fold: &Fold) -> Chart {
     let it = &run.execution;
     let label_width = LABEL.min(width / 3);
     let bar_width = width.saturating_sub(label_width + 12).clamp(10, 160);
-    let start = it
-        .started_at
-        .or_else(|| run.events.first().map(|it| it.at))
-        .unwrap_or_default();
+    let start = it.started_at.or_else(|| run.events.first().map(|it| it.at)).unwrap_or_default();
     let end = run.events.iter().map(|it| it.at).max().unwrap_or(start).max(start);
-    let scale = Scale {
-        start,
-        span: (end - start).0.max(1),
-        width: bar_width,
-    };
-    let error = it
-        .error
-        .as_deref()
-        .map_or_else(String::new, |error| format!("   {error}"));
+    let scale = Scale { start, span: (end - start).0.max(1), width: bar_width };
+    let error = it.error.as_deref().map_or_else(String::new, |error| format!("   {error}"));
     Chart {
-        title: format!(
-            "{} › {}   {} {}{error}",
-            it.machine,
-            it.name,
-            mark_of_status(it.status),
-            it.status.as_str()
-        ),
+        title: format!("{} › {}   {} {}{error}", it.machine, it.name, mark_of_status(it.status), it.status.as_str()),
         subtitle: format!(
             "{}   {}   {} transitions   {}   {}",
-            it.started_at.map_or_else(
-                || "start not known".to_owned(),
-                |it| format!("{} UTC", analyzer::time::short(it))
-            ),
+            it.started_at
+                .map_or_else(|| "start not known".to_owned(), |it| format!("{} UTC", analyzer::time::short(it))),
             text::opt_span(it.duration()),
             text::count(it.transitions.billed().0),
             it.workflow_type.as_str(),
@@ -166,9 +145,7 @@ impl Scale {
     fn column(&self, at: Timestamp) -> usize {
         let offset = (at - self.start).0.clamp(0, self.span);
         let width = i64::try_from(self.width).unwrap_or(i64::MAX);
-        usize::try_from(offset.saturating_mul(width) / self.span)
-            .unwrap_or(0)
-            .min(self.width)
+        usize::try_from(offset.saturating_mul(width) / self.span).unwrap_or(0).min(self.width)
     }
 
     fn fill(&self, cells: &mut [Cell], from: Timestamp, to: Timestamp, cell: Cell) {
@@ -186,11 +163,7 @@ fn axis(scale: &Scale) -> String {
     let mut at = 0;
     while at < scale.span {
         let column = scale.column(scale.start + Micros(at));
-        let label = if at == 0 {
-            "0".to_owned()
-        } else {
-            text::span(Micros(at))
-        };
+        let label = if at == 0 { "0".to_owned() } else { text::span(Micros(at)) };
         // A label that would touch the one before, or not fit, is left out.
         let is_free = column == 0 || line.get(column - 1) == Some(&' ');
         if column + label.len() > scale.width || !is_free {
@@ -266,10 +239,7 @@ fn critical_spans(run: &Run) -> CriticalSpans {
     let mut spans = CriticalSpans::new();
     for step in merged(&run.path) {
         if let Some(owner) = step.owner {
-            spans
-                .entry(run.timeline.visits[owner].id)
-                .or_default()
-                .push((step.from, step.to));
+            spans.entry(run.timeline.visits[owner].id).or_default().push((step.from, step.to));
         }
     }
     spans
@@ -289,10 +259,7 @@ fn add_rows(
     let folded_items = parent.and_then(|it| folded_items(children, critical, it, fold));
     for &index in children.inside(parent) {
         let visit = &run.timeline.visits[index];
-        if folded_items
-            .as_ref()
-            .is_some_and(|(shown, _)| visit.iteration.is_some_and(|it| !shown.contains(&it)))
-        {
+        if folded_items.as_ref().is_some_and(|(shown, _)| visit.iteration.is_some_and(|it| !shown.contains(&it))) {
             continue;
         }
         rows.push(row(visit, scale, children, critical, depth));
@@ -342,12 +309,7 @@ fn folded_items(
     spans.sort_unstable();
     let median = analyzer::quantile::of_sorted(&spans, 0.5).unwrap_or_default();
     let longest = spans.last().copied().unwrap_or_default();
-    let note = format!(
-        "{} more items, median {}, at most {}",
-        rest.len(),
-        text::span(median),
-        text::span(longest)
-    );
+    let note = format!("{} more items, median {}, at most {}", rest.len(), text::span(median), text::span(longest));
     Some((shown.iter().map(|it| it.0).collect(), note))
 }
 
@@ -357,10 +319,7 @@ fn row(visit: &Visit, scale: &Scale, children: &Children<'_>, critical: &Critica
     if visit.kind.is_container() {
         scale.fill(&mut cells, visit.entered_at, end, Cell::Inside { is_critical: false });
     }
-    let time = |category| Cell::Time {
-        category,
-        is_critical: false,
-    };
+    let time = |category| Cell::Time { category, is_critical: false };
     if visit.kind == StateType::Wait {
         scale.fill(&mut cells, visit.entered_at, end, time(Category::Wait));
     } else if !visit.kind.is_container() {
@@ -382,19 +341,10 @@ fn row(visit: &Visit, scale: &Scale, children: &Children<'_>, critical: &Critica
             cells[column] = Cell::Failure;
         }
     }
-    let is_bad = matches!(
-        visit.status,
-        VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted
-    );
+    let is_bad = matches!(visit.status, VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted);
     Row {
         visit: Some(visit.id),
-        label: format!(
-            "{} {}{}{}",
-            mark(visit.status),
-            "  ".repeat(depth),
-            item(visit),
-            visit.state
-        ),
+        label: format!("{} {}{}{}", mark(visit.status), "  ".repeat(depth), item(visit), visit.state),
         cells,
         span: text::opt_span(visit.duration()),
         note: note(visit, children),
@@ -413,10 +363,7 @@ fn shortest(visit: &Visit) -> Category {
 }
 
 fn draw_attempt(cells: &mut [Cell], scale: &Scale, attempt: &Attempt, next: Option<Timestamp>, end: Timestamp) {
-    let time = |category| Cell::Time {
-        category,
-        is_critical: false,
-    };
+    let time = |category| Cell::Time { category, is_critical: false };
     let ended = attempt.ended_at.unwrap_or(end);
     let started = attempt.started_at.unwrap_or(ended);
     scale.fill(cells, attempt.scheduled_at, started, time(Category::Queue));
@@ -481,14 +428,7 @@ fn note(visit: &Visit, children: &Children<'_>) -> String {
         (None, None) => {
             if let Some(resource) = visit.attempts.first().and_then(|it| it.resource.as_deref()) {
                 parts.push(
-                    resource
-                        .rsplit(':')
-                        .take(2)
-                        .collect::<Vec<_>>()
-                        .into_iter()
-                        .rev()
-                        .collect::<Vec<_>>()
-                        .join(":"),
+                    resource.rsplit(':').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(":"),
                 );
             }
         }
@@ -507,30 +447,14 @@ pub fn to_text(chart: &Chart, coloured: bool) -> Vec<String> {
     lines.push(format!("{:label$} {}", "", chart.axis, label = chart.label_width));
     for row in &chart.rows {
         // The line that stands for folded items has no bar and may be as long as it is.
-        let room = if row.cells.is_empty() {
-            chart.label_width + chart.bar_width
-        } else {
-            chart.label_width
-        };
+        let room = if row.cells.is_empty() { chart.label_width + chart.bar_width } else { chart.label_width };
         let label = text::cut(&row.label, room);
         let pad = " ".repeat(room - unicode_width::UnicodeWidthStr::width(label.as_str()));
         let bar = bar(&row.cells, chart.bar_width, coloured);
-        lines.push(
-            format!("{label}{pad} {bar} {:>9}  {}", row.span, row.note)
-                .trim_end()
-                .to_owned(),
-        );
+        lines.push(format!("{label}{pad} {bar} {:>9}  {}", row.span, row.note).trim_end().to_owned());
         if row.cells.iter().any(|it| it.is_critical()) {
-            let under: String = row
-                .cells
-                .iter()
-                .map(|it| if it.is_critical() { '━' } else { ' ' })
-                .collect();
-            lines.push(
-                format!("{:label$} {}", "", under, label = chart.label_width)
-                    .trim_end()
-                    .to_owned(),
-            );
+            let under: String = row.cells.iter().map(|it| if it.is_critical() { '━' } else { ' ' }).collect();
+            lines.push(format!("{:label$} {}", "", under, label = chart.label_width).trim_end().to_owned());
         }
     }
     lines

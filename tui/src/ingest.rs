@@ -42,9 +42,7 @@ pub(crate) fn run(
         });
         // Moved in, so that giving up closes the channel and with it the source.
         let stats = store_all(open, receiver)?;
-        worker
-            .join()
-            .map_err(|_| Failure::new("the reading thread broke down"))??;
+        worker.join().map_err(|_| Failure::new("the reading thread broke down"))??;
         Ok(stats)
     })
 }

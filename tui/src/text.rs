@@ -22,11 +22,7 @@ pub fn span(span: Micros) -> String {
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 fn decimals(us: i64, unit: i64, places: usize, name: &str) -> String {
     let text = format!("{:.places$}", us as f64 / unit as f64);
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text} {name}")
 }
 
@@ -63,11 +59,7 @@ pub fn count(it: u64) -> String {
 /// A share of a whole in percent; `–` of nothing.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        "–".to_owned()
-    } else {
-        format!("{:.1} %", part as f64 * 100.0 / whole as f64)
-    }
+    if whole == 0 { "–".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
 /// Cuts a text to a width in terminal columns; the last column shows that something is missing.
@@ -97,31 +89,11 @@ mod tests {
 
     #[test]
     fn spans_are_short_and_keep_three_digits() {
-        let spans = [
-            0,
-            4_250,
-            12_500,
-            250_000,
-            1_000_000,
-            3_210_000,
-            125_000_000,
-            112_200_000_000,
-            259_200_000_000,
-        ];
+        let spans = [0, 4_250, 12_500, 250_000, 1_000_000, 3_210_000, 125_000_000, 112_200_000_000, 259_200_000_000];
         let texts = spans.map(|it| span(Micros(it)));
         assert_eq!(
             texts,
-            [
-                "0 ms",
-                "4.25 ms",
-                "12.5 ms",
-                "250 ms",
-                "1 s",
-                "3.21 s",
-                "2 m 05 s",
-                "31 h 10 m",
-                "3 d 00 h"
-            ]
+            ["0 ms", "4.25 ms", "12.5 ms", "250 ms", "1 s", "3.21 s", "2 m 05 s", "31 h 10 m", "3 d 00 h"]
         );
     }
 

@@ -30,10 +30,7 @@ pub fn problems(machine: &StateMachine) -> Vec<Problem> {
 
 fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
     let mut report = |place: &str, message: String| {
-        found.push(Problem {
-            path: format!("{path}{place}"),
-            message,
-        });
+        found.push(Problem { path: format!("{path}{place}"), message });
     };
     if machine.states.is_empty() {
         report("/States", "a state machine needs a state".to_owned());
@@ -46,10 +43,8 @@ fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
     for state in &machine.states {
         let here = format!("{path}/States/{}", state.name);
         for target in state.targets().filter(|it| machine.state(it).is_none()) {
-            found.push(Problem {
-                path: here.clone(),
-                message: format!("`{target}` is not among the states beside it"),
-            });
+            found
+                .push(Problem { path: here.clone(), message: format!("`{target}` is not among the states beside it") });
         }
         check_state(state, &here, found);
         for (index, inner) in state.inner.iter().enumerate() {
@@ -57,11 +52,7 @@ fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
                 inner,
                 &format!(
                     "{here}/{}",
-                    if state.processor.is_some() {
-                        "ItemProcessor".to_owned()
-                    } else {
-                        format!("Branches[{index}]")
-                    }
+                    if state.processor.is_some() { "ItemProcessor".to_owned() } else { format!("Branches[{index}]") }
                 ),
                 found,
             );
@@ -75,10 +66,7 @@ fn is_terminal(state: &State) -> bool {
 
 fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
     let mut report = |place: &str, message: &str| {
-        found.push(Problem {
-            path: format!("{path}{place}"),
-            message: message.to_owned(),
-        });
+        found.push(Problem { path: format!("{path}{place}"), message: message.to_owned() });
     };
     let Some(kind) = state.kind else {
         report("/Type", "a state needs one of the eight types");
@@ -91,16 +79,10 @@ fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
         StateType::Parallel if state.inner.is_empty() => report("/Branches", "a Parallel needs a branch"),
         StateType::Map if state.inner.is_empty() => report("/ItemProcessor", "a Map needs an item processor"),
         StateType::Map if has("ItemProcessor") && has("Iterator") => {
-            report(
-                "/Iterator",
-                "`ItemProcessor` and the deprecated `Iterator` exclude one another",
-            );
+            report("/Iterator", "`ItemProcessor` and the deprecated `Iterator` exclude one another");
         }
         StateType::Map if has("ItemSelector") && has("Parameters") => {
-            report(
-                "/Parameters",
-                "`ItemSelector` and the deprecated `Parameters` exclude one another",
-            );
+            report("/Parameters", "`ItemSelector` and the deprecated `Parameters` exclude one another");
         }
         _ => {}
     }
@@ -109,16 +91,10 @@ fn check_state(state: &State, path: &str, found: &mut Vec<Problem>) {
         report("/Next", "a state needs exactly one of `Next` and `End`");
     }
     for field in state.fields.keys().filter(|field| !is_allowed(kind, field)) {
-        report(
-            &format!("/{field}"),
-            &format!("a {} state has no such field", kind.as_str()),
-        );
+        report(&format!("/{field}"), &format!("a {} state has no such field", kind.as_str()));
     }
     for (one, other) in EXCLUSIVE.iter().filter(|(one, other)| has(one) && has(other)) {
-        report(
-            &format!("/{other}"),
-            &format!("`{one}` and `{other}` exclude one another"),
-        );
+        report(&format!("/{other}"), &format!("`{one}` and `{other}` exclude one another"));
     }
     check_handlers(state, &mut report);
 }
@@ -136,19 +112,10 @@ const EXCLUSIVE: [(&str, &str); 8] = [
 
 fn check_handlers(state: &State, report: &mut impl FnMut(&str, &str)) {
     for (place, key) in [("/Retry", "Retry"), ("/Catch", "Catch")] {
-        let handlers = state
-            .fields
-            .get(key)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_object);
+        let handlers =
+            state.fields.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
         for handler in handlers {
-            if handler
-                .get("ErrorEquals")
-                .and_then(Value::as_array)
-                .is_none_or(Vec::is_empty)
-            {
+            if handler.get("ErrorEquals").and_then(Value::as_array).is_none_or(Vec::is_empty) {
                 report(place, "`ErrorEquals` needs at least one error name");
             }
             check_numbers(handler, place, report);
@@ -171,25 +138,14 @@ fn check_numbers(handler: &Map<String, Value>, place: &str, report: &mut impl Fn
 
 fn is_credentials(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => ["RoleArn", "RoleArn.$", "LambdaRole"]
-            .iter()
-            .any(|it| fields.contains_key(*it)),
+        Value::Object(fields) => ["RoleArn", "RoleArn.$", "LambdaRole"].iter().any(|it| fields.contains_key(*it)),
         other => other.as_str().is_some_and(|it| it.starts_with("{%")),
     }
 }
 
 /// Whether a state of this type may have the field.
 fn is_allowed(kind: StateType, field: &str) -> bool {
-    const COMMON: [&str; 8] = [
-        "Type",
-        "Comment",
-        "QueryLanguage",
-        "Next",
-        "End",
-        "InputPath",
-        "OutputPath",
-        "Assign",
-    ];
+    const COMMON: [&str; 8] = ["Type", "Comment", "QueryLanguage", "Next", "End", "InputPath", "OutputPath", "Assign"];
     let own: &[&str] = match kind {
         StateType::Task => &[
             "Resource",
@@ -211,16 +167,9 @@ fn is_allowed(kind: StateType, field: &str) -> bool {
         StateType::Wait => &["Seconds", "Timestamp", "SecondsPath", "TimestampPath", "Output"],
         StateType::Succeed => &["Output"],
         StateType::Fail => &["Error", "ErrorPath", "Cause", "CausePath"],
-        StateType::Parallel => &[
-            "Branches",
-            "Parameters",
-            "ResultSelector",
-            "ResultPath",
-            "Arguments",
-            "Output",
-            "Retry",
-            "Catch",
-        ],
+        StateType::Parallel => {
+            &["Branches", "Parameters", "ResultSelector", "ResultPath", "Arguments", "Output", "Retry", "Catch"]
+        }
         StateType::Map => &[
             "ItemProcessor",
             "Iterator",

@@ -64,17 +64,12 @@ impl StateMachine {
     /// Reads a definition from its tree; refuses what has no states or no start.
     pub fn from_value(value: &Value) -> Result<Self, ParseError> {
         let fields = value.as_object().ok_or_else(|| refuse("a definition is an object"))?;
-        let states = fields
-            .get("States")
-            .and_then(Value::as_object)
-            .ok_or_else(|| refuse("the field `States` is missing"))?;
+        let states =
+            fields.get("States").and_then(Value::as_object).ok_or_else(|| refuse("the field `States` is missing"))?;
         let start_at = text(fields, "StartAt").ok_or_else(|| refuse("the field `StartAt` is missing"))?;
         // A stray member of `States` that is no object is no state; it stays among the fields.
         let (states, stray): (Vec<_>, Vec<_>) = states.iter().partition(|(_, state)| state.is_object());
-        let states = states
-            .into_iter()
-            .map(|(name, state)| state_of(name, state))
-            .collect::<Result<_, _>>()?;
+        let states = states.into_iter().map(|(name, state)| state_of(name, state)).collect::<Result<_, _>>()?;
         let mut rest = fields.clone();
         rest.shift_remove("States");
         rest.extend(stray.into_iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -106,17 +101,12 @@ impl StateMachine {
 impl State {
     /// Every state that may follow.
     pub fn targets(&self) -> impl Iterator<Item = &Name> {
-        self.next
-            .iter()
-            .chain(&self.choices)
-            .chain(self.catch.iter().filter_map(|it| it.next.as_ref()))
+        self.next.iter().chain(&self.choices).chain(self.catch.iter().filter_map(|it| it.next.as_ref()))
     }
 }
 
 fn refuse(message: &str) -> ParseError {
-    ParseError {
-        message: message.to_owned(),
-    }
+    ParseError { message: message.to_owned() }
 }
 
 fn text(fields: &Map<String, Value>, key: &str) -> Option<Name> {
@@ -124,18 +114,11 @@ fn text(fields: &Map<String, Value>, key: &str) -> Option<Name> {
 }
 
 fn items<'a>(fields: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'a Map<String, Value>> {
-    fields
-        .get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object)
+    fields.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
 fn state_of(name: &str, value: &Value) -> Result<State, ParseError> {
-    let fields = value
-        .as_object()
-        .ok_or_else(|| refuse(&format!("the state `{name}` is no object")))?;
+    let fields = value.as_object().ok_or_else(|| refuse(&format!("the state `{name}` is no object")))?;
     let processor = fields.get("ItemProcessor").or_else(|| fields.get("Iterator"));
     let branches = fields.get("Branches").and_then(Value::as_array).into_iter().flatten();
     let inner = branches
@@ -151,17 +134,9 @@ fn state_of(name: &str, value: &Value) -> Result<State, ParseError> {
         end: fields.get("End").and_then(Value::as_bool).unwrap_or(false),
         resource: text(fields, "Resource"),
         retry: items(fields, "Retry").map(retrier).collect(),
-        catch: items(fields, "Catch")
-            .map(|it| Catcher {
-                error_equals: names(it),
-                next: text(it, "Next"),
-            })
-            .collect(),
+        catch: items(fields, "Catch").map(|it| Catcher { error_equals: names(it), next: text(it, "Next") }).collect(),
         has_default: default.is_some(),
-        choices: items(fields, "Choices")
-            .filter_map(|it| text(it, "Next"))
-            .chain(default)
-            .collect(),
+        choices: items(fields, "Choices").filter_map(|it| text(it, "Next")).chain(default).collect(),
         inner,
         processor: processor.map(|it| match it.pointer("/ProcessorConfig/Mode").and_then(Value::as_str) {
             Some("DISTRIBUTED") => ProcessorMode::Distributed,

@@ -35,24 +35,19 @@ pub fn text_to_value(text: &str) -> Result<Value, ParseError> {
     };
     let looks_like_json = text.trim_start().starts_with(['{', '[', '/']);
     if looks_like_json {
-        return json5::from_str(text).map_err(|error| ParseError {
-            message: format!("neither JSON ({json_error}) nor JSON5 ({error})"),
-        });
+        return json5::from_str(text)
+            .map_err(|error| ParseError { message: format!("neither JSON ({json_error}) nor JSON5 ({error})") });
     }
     yaml(text)
 }
 
 fn yaml(text: &str) -> Result<Value, ParseError> {
-    let documents = Yaml::load_from_str(text).map_err(|error| ParseError {
-        message: format!("not YAML: {error}"),
-    })?;
+    let documents = Yaml::load_from_str(text).map_err(|error| ParseError { message: format!("not YAML: {error}") })?;
     documents
         .into_iter()
         .next()
         .map(|document| from_yaml(&document))
-        .ok_or_else(|| ParseError {
-            message: "the text is empty".to_owned(),
-        })
+        .ok_or_else(|| ParseError { message: "the text is empty".to_owned() })
 }
 
 /// A tagged value, such as CloudFormation's `!Sub` or `!GetAtt`, keeps its text: it is filled in at deployment.

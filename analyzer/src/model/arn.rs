@@ -68,10 +68,7 @@ impl<'a> ExecutionArn<'a> {
     }
 
     pub fn machine_arn(&self) -> String {
-        format!(
-            "arn:{}:states:{}:{}:stateMachine:{}",
-            self.partition, self.region, self.account, self.machine
-        )
+        format!("arn:{}:states:{}:{}:stateMachine:{}", self.partition, self.region, self.account, self.machine)
     }
 }
 
@@ -84,19 +81,10 @@ mod tests {
         let standard =
             ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:execution:orders:run:1").expect("an ARN");
         assert_eq!((standard.machine, standard.name), ("orders", "run:1"));
-        assert_eq!(
-            standard.machine_arn(),
-            "arn:aws:states:eu-west-1:123456789012:stateMachine:orders"
-        );
+        assert_eq!(standard.machine_arn(), "arn:aws:states:eu-west-1:123456789012:stateMachine:orders");
         let child =
             ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:express:orders/Each:c:9f").expect("an ARN");
-        assert_eq!(
-            (child.workflow_type, child.machine, child.name),
-            (WorkflowType::Express, "orders/Each", "c")
-        );
-        assert_eq!(
-            ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:stateMachine:orders"),
-            None
-        );
+        assert_eq!((child.workflow_type, child.machine, child.name), (WorkflowType::Express, "orders/Each", "c"));
+        assert_eq!(ExecutionArn::parse("arn:aws:states:eu-west-1:123456789012:stateMachine:orders"), None);
     }
 }

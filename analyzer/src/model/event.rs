@@ -78,16 +78,8 @@ pub enum StateType {
 }
 
 impl StateType {
-    pub const ALL: [Self; 8] = [
-        Self::Task,
-        Self::Pass,
-        Self::Choice,
-        Self::Wait,
-        Self::Succeed,
-        Self::Fail,
-        Self::Parallel,
-        Self::Map,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Task, Self::Pass, Self::Choice, Self::Wait, Self::Succeed, Self::Fail, Self::Parallel, Self::Map];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -154,31 +146,19 @@ impl EventKind {
 
     /// An attempt of a Task begins: it waits for the service or a worker to take it.
     pub fn schedules_attempt(&self) -> bool {
-        matches!(
-            self,
-            Self::TaskScheduled | Self::LambdaFunctionScheduled | Self::ActivityScheduled
-        )
+        matches!(self, Self::TaskScheduled | Self::LambdaFunctionScheduled | Self::ActivityScheduled)
     }
 
     pub fn starts_attempt(&self) -> bool {
-        matches!(
-            self,
-            Self::TaskStarted | Self::LambdaFunctionStarted | Self::ActivityStarted
-        )
+        matches!(self, Self::TaskStarted | Self::LambdaFunctionStarted | Self::ActivityStarted)
     }
 
     pub fn completes_attempt(&self) -> bool {
-        matches!(
-            self,
-            Self::TaskSucceeded | Self::LambdaFunctionSucceeded | Self::ActivitySucceeded
-        )
+        matches!(self, Self::TaskSucceeded | Self::LambdaFunctionSucceeded | Self::ActivitySucceeded)
     }
 
     pub fn times_out_attempt(&self) -> bool {
-        matches!(
-            self,
-            Self::TaskTimedOut | Self::LambdaFunctionTimedOut | Self::ActivityTimedOut
-        )
+        matches!(self, Self::TaskTimedOut | Self::LambdaFunctionTimedOut | Self::ActivityTimedOut)
     }
 
     /// The attempt ended without success.
@@ -265,13 +245,7 @@ pub enum PayloadField {
 }
 
 impl PayloadField {
-    pub const ALL: [Self; 5] = [
-        Self::Input,
-        Self::Output,
-        Self::Parameters,
-        Self::Cause,
-        Self::AssignedVariables,
-    ];
+    pub const ALL: [Self; 5] = [Self::Input, Self::Output, Self::Parameters, Self::Cause, Self::AssignedVariables];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -294,12 +268,7 @@ impl Event {
     }
 
     pub fn payload(&self, field: PayloadField) -> Option<&str> {
-        self.detail
-            .as_ref()?
-            .payloads
-            .iter()
-            .find(|payload| payload.field == field)
-            .map(|payload| &*payload.body)
+        self.detail.as_ref()?.payloads.iter().find(|payload| payload.field == field).map(|payload| &*payload.body)
     }
 
     /// The rarer members, made when missing.

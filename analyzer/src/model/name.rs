@@ -63,10 +63,7 @@ pub struct Interner {
 
 impl Interner {
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            known: FxHashSet::default(),
-            capacity,
-        }
+        Self { known: FxHashSet::default(), capacity }
     }
 
     pub fn intern(&mut self, text: &str) -> Name {

@@ -16,14 +16,8 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Self; 6] = [
-        Self::Running,
-        Self::PendingRedrive,
-        Self::Succeeded,
-        Self::Failed,
-        Self::TimedOut,
-        Self::Aborted,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::PendingRedrive, Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -38,10 +38,7 @@ impl Micros {
     }
 
     /// Milliseconds with three decimals at most, as every `_ms` key of the JSON results has them.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "spans stay far below 2^53 microseconds (285 years)"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "spans stay far below 2^53 microseconds (285 years)")]
     pub fn as_millis(self) -> f64 {
         self.0 as f64 / 1_000.0
     }
@@ -190,9 +187,7 @@ impl Usd {
     pub fn scaled(self, numerator: u128, denominator: u128) -> Self {
         let (n, d) = (numerator.cast_signed(), denominator.cast_signed().max(1));
         let product = self.atto * n;
-        Self {
-            atto: (product + product.signum() * (d / 2)) / d,
-        }
+        Self { atto: (product + product.signum() * (d / 2)) / d }
     }
 
     /// Whole pico-dollars (12 decimals), rounded half away from zero: the precision of every result.
@@ -213,11 +208,7 @@ impl Usd {
         let fraction = format!("{:012}", pico % 1_000_000_000_000);
         let fraction = fraction.trim_end_matches('0');
         let whole = pico / 1_000_000_000_000;
-        if fraction.is_empty() {
-            format!("{sign}{whole}")
-        } else {
-            format!("{sign}{whole}.{fraction}")
-        }
+        if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
     }
 }
 
@@ -225,9 +216,7 @@ impl Add for Usd {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            atto: self.atto + other.atto,
-        }
+        Self { atto: self.atto + other.atto }
     }
 }
 
@@ -241,9 +230,7 @@ impl Sub for Usd {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self {
-            atto: self.atto - other.atto,
-        }
+        Self { atto: self.atto - other.atto }
     }
 }
 
@@ -259,9 +246,7 @@ impl Mul<u64> for Usd {
     type Output = Self;
 
     fn mul(self, count: u64) -> Self {
-        Self {
-            atto: self.atto * i128::from(count),
-        }
+        Self { atto: self.atto * i128::from(count) }
     }
 }
 

@@ -75,12 +75,7 @@ pub fn express(own: ExpressUsage, account: GbMillis, rates: &ExpressRates) -> Ex
 fn tiered(amount: GbMillis, rates: &ExpressRates) -> Usd {
     // One GB-second is 1,024 MB for 1,000 ms.
     const GB_SECOND: u128 = 1_024_000;
-    let bounds = rates
-        .tiers
-        .iter()
-        .skip(1)
-        .map(|it| u128::from(it.0) * GB_SECOND)
-        .chain([u128::MAX]);
+    let bounds = rates.tiers.iter().skip(1).map(|it| u128::from(it.0) * GB_SECOND).chain([u128::MAX]);
     let mut sum = Usd::ZERO;
     for (&(above, rate), below) in rates.tiers.iter().zip(bounds) {
         let within = amount.0.min(below).saturating_sub(u128::from(above) * GB_SECOND);
@@ -113,10 +108,7 @@ mod tests {
     }
 
     fn express_alone(requests: u64, ms: u64, mb: u64) -> ExpressBill {
-        let usage = ExpressUsage {
-            requests,
-            memory_time: GbMillis(GbMillis::of(mb, ms).0 * u128::from(requests)),
-        };
+        let usage = ExpressUsage { requests, memory_time: GbMillis(GbMillis::of(mb, ms).0 * u128::from(requests)) };
         let book = book();
         express(usage, usage.memory_time, book.express("us-east-1").expect("known"))
     }
@@ -148,9 +140,7 @@ mod tests {
     fn shares_of_a_bill_add_up_to_it() {
         let rate = book().standard("us-west-1").expect("known");
         let all = Transitions(10_007);
-        let parts: Vec<Usd> = [3, 4, 10_000]
-            .map(|it| standard(Transitions(it), all, 4_000, rate).net())
-            .to_vec();
+        let parts: Vec<Usd> = [3, 4, 10_000].map(|it| standard(Transitions(it), all, 4_000, rate).net()).to_vec();
         let rounded = rounded_to_add_up(&parts);
         let whole = standard(all, all, 4_000, rate).net();
         assert_eq!(rounded.iter().copied().sum::<Usd>().to_decimal(), whole.to_decimal());
@@ -158,10 +148,7 @@ mod tests {
 
     #[test]
     fn durations_and_memory_round_up() {
-        assert_eq!(
-            [0, 1, 100_000, 100_001].map(|it| billed_ms(Micros(it))),
-            [100, 100, 100, 200]
-        );
+        assert_eq!([0, 1, 100_000, 100_001].map(|it| billed_ms(Micros(it))), [100, 100, 100, 200]);
         assert_eq!([0, 62_850_000, 64_000_001].map(billed_memory_mb), [64, 64, 128]);
     }
 }

@@ -105,19 +105,14 @@ impl PriceBook {
                 .iter()
                 .map(|(region, it)| Ok((region.clone(), usd(it)?)))
                 .collect::<Result<_, _>>()?,
-            express: ExpressRates {
-                per_request: usd(&file.express.usd_per_request)?,
-                tiers,
-            },
+            express: ExpressRates { per_request: usd(&file.express.usd_per_request)?, tiers },
             confirmed_express: file.express.confirmed_regions,
         })
     }
 
     /// The Standard rate of a region; `None` where it is not known.
     pub fn standard(&self, region: &str) -> Option<StandardRate> {
-        self.standard
-            .get(region)
-            .map(|&per_transition| StandardRate { per_transition })
+        self.standard.get(region).map(|&per_transition| StandardRate { per_transition })
     }
 
     /// The Express rates of a region; `None` where not even the Standard rate is known.

@@ -52,29 +52,25 @@ impl Timeline {
     }
 }
 
-struct Builder<'a> {
-    events: &'a [Event],
-    places: Places,
+pub(super) struct Builder<'a> {
+    pub(super) events: &'a [Event],
+    pub(super) places: Places,
     /// Per event: the scope it happened in and the visit it belongs to.
-    scope_of: Vec<ScopeIndex>,
-    visit_of: Vec<Option<VisitIndex>>,
-    links: Vec<Link>,
-    closing: Option<usize>,
-    gaps: Vec<String>,
-    unplaced: u64,
-    redriven: bool,
+    pub(super) scope_of: Vec<ScopeIndex>,
+    pub(super) visit_of: Vec<Option<VisitIndex>>,
+    pub(super) links: Vec<Link>,
+    pub(super) closing: Option<usize>,
+    pub(super) gaps: Vec<String>,
+    pub(super) unplaced: u64,
+    pub(super) redriven: bool,
     /// The visit whose failure is being dealt with; others that wait to be retried then are aborted.
-    blamed: Option<VisitIndex>,
+    pub(super) blamed: Option<VisitIndex>,
 }
 
-const NO_LINK: Link = Link {
-    binding: None,
-    category: Category::Overhead,
-    owner: None,
-};
+const NO_LINK: Link = Link { binding: None, category: Category::Overhead, owner: None };
 
 impl<'a> Builder<'a> {
-    fn new(events: &'a [Event]) -> Self {
+    pub(super) fn new(events: &'a [Event]) -> Self {
         Self {
             events,
             places: Places::new(),
@@ -89,15 +85,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn take(&mut self, index: usize) {
+    pub(super) fn take(&mut self, index: usize) {
         let event = &self.events[index];
         let previous = self.index_of(event.previous).filter(|&it| it < index);
         self.scope_of.push(previous.map_or(0, |it| self.scope_of[it]));
         self.visit_of.push(None);
-        self.links.push(Link {
-            binding: previous,
-            ..NO_LINK
-        });
+        self.links.push(Link { binding: previous, ..NO_LINK });
         if let Some(kind) = event.kind.enters() {
             self.enter(index, previous, kind);
         } else if event.kind.exits().is_some() {
@@ -114,7 +107,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Events that neither enter nor leave a state.
-    fn take_inner(&mut self, index: usize, previous: Option<usize>) {
+    pub(super) fn take_inner(&mut self, index: usize, previous: Option<usize>) {
         use EventKind as E;
         match self.events[index].kind {
             E::ExecutionStarted => {}
@@ -127,8 +120,7 @@ impl<'a> Builder<'a> {
             E::ParallelStateSucceeded | E::ParallelStateFailed => self.end_round(index, previous, StateType::Parallel),
             E::MapRunStarted | E::MapRunSucceeded | E::MapRunFailed | E::MapRunAborted | E::MapRunRedriven => {
                 let map = previous.and_then(|it| self.visit_of[it]).or_else(|| {
-                    self.places
-                        .enclosing(self.scope_of[index], |it| self.places.visits[it].kind == StateType::Map)
+                    self.places.enclosing(self.scope_of[index], |it| self.places.visits[it].kind == StateType::Map)
                 });
                 self.attach(index, map, previous);
             }
@@ -138,7 +130,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn index_of(&self, id: u64) -> Option<usize> {
+    pub(super) fn index_of(&self, id: u64) -> Option<usize> {
         let first = self.events.first()?.id;
         let guess = usize::try_from(id.checked_sub(first)?).ok()?;
         if self.events.get(guess).is_some_and(|event| event.id == id) {
@@ -149,7 +141,7 @@ impl<'a> Builder<'a> {
 
     // ---- states -------------------------------------------------------------------------------------------------
 
-    fn enter(&mut self, index: usize, previous: Option<usize>, kind: StateType) {
+    pub(super) fn enter(&mut self, index: usize, previous: Option<usize>, kind: StateType) {
         let event = &self.events[index];
         let name = event.name.clone().unwrap_or_else(|| "?".into());
         let (scope, owner) = self.scope_entered(index, previous, &name);
@@ -189,31 +181,21 @@ impl<'a> Builder<'a> {
         });
         (self.scope_of[index], self.visit_of[index]) = (scope, Some(visit));
         let binding = previous.or_else(|| self.first_event_if(event.previous == 0));
-        self.links[index] = Link {
-            binding,
-            category: Category::Overhead,
-            owner: owner.or(self.owner_of_step(binding, visit)),
-        };
+        self.links[index] =
+            Link { binding, category: Category::Overhead, owner: owner.or(self.owner_of_step(binding, visit)) };
     }
 
     /// The step into the first state of the execution is nobody's; any other belongs to the state it leads to.
-    fn owner_of_step(&self, binding: Option<usize>, visit: VisitIndex) -> Option<VisitIndex> {
-        binding
-            .filter(|&it| self.events[it].kind != EventKind::ExecutionStarted)
-            .map(|_| visit)
+    pub(super) fn owner_of_step(&self, binding: Option<usize>, visit: VisitIndex) -> Option<VisitIndex> {
+        binding.filter(|&it| self.events[it].kind != EventKind::ExecutionStarted).map(|_| visit)
     }
 
-    fn first_event_if(&self, wanted: bool) -> Option<usize> {
-        (wanted
-            && self
-                .events
-                .first()
-                .is_some_and(|it| it.kind == EventKind::ExecutionStarted))
-        .then_some(0)
+    pub(super) fn first_event_if(&self, wanted: bool) -> Option<usize> {
+        (wanted && self.events.first().is_some_and(|it| it.kind == EventKind::ExecutionStarted)).then_some(0)
     }
 
     /// The scope that a state is entered in, and the container that owns the step into it, if it is a first state.
-    fn scope_entered(
+    pub(super) fn scope_entered(
         &mut self,
         index: usize,
         previous: Option<usize>,
@@ -235,7 +217,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Where a state is entered whose predecessor is missing: the innermost place that is free.
-    fn guess_scope(&mut self, index: usize) -> ScopeIndex {
+    pub(super) fn guess_scope(&mut self, index: usize) -> ScopeIndex {
         let event = &self.events[index];
         self.gaps.push(format!(
             "event {} (`{}`) follows event {}, which is missing: its place is a guess",
@@ -259,21 +241,18 @@ impl<'a> Builder<'a> {
         container.map_or(0, |visit| self.new_branch(visit))
     }
 
-    fn new_branch(&mut self, owner: VisitIndex) -> ScopeIndex {
+    pub(super) fn new_branch(&mut self, owner: VisitIndex) -> ScopeIndex {
         let progress = &mut self.places.progress[owner];
         let branch = progress.branches;
         progress.branches += 1;
         let outer = progress.scope;
         let round = self.places.visits[owner].rounds;
-        self.places.scopes.push(Scope {
-            branch: Some(branch),
-            ..Scope::inside(owner, round, outer)
-        });
+        self.places.scopes.push(Scope { branch: Some(branch), ..Scope::inside(owner, round, outer) });
         self.places.scopes.len() - 1
     }
 
     /// After a redrive an unsuccessful state is entered again where it failed.
-    fn scope_redriven(&mut self, name: &Name) -> ScopeIndex {
+    pub(super) fn scope_redriven(&mut self, name: &Name) -> ScopeIndex {
         let failed = (0..self.places.visits.len())
             .rev()
             .find(|&visit| self.places.visits[visit].state == *name && unsuccessful(self.places.visits[visit].status));
@@ -283,7 +262,7 @@ impl<'a> Builder<'a> {
         scope
     }
 
-    fn reopen_owners(&mut self, scope: ScopeIndex) {
+    pub(super) fn reopen_owners(&mut self, scope: ScopeIndex) {
         let mut scope = scope;
         while let Some((owner, _)) = self.places.scopes[scope].owner {
             self.reopen(owner);
@@ -292,7 +271,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn reopen(&mut self, visit: VisitIndex) {
+    pub(super) fn reopen(&mut self, visit: VisitIndex) {
         let it = &mut self.places.visits[visit];
         (it.exited_at, it.status, it.error) = (None, VisitStatus::Running, None);
         self.places.progress[visit].failing = false;
@@ -300,7 +279,7 @@ impl<'a> Builder<'a> {
         self.places.scopes[scope].open = Some(visit);
     }
 
-    fn exit(&mut self, index: usize, previous: Option<usize>) {
+    pub(super) fn exit(&mut self, index: usize, previous: Option<usize>) {
         let event = &self.events[index];
         let name = event.name.clone().unwrap_or_else(|| "?".into());
         let kind = event.kind.exits();
@@ -309,26 +288,17 @@ impl<'a> Builder<'a> {
         let around = previous.map_or(0, |it| self.scope_of[it]);
         // Step Functions Local lets every state exit as a Task, so the name decides where the type does not fit.
         let visit = previous
-            .and_then(|_| {
-                self.places
-                    .enclosing(around, fits)
-                    .or_else(|| self.places.enclosing(around, is_open))
-            })
+            .and_then(|_| self.places.enclosing(around, fits).or_else(|| self.places.enclosing(around, is_open)))
             .or_else(|| self.places.open_named(&name));
         let Some(visit) = visit else {
             if !self.is_late(previous) {
-                self.gaps
-                    .push(format!("exit without entry: `{name}` (event {})", event.id));
+                self.gaps.push(format!("exit without entry: `{name}` (event {})", event.id));
             }
             return;
         };
         self.attach(index, Some(visit), previous);
         self.blamed = None;
-        let status = if self.places.progress[visit].failing {
-            VisitStatus::Caught
-        } else {
-            VisitStatus::Succeeded
-        };
+        let status = if self.places.progress[visit].failing { VisitStatus::Caught } else { VisitStatus::Succeeded };
         if self.places.visits[visit].kind.is_container() {
             self.leave_inside(visit, event.at, VisitStatus::Aborted);
         }
@@ -337,14 +307,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether an event belongs to a visit that was ended before, as clean-up races with what it cleans up.
-    fn is_late(&self, previous: Option<usize>) -> bool {
-        previous
-            .and_then(|it| self.visit_of[it])
-            .is_some_and(|it| !self.places.is_open(it))
+    pub(super) fn is_late(&self, previous: Option<usize>) -> bool {
+        previous.and_then(|it| self.visit_of[it]).is_some_and(|it| !self.places.is_open(it))
     }
 
     /// Ends a visit. What it spent since its own last event, if anything, was cut off.
-    fn leave(&mut self, visit: VisitIndex, at: Timestamp, status: VisitStatus) {
+    pub(super) fn leave(&mut self, visit: VisitIndex, at: Timestamp, status: VisitStatus) {
         let progress = &self.places.progress[visit];
         let last = &self.events[progress.last_event];
         let scope = progress.scope;
@@ -367,7 +335,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Ends what is still open inside a container.
-    fn leave_inside(&mut self, container: VisitIndex, at: Timestamp, status: VisitStatus) {
+    pub(super) fn leave_inside(&mut self, container: VisitIndex, at: Timestamp, status: VisitStatus) {
         for visit in container + 1..self.places.visits.len() {
             if self.places.is_open(visit) && self.places.is_inside(visit, container) {
                 self.leave_unsuccessful(visit, at, status);
@@ -376,34 +344,23 @@ impl<'a> Builder<'a> {
     }
 
     /// Ends a visit that has no exit: where it failed if it failed itself, else where its scope was cleaned up.
-    fn leave_unsuccessful(&mut self, visit: VisitIndex, at: Timestamp, status: VisitStatus) {
+    pub(super) fn leave_unsuccessful(&mut self, visit: VisitIndex, at: Timestamp, status: VisitStatus) {
         let progress = &self.places.progress[visit];
         let it = &self.places.visits[visit];
         let last = &self.events[progress.last_event];
         if it.kind == StateType::Fail {
             self.leave(visit, at, VisitStatus::Failed);
         } else if progress.failing && (it.kind.is_container() || self.blamed.is_none_or(|blamed| blamed == visit)) {
-            let timed_out = it
-                .attempts
-                .last()
-                .is_some_and(|it| it.status == AttemptStatus::TimedOut);
+            let timed_out = it.attempts.last().is_some_and(|it| it.status == AttemptStatus::TimedOut);
             let end = if ends_with_failure(&last.kind) { last.at } else { at };
-            self.leave(
-                visit,
-                end,
-                if timed_out {
-                    VisitStatus::TimedOut
-                } else {
-                    VisitStatus::Failed
-                },
-            );
+            self.leave(visit, end, if timed_out { VisitStatus::TimedOut } else { VisitStatus::Failed });
         } else {
             self.leave(visit, at, status);
         }
     }
 
     /// Books an event to a visit and the time before it to the visit's split.
-    fn attach(&mut self, index: usize, visit: Option<VisitIndex>, previous: Option<usize>) {
+    pub(super) fn attach(&mut self, index: usize, visit: Option<VisitIndex>, previous: Option<usize>) {
         let Some(visit) = visit else {
             self.unplaced += 1;
             return;
@@ -417,16 +374,12 @@ impl<'a> Builder<'a> {
         // A closed execution's idle time is no visit's, and its own last event may lie before a redrive.
         self.places.visits[visit].split[category] += Micros((event.at - before.at).0.max(0));
         self.visit_of[index] = Some(visit);
-        self.links[index] = Link {
-            binding: Some(binding),
-            category,
-            owner: Some(visit),
-        };
+        self.links[index] = Link { binding: Some(binding), category, owner: Some(visit) };
     }
 
     // ---- attempts -----------------------------------------------------------------------------------------------
 
-    fn take_attempt(&mut self, index: usize, previous: Option<usize>) {
+    pub(super) fn take_attempt(&mut self, index: usize, previous: Option<usize>) {
         let event = &self.events[index];
         let visit = match previous {
             Some(it) => self.open_task(self.scope_of[it]),
@@ -441,11 +394,7 @@ impl<'a> Builder<'a> {
         self.scope_of[index] = self.places.progress[visit].scope;
         self.places.progress[visit].failing = event.kind.fails_attempt();
         let it = &mut self.places.visits[visit];
-        it.error = if event.kind.fails_attempt() {
-            event.error().cloned()
-        } else {
-            None
-        };
+        it.error = if event.kind.fails_attempt() { event.error().cloned() } else { None };
         if event.kind.schedules_attempt() || it.attempts.is_empty() {
             it.attempts.push(Attempt {
                 scheduled_at: event.at,
@@ -463,10 +412,8 @@ impl<'a> Builder<'a> {
     }
 
     /// The open Task of a scope; after a redrive, the one that failed there.
-    fn open_task(&mut self, scope: ScopeIndex) -> Option<VisitIndex> {
-        if let Some(visit) = self.places.scopes[scope]
-            .open
-            .filter(|&it| self.places.visits[it].kind == StateType::Task)
+    pub(super) fn open_task(&mut self, scope: ScopeIndex) -> Option<VisitIndex> {
+        if let Some(visit) = self.places.scopes[scope].open.filter(|&it| self.places.visits[it].kind == StateType::Task)
         {
             return Some(visit);
         }
@@ -481,14 +428,14 @@ impl<'a> Builder<'a> {
         Some(failed)
     }
 
-    fn only_open_task(&self) -> Option<VisitIndex> {
+    pub(super) fn only_open_task(&self) -> Option<VisitIndex> {
         let mut open = (0..self.places.visits.len())
             .filter(|&it| self.places.is_open(it) && self.places.visits[it].kind == StateType::Task);
         open.next().filter(|_| open.next().is_none())
     }
 
     /// The event of a failed query links to what came before the failing state, so the state is found by its name.
-    fn fail_evaluation(&mut self, index: usize, previous: Option<usize>) {
+    pub(super) fn fail_evaluation(&mut self, index: usize, previous: Option<usize>) {
         let event = &self.events[index];
         let visit = event.name.as_ref().and_then(|name| self.places.open_named(name));
         self.attach(index, visit, previous);
@@ -499,294 +446,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    // ---- Parallel and Map ---------------------------------------------------------------------------------------
-
-    fn start_round(&mut self, index: usize, previous: Option<usize>, kind: StateType) {
-        let scope = self.scope_of[index];
-        let ready = |it: VisitIndex| self.places.visits[it].kind == kind && self.places.is_open(it);
-        let entered = previous
-            .filter(|&it| self.events[it].kind.enters() == Some(kind))
-            .and_then(|it| self.visit_of[it]);
-        // A retry: the innermost container around the failure whose failed round is not over yet.
-        let retried = || {
-            self.places
-                .enclosing(scope, |it| ready(it) && self.places.progress[it].round_open)
-        };
-        let visit = entered.or_else(retried).or_else(|| self.places.enclosing(scope, ready));
-        self.attach(index, visit, previous);
-        let Some(visit) = visit else { return };
-        // What is still open inside belongs to the round before, which the failure ended.
-        let failed_at = previous.map_or(self.events[index].at, |it| self.events[it].at);
-        self.leave_inside(visit, failed_at, VisitStatus::Aborted);
-        let progress = &mut self.places.progress[visit];
-        (progress.round_open, progress.failing, progress.branches) = (true, false, 0);
-        self.blamed = None;
-        self.places.visits[visit].rounds += 1;
-        self.places.visits[visit].error = None;
-        self.scope_of[index] = self.places.progress[visit].scope;
-    }
-
-    fn map_of_iteration(&self, index: usize, previous: Option<usize>) -> Option<VisitIndex> {
-        let name = self.events[index].name.as_ref()?;
-        let is_it =
-            |it: VisitIndex| self.places.is_open_container(it, StateType::Map) && self.places.visits[it].state == *name;
-        let direct = previous
-            .filter(|&it| self.events[it].kind == EventKind::MapStateStarted)
-            .and_then(|it| self.visit_of[it])
-            .filter(|&it| is_it(it));
-        direct
-            .or_else(|| self.places.enclosing(self.scope_of[index], is_it))
-            .or_else(|| self.places.open_named(name).filter(|&it| is_it(it)))
-    }
-
-    fn start_iteration(&mut self, index: usize, previous: Option<usize>) {
-        let Some(map) = self.map_of_iteration(index, previous) else {
-            self.unplaced += 1;
-            return;
-        };
-        let event = &self.events[index];
-        let (round, outer) = (self.places.visits[map].rounds, self.places.progress[map].scope);
-        self.places.scopes.push(Scope {
-            iteration: event.number.and_then(|it| u32::try_from(it).ok()),
-            ..Scope::inside(map, round, outer)
-        });
-        self.scope_of[index] = self.places.scopes.len() - 1;
-        self.visit_of[index] = Some(map);
-        let binding = previous.or(Some(self.places.progress[map].last_event));
-        let category = binding.map_or(Category::Overhead, |it| between(&self.events[it].kind, &event.kind));
-        self.links[index] = Link {
-            binding,
-            category,
-            owner: Some(map),
-        };
-    }
-
-    fn end_iteration(&mut self, index: usize, previous: Option<usize>) {
-        let event = &self.events[index];
-        let Some(map) = self.map_of_iteration(index, previous) else {
-            self.unplaced += 1;
-            return;
-        };
-        self.visit_of[index] = Some(map);
-        self.links[index] = Link {
-            binding: previous,
-            category: Category::Overhead,
-            owner: Some(map),
-        };
-        let Some(iteration) = event.number.and_then(|it| u32::try_from(it).ok()) else {
-            return;
-        };
-        let round = self.places.visits[map].rounds;
-        let around = self.places.outwards(self.scope_of[index]).find(|&scope| {
-            self.places.scopes[scope].owner == Some((map, round))
-                && self.places.scopes[scope].iteration == Some(iteration)
-        });
-        let Some(scope) = around.or_else(|| self.places.iteration(map, iteration)) else {
-            return;
-        };
-        self.scope_of[index] = scope;
-        if event.kind == EventKind::MapIterationFailed {
-            self.blame(previous);
-        }
-        if let Some(open) = self.places.scopes[scope].open {
-            self.leave_inside(open, event.at, VisitStatus::Aborted);
-            self.leave_unsuccessful(open, event.at, VisitStatus::Aborted);
-        }
-    }
-
-    /// The visit that a failure event came from failed, and so do the containers around it until one catches.
-    fn blame(&mut self, failure: Option<usize>) {
-        if let Some(visit) = failure
-            .and_then(|it| self.visit_of[it])
-            .filter(|&it| self.places.is_open(it))
-        {
-            self.places.progress[visit].failing = true;
-            self.blamed = Some(visit);
-        }
-    }
-
-    fn end_round(&mut self, index: usize, previous: Option<usize>, kind: StateType) {
-        let event = &self.events[index];
-        // A round that failed before it started, in a query over its items, was never opened.
-        let unstarted = || {
-            let visit = previous.and_then(|it| self.visit_of[it])?;
-            (self.places.visits[visit].kind == kind && self.places.is_open(visit)).then_some(visit)
-        };
-        let visit = self
-            .places
-            .enclosing(self.scope_of[index], |it| self.places.is_open_container(it, kind))
-            .or_else(unstarted);
-        self.attach(index, visit, previous);
-        let Some(visit) = visit else { return };
-        let failed = matches!(event.kind, EventKind::MapStateFailed | EventKind::ParallelStateFailed);
-        if failed {
-            self.blame(previous);
-        }
-        let ended_at = previous.filter(|_| failed).map_or(event.at, |it| self.events[it].at);
-        self.leave_inside(visit, ended_at, VisitStatus::Aborted);
-        let progress = &mut self.places.progress[visit];
-        (progress.round_open, progress.failing) = (false, failed);
-        self.scope_of[index] = progress.scope;
-        if failed {
-            self.places.visits[visit].error = previous.and_then(|it| self.events[it].error().cloned());
-        }
-    }
-
-    /// A clean-up event without a name: it ends one state of this type beside the failure.
-    fn abort_one(&mut self, index: usize, previous: Option<usize>) {
-        let event = &self.events[index];
-        let kind = event.kind.aborts();
-        let failed = previous.and_then(|it| self.visit_of[it]);
-        let container = self.places.enclosing(self.scope_of[index], |it| {
-            self.places.visits[it].kind.is_container() && Some(it) != failed && self.places.progress[it].round_open
-        });
-        let visit = (0..self.places.visits.len()).find(|&it| {
-            Some(self.places.visits[it].kind) == kind
-                && self.places.is_open(it)
-                && Some(it) != failed
-                && container.is_none_or(|container| self.places.is_inside(it, container))
-        });
-        self.visit_of[index] = visit;
-        self.links[index] = Link {
-            binding: previous,
-            category: Category::Overhead,
-            owner: visit,
-        };
-        let Some(visit) = visit else { return };
-        self.scope_of[index] = self.places.progress[visit].scope;
-        self.leave_inside(visit, event.at, VisitStatus::Aborted);
-        self.leave(visit, event.at, VisitStatus::Aborted);
-    }
-
-    // ---- the execution ------------------------------------------------------------------------------------------
-
-    fn close(&mut self, index: usize, previous: Option<usize>) {
-        let event = &self.events[index];
-        self.closing = Some(index);
-        if event.kind == EventKind::ExecutionFailed {
-            self.blame(previous);
-        }
-        let open = previous
-            .and_then(|it| self.visit_of[it])
-            .filter(|&it| self.places.is_open(it));
-        let cut_off = if matches!(event.kind, EventKind::ExecutionSucceeded | EventKind::ExecutionFailed) {
-            open
-        } else {
-            open.filter(|&it| !self.places.visits[it].kind.is_container())
-                .or_else(|| self.first_open_leaf())
-        };
-        self.links[index] = self.closing_link(index, previous, cut_off);
-        self.scope_of[index] = 0;
-        let status = match event.kind {
-            EventKind::ExecutionTimedOut => VisitStatus::TimedOut,
-            EventKind::ExecutionSucceeded => VisitStatus::Succeeded,
-            _ => VisitStatus::Aborted,
-        };
-        if event.kind == EventKind::ExecutionFailed {
-            self.fail_owners(open);
-        }
-        for visit in (0..self.places.visits.len()).rev() {
-            if self.places.is_open(visit) {
-                if event.kind == EventKind::ExecutionFailed && self.places.visits[visit].error.is_none() {
-                    self.places.visits[visit].error = self.places.progress[visit]
-                        .failing
-                        .then(|| event.error().cloned())
-                        .flatten();
-                }
-                self.leave_at_the_end(visit, event, status);
-            }
-        }
-    }
-
-    fn leave_at_the_end(&mut self, visit: VisitIndex, event: &Event, status: VisitStatus) {
-        let last = &self.events[self.places.progress[visit].last_event].kind;
-        let failing_without_event = self.places.progress[visit].failing && !ends_with_failure(last);
-        if failing_without_event {
-            // `States.Runtime`: the execution fails right after the entry, without an event of the state's own.
-            self.leave(visit, event.at, VisitStatus::Failed);
-        } else {
-            self.leave_unsuccessful(visit, event.at, status);
-        }
-    }
-
-    /// Containers around a failure that nothing caught have failed, too.
-    fn fail_owners(&mut self, visit: Option<VisitIndex>) {
-        let Some(visit) = visit else { return };
-        let owners: Vec<_> = self
-            .places
-            .outwards(self.places.progress[visit].scope)
-            .filter_map(|scope| self.places.scopes[scope].owner.map(|(it, _)| it))
-            .collect();
-        for owner in owners {
-            self.places.progress[owner].failing = true;
-        }
-    }
-
-    /// An aborted or timed-out execution waited for the state that was open; of several, the one entered first.
-    fn first_open_leaf(&self) -> Option<VisitIndex> {
-        let open = |it: &VisitIndex| self.places.is_open(*it);
-        (0..self.places.visits.len())
-            .filter(open)
-            .find(|&it| !self.places.visits[it].kind.is_container())
-            .or_else(|| (0..self.places.visits.len()).rfind(open))
-    }
-
-    fn closing_link(&self, index: usize, previous: Option<usize>, cut_off: Option<VisitIndex>) -> Link {
-        let event = &self.events[index];
-        if let Some(visit) = cut_off {
-            let last = self.places.progress[visit].last_event;
-            let binding = if event.kind == EventKind::ExecutionFailed {
-                previous.map_or(last, |it| it.max(last))
-            } else {
-                last
-            };
-            let last = &self.events[binding].kind;
-            let category = if event.kind == EventKind::ExecutionFailed {
-                Category::Overhead
-            } else {
-                cut_off_after(last, self.places.visits[visit].kind)
-            };
-            return Link {
-                binding: Some(binding),
-                category,
-                owner: Some(visit),
-            };
-        }
-        let binding = previous.or_else(|| index.checked_sub(1));
-        let owner = binding.and_then(|it| self.visit_of[it]);
-        Link {
-            binding,
-            category: Category::Overhead,
-            owner,
-        }
-    }
-
-    fn redrive(&mut self, index: usize) {
-        self.links[index] = Link {
-            binding: self.closing.or(self.links[index].binding),
-            category: Category::RedriveIdle,
-            owner: None,
-        };
-        self.closing = None;
-        self.redriven = true;
-        self.scope_of[index] = 0;
-    }
-
     // ---- the result ---------------------------------------------------------------------------------------------
 
-    fn finish(mut self) -> Timeline {
+    pub(super) fn finish(mut self) -> Timeline {
         let mut gaps = missing_events(self.events, self.closing);
         gaps.append(&mut self.gaps);
         if self.unplaced > 0 {
-            gaps.push(format!(
-                "{} events belong to states whose entry is missing",
-                self.unplaced
-            ));
+            gaps.push(format!("{} events belong to states whose entry is missing", self.unplaced));
         }
-        let flow = |it: &Scope| Flow {
-            owner: it.owner,
-            iteration: it.iteration,
-        };
+        let flow = |it: &Scope| Flow { owner: it.owner, iteration: it.iteration };
         Timeline {
             flows: self.places.scopes.iter().map(flow).collect(),
             flow_of: self.scope_of,
@@ -798,20 +466,14 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn unsuccessful(status: VisitStatus) -> bool {
-    matches!(
-        status,
-        VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted
-    )
+pub(super) fn unsuccessful(status: VisitStatus) -> bool {
+    matches!(status, VisitStatus::Failed | VisitStatus::TimedOut | VisitStatus::Aborted)
 }
 
 /// Whether an event is itself the failure of the visit it belongs to.
-fn ends_with_failure(last: &EventKind) -> bool {
+pub(super) fn ends_with_failure(last: &EventKind) -> bool {
     last.fails_attempt()
-        || matches!(
-            last,
-            EventKind::EvaluationFailed | EventKind::MapStateFailed | EventKind::ParallelStateFailed
-        )
+        || matches!(last, EventKind::EvaluationFailed | EventKind::MapStateFailed | EventKind::ParallelStateFailed)
 }
 
 /// Writes down in an attempt what an event tells of it.
@@ -824,11 +486,7 @@ fn note(attempt: &mut Attempt, event: &Event) {
         (attempt.ended_at, attempt.status) = (Some(event.at), AttemptStatus::Succeeded);
     } else if event.kind.fails_attempt() {
         let timed_out = event.kind.times_out_attempt();
-        attempt.status = if timed_out {
-            AttemptStatus::TimedOut
-        } else {
-            AttemptStatus::Failed
-        };
+        attempt.status = if timed_out { AttemptStatus::TimedOut } else { AttemptStatus::Failed };
         attempt.ended_at = Some(event.at);
         attempt.error = event.error().cloned();
     }
@@ -854,10 +512,7 @@ fn missing_events(events: &[Event], closing: Option<usize>) -> Vec<String> {
     if missing > 0 {
         let shown = spans.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         let more = if spans.len() > 3 { ", …" } else { "" };
-        gaps.push(format!(
-            "{missing} of {} events are missing: {shown}{more}",
-            expected - 1
-        ));
+        gaps.push(format!("{missing} of {} events are missing: {shown}{more}", expected - 1));
     }
     if closing.is_none() && !events.is_empty() {
         gaps.push("no closing event: the execution is still running, or its end was not delivered".to_owned());

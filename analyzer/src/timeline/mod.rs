@@ -15,6 +15,8 @@
 //! two belongs to one category of one visit; the critical path is a walk along these links.
 
 mod builder;
+mod containers;
+mod ending;
 mod phase;
 mod scope;
 mod visit;

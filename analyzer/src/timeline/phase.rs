@@ -90,11 +90,7 @@ pub(crate) fn between(before: &EventKind, event: &EventKind) -> Category {
     } else if event.completes_attempt() || event.fails_attempt() {
         ending_attempt(before)
     } else if event.schedules_attempt() {
-        if before.fails_attempt() {
-            Category::Backoff
-        } else {
-            Category::Overhead
-        }
+        if before.fails_attempt() { Category::Backoff } else { Category::Overhead }
     } else {
         match event {
             E::TaskSubmitted => Category::Work,

@@ -24,22 +24,11 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn root() -> Self {
-        Self {
-            owner: None,
-            branch: None,
-            iteration: None,
-            outer: None,
-            open: None,
-            last: None,
-        }
+        Self { owner: None, branch: None, iteration: None, outer: None, open: None, last: None }
     }
 
     pub(super) fn inside(owner: VisitIndex, round: u32, outer: ScopeIndex) -> Self {
-        Self {
-            owner: Some((owner, round)),
-            outer: Some(outer),
-            ..Self::root()
-        }
+        Self { owner: Some((owner, round)), outer: Some(outer), ..Self::root() }
     }
 }
 
@@ -66,11 +55,7 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new() -> Self {
-        Self {
-            scopes: vec![Scope::root()],
-            visits: Vec::new(),
-            progress: Vec::new(),
-        }
+        Self { scopes: vec![Scope::root()], visits: Vec::new(), progress: Vec::new() }
     }
 
     /// `scope` and the scopes around it, innermost first.
@@ -98,9 +83,7 @@ impl Places {
 
     /// The visit entered last that is open and has this name.
     pub(super) fn open_named(&self, name: &Name) -> Option<VisitIndex> {
-        (0..self.visits.len())
-            .rev()
-            .find(|&visit| self.is_open(visit) && self.visits[visit].state == *name)
+        (0..self.visits.len()).rev().find(|&visit| self.is_open(visit) && self.visits[visit].state == *name)
     }
 
     /// The iteration of a Map's current round with this index.

@@ -6,11 +6,7 @@ use crate::model::{Event, EventKind, ExecutionRecord, Micros, Name, Timestamp};
 
 /// Reads one event per line: `id<-previous Kind [name|#number|!error]… +ms`.
 fn events(text: &str) -> Vec<Event> {
-    text.lines()
-        .map(str::trim)
-        .filter(|it| !it.is_empty())
-        .map(event)
-        .collect()
+    text.lines().map(str::trim).filter(|it| !it.is_empty()).map(event).collect()
 }
 
 fn event(line: &str) -> Event {
@@ -39,11 +35,7 @@ fn event(line: &str) -> Event {
 }
 
 fn run(text: &str) -> Run {
-    Run::of(
-        Name::from("arn:aws:states:us-east-1:123456789012:execution:m:r"),
-        events(text),
-        ExecutionRecord::default(),
-    )
+    Run::of(Name::from("arn:aws:states:us-east-1:123456789012:execution:m:r"), events(text), ExecutionRecord::default())
 }
 
 fn check(text: &str, visits: &str, path: &str) {
@@ -53,16 +45,8 @@ fn check(text: &str, visits: &str, path: &str) {
         .visits
         .iter()
         .map(|it| {
-            let end = it
-                .exited_at
-                .map_or_else(|| "…".to_owned(), |it| (it.0 / 1_000).to_string());
-            format!(
-                "{} {}..{end} {} x{}",
-                it.state,
-                it.entered_at.0 / 1_000,
-                it.status.as_str(),
-                it.attempts.len()
-            )
+            let end = it.exited_at.map_or_else(|| "…".to_owned(), |it| (it.0 / 1_000).to_string());
+            format!("{} {}..{end} {} x{}", it.state, it.entered_at.0 / 1_000, it.status.as_str(), it.attempts.len())
         })
         .collect();
     assert_eq!(shown.join("; "), visits);
@@ -75,11 +59,7 @@ fn check(text: &str, visits: &str, path: &str) {
         .collect();
     assert_eq!(steps.join("; "), path);
     let total: Micros = run.path.iter().map(Step::span).sum();
-    assert_eq!(
-        Some(total),
-        run.execution.duration(),
-        "the path is a partition of the wall time"
-    );
+    assert_eq!(Some(total), run.execution.duration(), "the path is a partition of the wall time");
 }
 
 #[test]
@@ -90,11 +70,7 @@ fn back_to_back_states_with_equal_ticks_are_all_on_the_path() {
     for state in 0..20 {
         let (entered, previous) = (2 + state * 2, if state == 0 { 0 } else { 1 + state * 2 });
         text += &format!("{entered}<-{previous} WaitStateEntered W{state} +{}\n", state * 100);
-        text += &format!(
-            "{}<-{entered} WaitStateExited W{state} +{}\n",
-            entered + 1,
-            state * 100 + 100
-        );
+        text += &format!("{}<-{entered} WaitStateExited W{state} +{}\n", entered + 1, state * 100 + 100);
     }
     text += "42<-41 ExecutionSucceeded +2000\n";
     let run = run(&text);
@@ -130,17 +106,10 @@ fn a_map_with_two_lanes_leads_through_the_iterations_that_freed_its_slots() {
         id + 2
     );
     let run = run(&text);
-    let waits: Vec<_> = merged(&run.path)
-        .iter()
-        .map(|it| (it.category.as_str(), it.span().0 / 1_000))
-        .collect();
+    let waits: Vec<_> = merged(&run.path).iter().map(|it| (it.category.as_str(), it.span().0 / 1_000)).collect();
     assert_eq!(waits, [("wait", 1_000); 4]);
     assert_eq!(
-        run.timeline
-            .visits
-            .iter()
-            .filter_map(|it| it.iteration)
-            .collect::<Vec<_>>(),
+        run.timeline.visits.iter().filter_map(|it| it.iteration).collect::<Vec<_>>(),
         (0..8).collect::<Vec<_>>()
     );
 }
@@ -212,21 +181,10 @@ fn nested_maps_repeat_their_states_without_mixing_them_up() {
          24<-23 MapStateSucceeded +7
          25<-23 MapStateExited Outer +7
          26<-25 ExecutionSucceeded +8");
-    let parents: Vec<_> = run
-        .timeline
-        .visits
-        .iter()
-        .map(|it| (it.id, it.parent, it.iteration))
-        .collect();
+    let parents: Vec<_> = run.timeline.visits.iter().map(|it| (it.id, it.parent, it.iteration)).collect();
     assert_eq!(
         parents,
-        [
-            (2, None, None),
-            (6, Some(2), Some(0)),
-            (7, Some(2), Some(1)),
-            (12, Some(7), Some(0)),
-            (13, Some(6), Some(0))
-        ]
+        [(2, None, None), (6, Some(2), Some(0)), (7, Some(2), Some(1)), (12, Some(7), Some(0)), (13, Some(6), Some(0))]
     );
     assert!(run.execution.complete, "{:?}", run.execution.gaps);
 }
@@ -252,10 +210,7 @@ fn the_idle_time_before_a_redrive_is_no_work() {
     );
     let run = run(text);
     assert_eq!(run.execution.active(), Some(Micros::from_millis(23)));
-    assert_eq!(
-        (run.execution.transitions.redrives, run.execution.transitions.billed().0),
-        (1, 3)
-    );
+    assert_eq!((run.execution.transitions.redrives, run.execution.transitions.billed().0), (1, 3));
 }
 
 #[test]
@@ -278,20 +233,8 @@ fn a_redrive_that_enters_the_state_again_is_understood_too() {
          16<-15 ParallelStateSucceeded +104
          17<-15 ParallelStateExited P +104
          18<-17 ExecutionSucceeded +105");
-    let visits: Vec<_> = run
-        .timeline
-        .visits
-        .iter()
-        .map(|it| (it.id, it.parent, it.status.as_str()))
-        .collect();
-    assert_eq!(
-        visits,
-        [
-            (2, None, "succeeded"),
-            (4, Some(2), "failed"),
-            (11, Some(2), "succeeded")
-        ]
-    );
+    let visits: Vec<_> = run.timeline.visits.iter().map(|it| (it.id, it.parent, it.status.as_str())).collect();
+    assert_eq!(visits, [(2, None, "succeeded"), (4, Some(2), "failed"), (11, Some(2), "succeeded")]);
     assert!(run.execution.complete, "{:?}", run.execution.gaps);
 }
 
@@ -329,18 +272,10 @@ fn what_is_missing_is_said_and_the_rest_survives() {
                    5<-4 ExecutionFailed !Boom +11");
     assert!(!run.execution.complete);
     assert_eq!(run.execution.duration(), None, "the start is not known");
-    assert!(
-        run.execution.gaps[0].contains("3 of 5 events are missing"),
-        "{:?}",
-        run.execution.gaps
-    );
+    assert!(run.execution.gaps[0].contains("3 of 5 events are missing"), "{:?}", run.execution.gaps);
     let open = self::run("1<-0 ExecutionStarted +0\n2<-0 WaitStateEntered W +1");
     assert_eq!(open.timeline.visits[0].exited_at, None);
-    assert!(
-        open.execution.gaps[0].contains("no closing event"),
-        "{:?}",
-        open.execution.gaps
-    );
+    assert!(open.execution.gaps[0].contains("no closing event"), "{:?}", open.execution.gaps);
 }
 
 /// A Map of so many items, each with one Pass.
@@ -385,11 +320,7 @@ fn deep(depth: u64) -> String {
         );
     }
     let mut id = 2 + depth * 2;
-    text += &format!(
-        "{id}<-{} PassStateEntered L +{depth}\n{}<-{id} PassStateExited L +{depth}\n",
-        id - 1,
-        id + 1
-    );
+    text += &format!("{id}<-{} PassStateEntered L +{depth}\n{}<-{id} PassStateExited L +{depth}\n", id - 1, id + 1);
     id += 1;
     for level in (0..depth).rev() {
         text += &format!(

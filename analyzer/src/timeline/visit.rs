@@ -38,14 +38,8 @@ pub enum VisitStatus {
 }
 
 impl VisitStatus {
-    pub const ALL: [Self; 6] = [
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Caught,
-        Self::Aborted,
-        Self::TimedOut,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Succeeded, Self::Failed, Self::Caught, Self::Aborted, Self::TimedOut];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,13 +75,7 @@ pub enum AttemptStatus {
 }
 
 impl AttemptStatus {
-    pub const ALL: [Self; 5] = [
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::TimedOut,
-        Self::Aborted,
-    ];
+    pub const ALL: [Self; 5] = [Self::Running, Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted];
 
     pub fn as_str(self) -> &'static str {
         match self {

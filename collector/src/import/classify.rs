@@ -57,9 +57,8 @@ impl Receiver<'_, '_> {
 
     /// A line without JSON is a Lambda report or not ours.
     fn text(&mut self, text: &str) {
-        let at = text
-            .split_whitespace()
-            .find_map(|word| (word.len() >= 10).then(|| analyzer::time::parse(word)).flatten());
+        let at =
+            text.split_whitespace().find_map(|word| (word.len() >= 10).then(|| analyzer::time::parse(word)).flatten());
         if let Some(report) = lambda_report::read(text, at) {
             self.sink.observe(Observation::LambdaReport(Box::new(report)));
         }
@@ -78,12 +77,7 @@ impl Receiver<'_, '_> {
         } else if self.accepts(Format::Definition) && definition::is_description(&value) {
             definition::send_description(&value, line, self.sink);
         } else if self.accepts(Format::Definition) && definition::is_definition(&value) {
-            definition::send_text(
-                source,
-                &self.place.stem,
-                self.place.options.state_machine_arn.as_deref(),
-                self.sink,
-            );
+            definition::send_text(source, &self.place.stem, self.place.options.state_machine_arn.as_deref(), self.sink);
         } else if self.accepts(Format::Xray) && xray::is_trace(&value) {
             xray::send_traces(&value, line, self.sink);
         } else if self.accepts(Format::Xray) && xray::is_segment(&value) {
@@ -131,29 +125,16 @@ impl Receiver<'_, '_> {
     fn execution_arn(&self, value: &Value) -> Name {
         let inside =
             text(value, "executionArn").or_else(|| value.get("execution").and_then(|it| text(it, "executionArn")));
-        let known = self
-            .place
-            .options
-            .execution_arn
-            .as_deref()
-            .or(inside)
-            .or(self.place.described_arn.as_deref());
+        let known = self.place.options.execution_arn.as_deref().or(inside).or(self.place.described_arn.as_deref());
         if let Some(arn) = known.filter(|it| ExecutionArn::parse(it).is_some()) {
             return arn.into();
         }
-        let machine = self
-            .place
-            .options
-            .state_machine_arn
-            .as_deref()
-            .and_then(|it| it.split_once(":stateMachine:"));
+        let machine = self.place.options.state_machine_arn.as_deref().and_then(|it| it.split_once(":stateMachine:"));
         match machine {
             Some((prefix, machine)) => format!("{prefix}:execution:{machine}:{}", self.place.stem).into(),
-            None => format!(
-                "arn:aws:states:local:000000000000:execution:{}:{}",
-                self.place.folder, self.place.stem
-            )
-            .into(),
+            None => {
+                format!("arn:aws:states:local:000000000000:execution:{}:{}", self.place.folder, self.place.stem).into()
+            }
         }
     }
 }

@@ -70,9 +70,6 @@ pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink
         name: name.into(),
         workflow_type: text(value, "type").and_then(WorkflowType::parse),
         text: definition.into(),
-        seen_at: value
-            .get("updateDate")
-            .or_else(|| value.get("creationDate"))
-            .and_then(as_time),
+        seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time),
     })));
 }

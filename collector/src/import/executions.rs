@@ -13,10 +13,7 @@ pub(super) fn is_description(value: &Value) -> bool {
     text(value, "executionArn").is_some()
         && (text(value, "status").is_some() || value.get("billingDetails").is_some())
         && value.get("startDate").is_some()
-        && value
-            .get("mapRunArn")
-            .and_then(Value::as_str)
-            .is_none_or(|_| value.get("stateMachineArn").is_some())
+        && value.get("mapRunArn").and_then(Value::as_str).is_none_or(|_| value.get("stateMachineArn").is_some())
 }
 
 pub(super) fn is_map_run(value: &Value) -> bool {
@@ -71,9 +68,7 @@ fn record(value: &Value) -> ExecutionRecord {
         alias_arn: text(value, "stateMachineAliasArn").map(Name::from),
         map_run_arn: text(value, "mapRunArn").map(Name::from),
         redrive_count: value.get("redriveCount").and_then(as_count),
-        billed_ms: value
-            .pointer("/billingDetails/billedDurationInMilliseconds")
-            .and_then(as_count),
+        billed_ms: value.pointer("/billingDetails/billedDurationInMilliseconds").and_then(as_count),
         billed_memory_mb: value.pointer("/billingDetails/billedMemoryUsedInMB").and_then(as_count),
         trace_id: text(value, "traceHeader").and_then(root_of_trace).map(Name::from),
         map_runs: BTreeMap::new(),
@@ -97,11 +92,5 @@ pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
         max_concurrency: value.get("maxConcurrency").and_then(as_count),
     };
     let map_runs = BTreeMap::from([(Name::from(arn), run)]);
-    sink.record(
-        parent.into(),
-        ExecutionRecord {
-            map_runs,
-            ..ExecutionRecord::default()
-        },
-    );
+    sink.record(parent.into(), ExecutionRecord { map_runs, ..ExecutionRecord::default() });
 }

@@ -22,17 +22,8 @@ pub(super) fn event(
     names: &mut Interner,
 ) -> Event {
     let Head { id, previous, at, kind } = head;
-    let mut event = Event {
-        id,
-        previous,
-        at,
-        kind,
-        name: None,
-        resource: None,
-        number: None,
-        log_bytes: 0,
-        detail: None,
-    };
+    let mut event =
+        Event { id, previous, at, kind, name: None, resource: None, number: None, log_bytes: 0, detail: None };
     let mut detail = Detail::default();
     let mut rest = Map::new();
     let mut resource_type = None;
@@ -50,9 +41,7 @@ pub(super) fn event(
             ("stateMachineVersionArn", Value::String(it)) => detail.version_arn = Some(names.intern(&it)),
             ("inputDetails" | "outputDetails" | "assignedVariablesDetails", it) if !is_truncated(&it) => {}
             ("assignedVariables", it @ Value::Object(_)) => {
-                detail
-                    .payloads
-                    .extend(policy.apply(PayloadField::AssignedVariables, &it.to_string()));
+                detail.payloads.extend(policy.apply(PayloadField::AssignedVariables, &it.to_string()));
             }
             (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
                 if let Some(field) = PayloadField::parse(key) {
@@ -99,9 +88,7 @@ fn is_truncated(value: &Value) -> bool {
         Some(Value::Bool(it)) => *it,
         Some(Value::String(it)) => it != "false",
         Some(_) => true,
-        None => !value
-            .as_object()
-            .is_some_and(|it| it.keys().all(|key| key == "included" || key == "__type")),
+        None => !value.as_object().is_some_and(|it| it.keys().all(|key| key == "included" || key == "__type")),
     }
 }
 

@@ -34,10 +34,7 @@ pub(super) fn send_events(
 
 fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Result<Event, String> {
     let id = value.get("id").and_then(as_count).ok_or("no `id`")?;
-    let at = value
-        .get("timestamp")
-        .and_then(as_time)
-        .ok_or("no readable `timestamp`")?;
+    let at = value.get("timestamp").and_then(as_time).ok_or("no readable `timestamp`")?;
     let kind = EventKind::parse(text(&value, "type").ok_or("no `type`")?);
     let previous = value.get("previousEventId").and_then(as_count).unwrap_or(0);
     let Value::Object(members) = value else {
@@ -56,11 +53,5 @@ fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut 
             }
         }
     }
-    Ok(fields::event(
-        Head { id, previous, at, kind },
-        details,
-        region,
-        policy,
-        names,
-    ))
+    Ok(fields::event(Head { id, previous, at, kind }, details, region, policy, names))
 }

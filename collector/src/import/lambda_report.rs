@@ -41,10 +41,7 @@ mod tests {
     fn a_report_with_a_cold_start_is_read_exactly() {
         let line = "REPORT RequestId: 6f2c\tDuration: 102.5 ms\tBilled Duration: 344 ms\tMemory Size: 512 MB\tMax Memory Used: 80 MB\tInit Duration: 240.71 ms\t";
         let report = read(line, None).expect("a report");
-        assert_eq!(
-            (report.duration_us, report.billed_ms, report.init_us),
-            (102_500, 344, Some(240_710))
-        );
+        assert_eq!((report.duration_us, report.billed_ms, report.init_us), (102_500, 344, Some(240_710)));
         assert_eq!(read("START RequestId: 6f2c", None), None);
     }
 }

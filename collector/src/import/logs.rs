@@ -35,41 +35,22 @@ fn read(
     };
     let id = members.get("id").and_then(as_count).ok_or("no readable `id`")?;
     let previous = members.get("previous_event_id").and_then(as_count).unwrap_or(0);
-    let at = members
-        .get("event_timestamp")
-        .and_then(as_time)
-        .ok_or("no readable `event_timestamp`")?;
+    let at = members.get("event_timestamp").and_then(as_time).ok_or("no readable `event_timestamp`")?;
     let kind = EventKind::parse(members.get("type").and_then(Value::as_str).ok_or("no `type`")?);
-    let arn = members
-        .get("execution_arn")
-        .and_then(Value::as_str)
-        .ok_or("no `execution_arn`")?;
+    let arn = members.get("execution_arn").and_then(Value::as_str).ok_or("no `execution_arn`")?;
     let region = ExecutionArn::parse(arn).map(|it| it.region.to_owned());
     let execution_arn = sink.names.intern(arn);
     let mut details = match members.remove("details") {
         Some(Value::Object(details)) => details,
         _ => Map::new(),
     };
-    for key in [
-        "id",
-        "previous_event_id",
-        "event_timestamp",
-        "type",
-        "execution_arn",
-        "redrive_count",
-    ] {
+    for key in ["id", "previous_event_id", "event_timestamp", "type", "execution_arn", "redrive_count"] {
         members.remove(key);
     }
     for (key, value) in members {
         details.entry(key).or_insert(value);
     }
-    let mut event = fields::event(
-        Head { id, previous, at, kind },
-        details,
-        region.as_deref(),
-        policy,
-        &mut sink.names,
-    );
+    let mut event = fields::event(Head { id, previous, at, kind }, details, region.as_deref(), policy, &mut sink.names);
     event.log_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     Ok((execution_arn, event))
 }
@@ -109,10 +90,7 @@ fn is_enveloped(value: &Value) -> bool {
 
 /// The messages of `filter-log-events` and `get-log-events` output, or of a subscription's envelope.
 fn messages(value: &Value) -> Option<&Vec<Value>> {
-    value
-        .get("logEvents")
-        .or_else(|| value.get("events"))
-        .and_then(Value::as_array)
+    value.get("logEvents").or_else(|| value.get("events")).and_then(Value::as_array)
 }
 
 /// Sends every message of an envelope.
@@ -132,9 +110,6 @@ pub(super) fn send_envelope(value: &Value, line: Option<u64>, policy: PayloadPol
 
 /// The `@message` field of one row of a Logs Insights answer.
 fn insights_message(row: &Value) -> Option<&str> {
-    let field = row
-        .as_array()?
-        .iter()
-        .find(|it| text(it, "field") == Some("@message"))?;
+    let field = row.as_array()?.iter().find(|it| text(it, "field") == Some("@message"))?;
     text(field, "value")
 }

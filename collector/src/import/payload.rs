@@ -38,10 +38,7 @@ impl PayloadPolicy {
             Self::Redacted => redact(body),
             Self::Full => body.to_owned(),
         };
-        Some(Payload {
-            field,
-            body: body.into_boxed_str(),
-        })
+        Some(Payload { field, body: body.into_boxed_str() })
     }
 }
 
@@ -69,10 +66,7 @@ mod tests {
 
     #[test]
     fn redaction_keeps_keys_and_drops_values() {
-        assert_eq!(
-            redact(r#"{"card":"4111","n":[1,true]}"#),
-            r#"{"card":"string","n":["number","boolean"]}"#
-        );
+        assert_eq!(redact(r#"{"card":"4111","n":[1,true]}"#), r#"{"card":"string","n":["number","boolean"]}"#);
         assert_eq!(redact("Order 4111 failed"), "\"string\"");
     }
 }

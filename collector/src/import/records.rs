@@ -167,13 +167,7 @@ fn several(text: &str, number: u64, error: &serde_json::Error, receive: &mut imp
     let mut found = 0;
     while let Some(Ok(value)) = values.next() {
         let to = values.byte_offset();
-        receive.record(
-            Record::Value {
-                value,
-                text: &text[from..to],
-            },
-            number,
-        );
+        receive.record(Record::Value { value, text: &text[from..to] }, number);
         (from, found) = (to, found + 1);
     }
     if found == 0 || !text[from..].trim().is_empty() {
@@ -188,9 +182,7 @@ fn without_prefix(line: &str) -> Option<&str> {
     }
     let start = line.find('{')?;
     let prefix = &line[..start];
-    let has_time = prefix
-        .split_whitespace()
-        .any(|word| word.len() >= 10 && analyzer::time::parse(word).is_some());
+    let has_time = prefix.split_whitespace().any(|word| word.len() >= 10 && analyzer::time::parse(word).is_some());
     (has_time && !prefix.contains('"')).then(|| &line[start..])
 }
 
@@ -229,11 +221,7 @@ fn finish(text: Vec<u8>, first: u64, open: &mut Open, receive: &mut impl Receive
         Ok(value) => receive.record(Record::Value { value, text: &whole }, first),
         Err(error) => {
             let at = first + (error.line() as u64).saturating_sub(1);
-            let mut broken = Open {
-                text: whole.into_bytes(),
-                first_line: first,
-                ..Open::default()
-            };
+            let mut broken = Open { text: whole.into_bytes(), first_line: first, ..Open::default() };
             broken.give_up(&format!("no JSON: {error} (line {at} of the file)"), receive);
             *open = Open::default();
         }

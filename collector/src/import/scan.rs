@@ -39,13 +39,7 @@ fn in_usual_order(line: &[u8]) -> Option<(Head<'_>, Details<'_>)> {
     cursor.expect_all(b",\"redrive_count\":\"")?;
     cursor.number()?;
     cursor.expect_all(b"\"}")?;
-    let head = Head {
-        id,
-        previous,
-        millis,
-        kind,
-        arn,
-    };
+    let head = Head { id, previous, millis, kind, arn };
     (cursor.at == line.len()).then_some((head, details))
 }
 
@@ -133,11 +127,7 @@ fn event(
         previous: head.previous?,
         at: analyzer::model::Timestamp::from_millis(head.millis?),
         kind,
-        name: details
-            .name
-            .map(|it| std::str::from_utf8(it).map(|it| names.intern(it)))
-            .transpose()
-            .ok()?,
+        name: details.name.map(|it| std::str::from_utf8(it).map(|it| names.intern(it))).transpose().ok()?,
         resource,
         number: details.number,
         log_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
@@ -232,9 +222,7 @@ impl<'a> Cursor<'a> {
         let end = memchr(b'"', rest)?;
         let text = &rest[..end];
         // Without an early end this is a handful of vector instructions.
-        let odd = text
-            .iter()
-            .fold(0_u8, |found, &it| found | u8::from(it == b'\\') | u8::from(it < b' '));
+        let odd = text.iter().fold(0_u8, |found, &it| found | u8::from(it == b'\\') | u8::from(it < b' '));
         if odd != 0 {
             return None;
         }
@@ -247,11 +235,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         self.expect(b'"')?;
         let end = self.at + NEXT_MEMBER.find(&self.bytes[self.at..])?.checked_sub(1)?;
-        let n_escapes = self.bytes[self.at..end]
-            .iter()
-            .rev()
-            .take_while(|&&it| it == b'\\')
-            .count();
+        let n_escapes = self.bytes[self.at..end].iter().rev().take_while(|&&it| it == b'\\').count();
         // A comma at the end of the text itself, or an escaped quotation mark before it, looks alike.
         if self.bytes[end] != b'"' || n_escapes % 2 == 1 {
             return None;
@@ -287,17 +271,12 @@ fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 18 {
         return None;
     }
-    digits.iter().try_fold(0_u64, |sum, &digit| {
-        digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'))
-    })
+    digits.iter().try_fold(0_u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// Epoch milliseconds with thirteen digits; other forms are for the general parser.
 fn millis(digits: &[u8]) -> Option<i64> {
-    (digits.len() == 13)
-        .then(|| number(digits))
-        .flatten()
-        .map(u64::cast_signed)
+    (digits.len() == 13).then(|| number(digits)).flatten().map(u64::cast_signed)
 }
 
 #[cfg(test)]
@@ -335,14 +314,7 @@ mod tests {
         let run = simulate(&all_shapes(), 1_790_000_000_000, &mut Random::new(seed));
         let arn = "arn:aws:states:us-east-1:123456789012:express:all:run:0f".to_owned();
         let mut lines = Vec::new();
-        log_lines(
-            &Started {
-                execution_arn: arn,
-                run,
-                payload: 200,
-            },
-            &mut lines,
-        );
+        log_lines(&Started { execution_arn: arn, run, payload: 200 }, &mut lines);
         lines.into_iter().map(|it| it.1).collect()
     }
 
@@ -356,9 +328,7 @@ mod tests {
             }
             Value::Object(fields.into_iter().map(|(key, it)| (key, shuffle(it, random))).collect())
         }
-        serde_json::from_str(line)
-            .map(|it| shuffle(it, random).to_string())
-            .unwrap_or_default()
+        serde_json::from_str(line).map(|it| shuffle(it, random).to_string()).unwrap_or_default()
     }
 
     proptest! {

@@ -49,19 +49,11 @@ impl<'a> Sink<'a> {
         if !self.recognised {
             if named_by_user {
                 let held = std::mem::take(&mut self.held);
-                let (line, reason) = held
-                    .into_iter()
-                    .next()
-                    .unwrap_or((None, "holds nothing that stepscope knows".to_owned()));
-                self.push(Observation::Quarantined {
-                    source: self.source.clone(),
-                    line,
-                    reason,
-                });
+                let (line, reason) =
+                    held.into_iter().next().unwrap_or((None, "holds nothing that stepscope knows".to_owned()));
+                self.push(Observation::Quarantined { source: self.source.clone(), line, reason });
             } else {
-                self.push(Observation::Skipped {
-                    source: self.source.clone(),
-                });
+                self.push(Observation::Skipped { source: self.source.clone() });
             }
         }
         self.held.clear();
@@ -74,15 +66,9 @@ impl<'a> Sink<'a> {
             return;
         }
         self.recognised = true;
-        self.push(Observation::File {
-            source: self.source.clone(),
-        });
+        self.push(Observation::File { source: self.source.clone() });
         for (line, reason) in std::mem::take(&mut self.held) {
-            self.push(Observation::Quarantined {
-                source: self.source.clone(),
-                line,
-                reason,
-            });
+            self.push(Observation::Quarantined { source: self.source.clone(), line, reason });
         }
     }
 
@@ -93,10 +79,7 @@ impl<'a> Sink<'a> {
 
     pub(super) fn record(&mut self, execution_arn: Name, record: ExecutionRecord) {
         self.recognise();
-        self.push(Observation::Execution {
-            execution_arn,
-            record: Box::new(record),
-        });
+        self.push(Observation::Execution { execution_arn, record: Box::new(record) });
     }
 
     pub(super) fn observe(&mut self, observation: Observation) {
@@ -107,11 +90,7 @@ impl<'a> Sink<'a> {
     /// Sets a damaged record aside.
     pub(super) fn quarantine(&mut self, line: Option<u64>, reason: impl Into<String>) {
         if self.recognised {
-            self.push(Observation::Quarantined {
-                source: self.source.clone(),
-                line,
-                reason: reason.into(),
-            });
+            self.push(Observation::Quarantined { source: self.source.clone(), line, reason: reason.into() });
         } else if self.held.len() < HELD {
             self.held.push((line, reason.into()));
         }

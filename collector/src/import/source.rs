@@ -18,14 +18,9 @@ const LARGEST_DEFINITION: u64 = 1 << 20;
 /// Reads one input of the command line.
 pub(super) fn read(input: &Input, options: &ImportOptions, sink: &mut Sink<'_>) -> Result<(), Stopped> {
     match input {
-        Input::Stdin => read_stream(
-            BufReader::with_capacity(BUFFER, io::stdin()),
-            "-",
-            Path::new("stdin"),
-            options,
-            true,
-            sink,
-        ),
+        Input::Stdin => {
+            read_stream(BufReader::with_capacity(BUFFER, io::stdin()), "-", Path::new("stdin"), options, true, sink)
+        }
         Input::Path(path) if path.is_dir() => read_folder(path, options, sink),
         Input::Path(path) => read_file(path, options, true, sink),
     }
@@ -38,10 +33,7 @@ fn read_folder(folder: &Path, options: &ImportOptions, sink: &mut Sink<'_>) -> R
         Err(error) => return refuse(folder, &error, sink),
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|it| it.path()).collect();
-    paths.retain(|it| {
-        !it.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'))
-    });
+    paths.retain(|it| !it.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')));
     paths.sort();
     for path in paths {
         // A link to a folder is not followed: it may lead back up.
@@ -105,12 +97,7 @@ fn read_text(mut input: Box<dyn BufRead>, path: &Path, options: &ImportOptions, 
     let mut head = Vec::new();
     input.by_ref().take(LARGEST_DEFINITION + 1).read_to_end(&mut head)?;
     if head.len() as u64 <= LARGEST_DEFINITION && is_definition_text(&head, options) {
-        definition::send_text(
-            &String::from_utf8_lossy(&head),
-            &place.stem,
-            options.state_machine_arn.as_deref(),
-            sink,
-        );
+        definition::send_text(&String::from_utf8_lossy(&head), &place.stem, options.state_machine_arn.as_deref(), sink);
         return Ok(());
     }
     let is_csv = is_insights_csv(&head);
@@ -123,20 +110,14 @@ fn read_text(mut input: Box<dyn BufRead>, path: &Path, options: &ImportOptions, 
 
 /// Names for what has none: the folder stands for the machine, the stem for the execution.
 fn place_of<'a>(path: &Path, options: &'a ImportOptions) -> Place<'a> {
-    let name = path
-        .file_name()
-        .map_or_else(|| "input".to_owned(), |it| it.to_string_lossy().into_owned());
+    let name = path.file_name().map_or_else(|| "input".to_owned(), |it| it.to_string_lossy().into_owned());
     let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let stem = stem.trim_end_matches(".asl").trim_end_matches(".describe");
-    let parent = path
-        .parent()
-        .filter(|it| !it.as_os_str().is_empty())
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let parent =
+        path.parent().filter(|it| !it.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let folder = parent.canonicalize().unwrap_or(parent);
-    let folder = folder
-        .file_name()
-        .map_or_else(|| "local".to_owned(), |it| it.to_string_lossy().into_owned());
+    let folder = folder.file_name().map_or_else(|| "local".to_owned(), |it| it.to_string_lossy().into_owned());
     Place {
         options,
         described_arn: described_arn(&path.with_file_name(format!("{stem}.describe.json"))),
@@ -177,9 +158,7 @@ fn has_definition_keys(text: &str) -> bool {
         })
     };
     let starts_as_one = !text.trim_start().starts_with(['#', '|'])
-        || text
-            .lines()
-            .any(|it| it.starts_with("StartAt") || it.starts_with("States"));
+        || text.lines().any(|it| it.starts_with("StartAt") || it.starts_with("States"));
     starts_as_one && key("StartAt") && key("States")
 }
 
@@ -192,11 +171,7 @@ fn is_insights_csv(head: &[u8]) -> bool {
 /// The CSV of Logs Insights, with a column `@message`.
 fn read_csv(input: impl Read, options: &ImportOptions, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    let column = reader
-        .headers()
-        .map_err(io::Error::other)?
-        .iter()
-        .position(|it| it == "@message");
+    let column = reader.headers().map_err(io::Error::other)?.iter().position(|it| it == "@message");
     let Some(column) = column else { return Ok(()) };
     sink.recognise();
     let mut row = csv::StringRecord::new();

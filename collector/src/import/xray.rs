@@ -37,11 +37,9 @@ pub(super) fn send_traces(value: &Value, line: Option<u64>, sink: &mut Sink<'_>)
 
 /// Sends one segment document.
 pub(super) fn send_segment(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
-    let (Some(id), Some(name), Some(started_at)) = (
-        text(value, "id"),
-        text(value, "name"),
-        value.get("start_time").and_then(as_time),
-    ) else {
+    let (Some(id), Some(name), Some(started_at)) =
+        (text(value, "id"), text(value, "name"), value.get("start_time").and_then(as_time))
+    else {
         sink.quarantine(line, "segment document: no `id`, `name` or readable `start_time`");
         return;
     };

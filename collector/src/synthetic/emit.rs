@@ -23,11 +23,7 @@ pub fn observations(started: &Started, names: &mut Interner) -> Vec<Observation>
             kind: EventKind::parse(raw.kind),
             name: raw.name.map(|it| names.intern(it)),
             resource: resource(raw).map(|(kind, action)| {
-                names.intern(&if kind.is_empty() {
-                    action.clone()
-                } else {
-                    format!("{kind}:{action}")
-                })
+                names.intern(&if kind.is_empty() { action.clone() } else { format!("{kind}:{action}") })
             }),
             number: raw.number,
             log_bytes: 0,
@@ -42,10 +38,7 @@ pub fn observations(started: &Started, names: &mut Interner) -> Vec<Observation>
         .run
         .events
         .iter()
-        .map(|it| Observation::Event {
-            execution_arn: execution_arn.clone(),
-            event: event(it, names),
-        })
+        .map(|it| Observation::Event { execution_arn: execution_arn.clone(), event: event(it, names) })
         .collect()
 }
 
@@ -86,14 +79,7 @@ fn details(raw: &Raw, payload: &str) -> Map<String, Value> {
         put("error", error.into());
     }
     if let Some(number) = raw.number {
-        put(
-            if raw.kind.starts_with("MapIteration") {
-                "index"
-            } else {
-                "length"
-            },
-            number.into(),
-        );
+        put(if raw.kind.starts_with("MapIteration") { "index" } else { "length" }, number.into());
     }
     if let Some(name) = raw.name {
         put("name", name.into());
@@ -156,10 +142,7 @@ pub fn history_json(started: &Started) -> Value {
     let payload = payload(started.payload, started.run.started_ms.cast_unsigned() % 1_000_000);
     let event = |raw: &Raw| {
         let mut event = Map::new();
-        event.insert(
-            "timestamp".to_owned(),
-            analyzer::time::format(Timestamp::from_millis(raw.at)).into(),
-        );
+        event.insert("timestamp".to_owned(), analyzer::time::format(Timestamp::from_millis(raw.at)).into());
         event.insert("type".to_owned(), raw.kind.into());
         event.insert("id".to_owned(), raw.id.into());
         event.insert("previousEventId".to_owned(), raw.previous.into());
@@ -188,17 +171,10 @@ fn details_key(kind: &str) -> String {
 /// The X-Ray segment of an execution: its states as subsegments, in no particular order.
 pub fn xray_json(started: &Started) -> Value {
     let run: &Simulated = &started.run;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "X-Ray writes seconds as floating-point numbers"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "X-Ray writes seconds as floating-point numbers")]
     let seconds = |ms: i64| ms as f64 / 1_000.0;
-    let id = |number: u64| {
-        format!(
-            "{:016x}",
-            number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ run.started_ms.cast_unsigned()
-        )
-    };
+    let id =
+        |number: u64| format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ run.started_ms.cast_unsigned());
     let subsegments: Vec<Value> = run
         .visits
         .iter()

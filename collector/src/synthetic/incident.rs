@@ -82,10 +82,7 @@ impl IncidentKind {
                 *attempts = Attempts::failing(rate, "ValidationException", 0);
             }
             (Self::DownstreamTimeout(rate), Step::Task { attempts, work, .. }) => {
-                *attempts = Attempts {
-                    times_out: true,
-                    ..Attempts::failing(rate, "States.Timeout", 0)
-                };
+                *attempts = Attempts { times_out: true, ..Attempts::failing(rate, "States.Timeout", 0) };
                 work.typical_ms *= 4;
             }
             (Self::FanOut(factor), Step::Map { items, .. }) => *items = (items.0 * factor, items.1 * factor),

@@ -6,14 +6,17 @@
 
 mod emit;
 mod incident;
+mod kinds;
 mod plan;
 mod random;
 mod simulate;
+mod truth;
 mod workload;
 
 pub use emit::{history_json, log_lines, observations, xray_json};
 pub use incident::{Incident, IncidentKind};
 pub use plan::{Attempts, Call, Delay, Plan, Step};
 pub use random::Random;
-pub use simulate::{Simulated, TruthStep, TruthVisit, simulate};
+pub use simulate::simulate;
+pub use truth::{Simulated, TruthStep, TruthVisit};
 pub use workload::{Started, Workload, all_shapes, api_enrich, demo, image_ingest, ml_inference, order_processing};

@@ -94,74 +94,38 @@ pub enum Step {
 
 impl Delay {
     pub const fn of(typical_ms: u64) -> Self {
-        Self {
-            typical_ms,
-            tail_per_mille: 20,
-        }
+        Self { typical_ms, tail_per_mille: 20 }
     }
 
     /// A span in milliseconds: three quarters to five quarters of the typical one, in the tail up to five times.
     pub fn draw(self, random: &mut Random) -> u64 {
         let base = self.typical_ms * 3 / 4 + random.below(self.typical_ms / 2 + 1);
-        if random.per_mille(self.tail_per_mille) {
-            base * (2 + random.below(4))
-        } else {
-            base
-        }
+        if random.per_mille(self.tail_per_mille) { base * (2 + random.below(4)) } else { base }
     }
 }
 
 impl Attempts {
     pub const fn sound() -> Self {
-        Self {
-            fails_per_mille: 0,
-            error: "",
-            times_out: false,
-            max_retries: 0,
-            interval_ms: 1_000,
-            is_caught: false,
-        }
+        Self { fails_per_mille: 0, error: "", times_out: false, max_retries: 0, interval_ms: 1_000, is_caught: false }
     }
 
     pub const fn failing(fails_per_mille: u32, error: &'static str, max_retries: u32) -> Self {
-        Self {
-            fails_per_mille,
-            error,
-            times_out: false,
-            max_retries,
-            interval_ms: 1_000,
-            is_caught: false,
-        }
+        Self { fails_per_mille, error, times_out: false, max_retries, interval_ms: 1_000, is_caught: false }
     }
 
     #[must_use]
     pub const fn caught(self) -> Self {
-        Self {
-            is_caught: true,
-            ..self
-        }
+        Self { is_caught: true, ..self }
     }
 }
 
 impl Step {
     pub const fn task(name: &'static str, call: Call, typical_ms: u64) -> Self {
-        Self::Task {
-            name,
-            call,
-            work: Delay::of(typical_ms),
-            queue_ms: 25,
-            attempts: Attempts::sound(),
-        }
+        Self::Task { name, call, work: Delay::of(typical_ms), queue_ms: 25, attempts: Attempts::sound() }
     }
 
     pub const fn risky(name: &'static str, call: Call, typical_ms: u64, attempts: Attempts) -> Self {
-        Self::Task {
-            name,
-            call,
-            work: Delay::of(typical_ms),
-            queue_ms: 25,
-            attempts,
-        }
+        Self::Task { name, call, work: Delay::of(typical_ms), queue_ms: 25, attempts }
     }
 
     /// Applies a change to every step of a list, also inside containers.

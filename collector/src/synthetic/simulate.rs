@@ -3,45 +3,9 @@
 //! Every flow (the root, a branch, an item) is run from its start to its end before the next one; all events go into one
 //! list, and ids are given at the end, in the order of time. A failure in one flow cuts the others of its container off.
 
-use super::Random;
+use super::kinds::{ContainerKinds, Kinds};
 use super::plan::{Attempts, Call, Plan, Step};
-
-/// One simulated execution, with its truth.
-#[derive(Clone, Debug)]
-pub struct Simulated {
-    pub(super) events: Vec<Raw>,
-    pub visits: Vec<TruthVisit>,
-    pub path: Vec<TruthStep>,
-    pub billed_transitions: u64,
-    pub started_ms: i64,
-    pub stopped_ms: i64,
-    pub succeeded: bool,
-}
-
-/// What really happened in one visit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TruthVisit {
-    pub id: u64,
-    pub parent: Option<u64>,
-    pub iteration: Option<u32>,
-    pub state: &'static str,
-    pub entered_ms: i64,
-    pub exited_ms: i64,
-    pub status: &'static str,
-    pub n_attempts: usize,
-    /// Milliseconds of the visit's own time by category.
-    pub split: Vec<(&'static str, i64)>,
-}
-
-/// One span of the critical path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TruthStep {
-    /// The visit that owns the span, by the id of its entry.
-    pub visit: Option<u64>,
-    pub category: &'static str,
-    pub from_ms: i64,
-    pub to_ms: i64,
-}
+use super::{Random, Simulated};
 
 /// An event before it has an id.
 #[derive(Clone, Debug)]
@@ -53,28 +17,28 @@ pub(super) struct Raw {
     pub(super) link: Option<usize>,
     pub(super) previous: u64,
     /// What really decided the moment, and whose time passed until then.
-    cause: Option<usize>,
-    owner: Option<usize>,
-    category: &'static str,
+    pub(super) cause: Option<usize>,
+    pub(super) owner: Option<usize>,
+    pub(super) category: &'static str,
     pub(super) name: Option<&'static str>,
     pub(super) call: Option<Call>,
     pub(super) error: Option<&'static str>,
     pub(super) number: Option<u64>,
-    dropped: bool,
+    pub(super) dropped: bool,
 }
 
 /// A visit while it is simulated.
-struct Visit {
-    entry: usize,
-    parent: Option<usize>,
-    iteration: Option<u32>,
-    state: &'static str,
-    end: Option<(i64, &'static str)>,
-    n_attempts: usize,
-    is_container: bool,
-    is_wait: bool,
+pub(super) struct Visit {
+    pub(super) entry: usize,
+    pub(super) parent: Option<usize>,
+    pub(super) iteration: Option<u32>,
+    pub(super) state: &'static str,
+    pub(super) end: Option<(i64, &'static str)>,
+    pub(super) n_attempts: usize,
+    pub(super) is_container: bool,
+    pub(super) is_wait: bool,
     /// Its own events, in order.
-    own: Vec<usize>,
+    pub(super) own: Vec<usize>,
 }
 
 /// How a flow ended.
@@ -82,18 +46,14 @@ enum End {
     /// With its last event.
     Done(usize),
     /// With the failure that nothing caught: its event, its error, and the visit that failed.
-    Failed {
-        event: usize,
-        error: &'static str,
-        visit: usize,
-    },
+    Failed { event: usize, error: &'static str, visit: usize },
 }
 
-struct Simulator<'a> {
-    random: &'a mut Random,
-    events: Vec<Raw>,
-    visits: Vec<Visit>,
-    billed: u64,
+pub(super) struct Simulator<'a> {
+    pub(super) random: &'a mut Random,
+    pub(super) events: Vec<Raw>,
+    pub(super) visits: Vec<Visit>,
+    pub(super) billed: u64,
 }
 
 /// Where a flow runs.
@@ -105,21 +65,9 @@ struct Place {
 
 /// Simulates one execution that starts at a moment.
 pub fn simulate(plan: &Plan, started_ms: i64, random: &mut Random) -> Simulated {
-    let mut it = Simulator {
-        random,
-        events: Vec::new(),
-        visits: Vec::new(),
-        billed: 0,
-    };
+    let mut it = Simulator { random, events: Vec::new(), visits: Vec::new(), billed: 0 };
     let started = it.emit(started_ms, "ExecutionStarted", None, None, None, "overhead");
-    let end = it.flow(
-        &plan.steps,
-        started,
-        Place {
-            parent: None,
-            iteration: None,
-        },
-    );
+    let end = it.flow(&plan.steps, started, Place { parent: None, iteration: None });
     let succeeded = matches!(end, End::Done(_));
     let closing = match end {
         End::Done(last) => {
@@ -144,11 +92,7 @@ impl Simulator<'_> {
     /// A few milliseconds that the service takes; often none at all.
     fn little(&mut self, most: u64) -> i64 {
         let it = self.random.below(most + 1);
-        if self.random.per_mille(300) {
-            0
-        } else {
-            it.cast_signed()
-        }
+        if self.random.per_mille(300) { 0 } else { it.cast_signed() }
     }
 
     fn emit(
@@ -247,13 +191,7 @@ impl Simulator<'_> {
                 let ms = delay.draw(self.random);
                 self.wait(name, ms, after, place)
             }
-            Step::Task {
-                name,
-                call,
-                work,
-                queue_ms,
-                attempts,
-            } => {
+            Step::Task { name, call, work, queue_ms, attempts } => {
                 let draw = |it: &mut Self| work.draw(it.random).cast_signed();
                 self.task(name, *call, &draw, *queue_ms, *attempts, after, place)
             }
@@ -272,20 +210,12 @@ impl Simulator<'_> {
                 }
                 End::Done(last)
             }
-            Step::Poll {
-                wait,
-                ask,
-                decide,
-                interval_ms,
-                rounds,
-            } => self.poll([wait, ask, decide], *interval_ms, *rounds, after, place),
+            Step::Poll { wait, ask, decide, interval_ms, rounds } => {
+                self.poll([wait, ask, decide], *interval_ms, *rounds, after, place)
+            }
             Step::Fail { name, error } => {
                 let visit = self.enter(name, "FailStateEntered", after, place);
-                End::Failed {
-                    event: self.visits[visit].entry,
-                    error,
-                    visit,
-                }
+                End::Failed { event: self.visits[visit].entry, error, visit }
             }
             Step::Parallel { .. } | Step::Map { .. } => self.container(step, after, place),
         }
@@ -306,13 +236,7 @@ impl Simulator<'_> {
 
     fn wait(&mut self, name: &'static str, ms: u64, after: usize, place: Place) -> End {
         let visit = self.enter(name, "WaitStateEntered", after, place);
-        End::Done(self.exit(
-            visit,
-            "WaitStateExited",
-            self.visits[visit].entry,
-            ms.cast_signed(),
-            "succeeded",
-        ))
+        End::Done(self.exit(visit, "WaitStateExited", self.visits[visit].entry, ms.cast_signed(), "succeeded"))
     }
 
     fn poll(
@@ -391,17 +315,7 @@ impl Simulator<'_> {
                 let ms = self.little(4);
                 return End::Done(self.exit(visit, "TaskStateExited", last, ms, "succeeded"));
             }
-            last = self.own(
-                visit,
-                at,
-                if attempts.times_out {
-                    kinds.timed_out
-                } else {
-                    kinds.failed
-                },
-                last,
-                ending,
-            );
+            last = self.own(visit, at, if attempts.times_out { kinds.timed_out } else { kinds.failed }, last, ending);
             self.events[last].call = Some(call);
             self.events[last].error = Some(attempts.error);
         }
@@ -409,65 +323,29 @@ impl Simulator<'_> {
             let ms = self.little(4);
             return End::Done(self.exit(visit, "TaskStateExited", last, ms, "caught"));
         }
-        self.visits[visit].end = Some((
-            self.events[last].at,
-            if attempts.times_out { "timed_out" } else { "failed" },
-        ));
-        End::Failed {
-            event: last,
-            error: attempts.error,
-            visit,
-        }
+        self.visits[visit].end = Some((self.events[last].at, if attempts.times_out { "timed_out" } else { "failed" }));
+        End::Failed { event: last, error: attempts.error, visit }
     }
 
     fn container(&mut self, step: &Step, after: usize, place: Place) -> End {
         let (name, max_retries, is_caught, is_map) = match step {
-            Step::Parallel {
-                name,
-                max_retries,
-                is_caught,
-                ..
-            } => (*name, *max_retries, *is_caught, false),
-            Step::Map {
-                name,
-                max_retries,
-                is_caught,
-                ..
-            } => (*name, *max_retries, *is_caught, true),
+            Step::Parallel { name, max_retries, is_caught, .. } => (*name, *max_retries, *is_caught, false),
+            Step::Map { name, max_retries, is_caught, .. } => (*name, *max_retries, *is_caught, true),
             _ => unreachable!("only these two are containers"),
         };
-        let kinds = if is_map {
-            ContainerKinds::MAP
-        } else {
-            ContainerKinds::PARALLEL
-        };
+        let kinds = if is_map { ContainerKinds::MAP } else { ContainerKinds::PARALLEL };
         let visit = self.enter(name, kinds.entered, after, place);
         let mut last = self.visits[visit].entry;
         for round in 0..=max_retries {
             if round > 0 {
                 self.billed += 1;
             }
-            let gap = if round == 0 {
-                self.little(5)
-            } else {
-                1_000 << (round - 1).min(10)
-            };
+            let gap = if round == 0 { self.little(5) } else { 1_000 << (round - 1).min(10) };
             let at = self.events[last].at + gap;
-            let started = self.own(
-                visit,
-                at,
-                kinds.started,
-                last,
-                if round == 0 { "overhead" } else { "backoff" },
-            );
+            let started = self.own(visit, at, kinds.started, last, if round == 0 { "overhead" } else { "backoff" });
             let outcome = match step {
                 Step::Parallel { branches, .. } => self.branches(branches, visit, started),
-                Step::Map {
-                    items,
-                    max_concurrency,
-                    body,
-                    ..
-                } => {
+                Step::Map { items, max_concurrency, body, .. } => {
                     let n_items = items.0 + self.random.below(items.1 - items.0 + 1);
                     self.events[started].number = Some(n_items);
                     self.items(name, body, n_items, *max_concurrency, visit, started)
@@ -498,11 +376,7 @@ impl Simulator<'_> {
                         return End::Done(self.exit(visit, kinds.exited, failed, ms, "caught"));
                     }
                     self.visits[visit].end = Some((at, "failed"));
-                    return End::Failed {
-                        event: failed,
-                        error,
-                        visit,
-                    };
+                    return End::Failed { event: failed, error, visit };
                 }
             }
         }
@@ -513,14 +387,7 @@ impl Simulator<'_> {
         let mut flows = Vec::new();
         for steps in branches {
             let (events, visits) = (self.events.len(), self.visits.len());
-            let end = self.flow(
-                steps,
-                started,
-                Place {
-                    parent: Some(visit),
-                    iteration: None,
-                },
-            );
+            let end = self.flow(steps, started, Place { parent: Some(visit), iteration: None });
             flows.push((end, events..self.events.len(), visits..self.visits.len()));
         }
         self.join(visit, started, flows, None)
@@ -547,41 +414,17 @@ impl Simulator<'_> {
                 busy.swap_remove(slot).1
             };
             let (events, visits) = (self.events.len(), self.visits.len());
-            let (delay, category) = if freed == started {
-                (self.little(2), "overhead")
-            } else {
-                (self.little(1), "slot_wait")
-            };
+            let (delay, category) =
+                if freed == started { (self.little(2), "overhead") } else { (self.little(1), "slot_wait") };
             let at = self.events[freed].at + delay;
-            let begun = self.emit(
-                at,
-                "MapIterationStarted",
-                Some(freed),
-                Some(freed),
-                Some(visit),
-                category,
-            );
+            let begun = self.emit(at, "MapIterationStarted", Some(freed), Some(freed), Some(visit), category);
             (self.events[begun].name, self.events[begun].number) = (Some(name), Some(item));
             let iteration = u32::try_from(item).ok();
-            let end = match self.flow(
-                body,
-                begun,
-                Place {
-                    parent: Some(visit),
-                    iteration,
-                },
-            ) {
+            let end = match self.flow(body, begun, Place { parent: Some(visit), iteration }) {
                 End::Done(last) => {
                     busy.push((self.events[last].at, last));
                     let at = self.events[last].at;
-                    let done = self.emit(
-                        at,
-                        "MapIterationSucceeded",
-                        Some(last),
-                        Some(last),
-                        Some(visit),
-                        "overhead",
-                    );
+                    let done = self.emit(at, "MapIterationSucceeded", Some(last), Some(last), Some(visit), "overhead");
                     (self.events[done].name, self.events[done].number) = (Some(name), Some(item));
                     End::Done(done)
                 }
@@ -624,11 +467,8 @@ impl Simulator<'_> {
                 self.cut_off(events.clone(), visits.clone(), failed_event);
             }
         }
-        let End::Failed { error, visit, .. } = flows
-            .into_iter()
-            .nth(failed_flow)
-            .map(|it| it.0)
-            .unwrap_or(End::Done(started))
+        let End::Failed { error, visit, .. } =
+            flows.into_iter().nth(failed_flow).map(|it| it.0).unwrap_or(End::Done(started))
         else {
             return End::Done(started);
         };
@@ -649,11 +489,7 @@ impl Simulator<'_> {
             );
             (self.events[event].name, self.events[event].number) = (Some(name), item.map(u64::from));
         }
-        End::Failed {
-            event: failed_event,
-            error,
-            visit,
-        }
+        End::Failed { event: failed_event, error, visit }
     }
 
     /// The item of a Map that a visit runs in, at any depth.
@@ -688,11 +524,7 @@ impl Simulator<'_> {
             let it = &mut self.visits[visit];
             let n_before = it.own.len();
             it.own.retain(|&event| !events[event].dropped);
-            it.n_attempts = it
-                .own
-                .iter()
-                .filter(|&&event| events[event].kind.ends_with("Scheduled"))
-                .count();
+            it.n_attempts = it.own.iter().filter(|&&event| events[event].kind.ends_with("Scheduled")).count();
             let was_open = it.own.len() < n_before || it.end.is_none_or(|(end, _)| end > at);
             if was_open {
                 it.end = Some((at, "aborted"));
@@ -722,173 +554,4 @@ impl Simulator<'_> {
         let counts = kind.ends_with("Scheduled") || matches!(kind, "MapStateStarted" | "ParallelStateStarted");
         counts && self.visits[visit].own.iter().find(|&&it| self.events[it].kind == kind) != Some(&event)
     }
-
-    fn finish(mut self, closing: usize, succeeded: bool) -> Simulated {
-        let mut order: Vec<usize> = (0..self.events.len()).filter(|&it| !self.events[it].dropped).collect();
-        order.sort_by_key(|&it| self.events[it].at);
-        for (id, &index) in (1..).zip(&order) {
-            self.events[index].id = id;
-        }
-        for index in 0..self.events.len() {
-            self.events[index].previous = self.events[index].link.map_or(0, |it| self.events[it].id);
-        }
-        let visits = self.truth_of_visits();
-        let path = self.truth_of_path(closing);
-        let (started_ms, stopped_ms) = (self.events[0].at, self.events[closing].at);
-        let events = order.iter().map(|&it| self.events[it].clone()).collect();
-        Simulated {
-            events,
-            visits,
-            path,
-            billed_transitions: self.billed,
-            started_ms,
-            stopped_ms,
-            succeeded,
-        }
-    }
-
-    fn truth_of_visits(&self) -> Vec<TruthVisit> {
-        let mut visits: Vec<TruthVisit> = self
-            .visits
-            .iter()
-            .filter(|it| !self.events[it.entry].dropped)
-            .map(|it| {
-                let entered_ms = self.events[it.entry].at;
-                let (exited_ms, status) = it.end.unwrap_or((entered_ms, "running"));
-                TruthVisit {
-                    id: self.events[it.entry].id,
-                    parent: it.parent.map(|parent| self.events[self.visits[parent].entry].id),
-                    iteration: it.iteration,
-                    state: it.state,
-                    entered_ms,
-                    exited_ms,
-                    status,
-                    n_attempts: it.n_attempts,
-                    split: self.split(it, exited_ms, status),
-                }
-            })
-            .collect();
-        visits.sort_by_key(|it| it.id);
-        visits
-    }
-
-    /// The visit's own time: the spans that end with its own events, and what was cut off.
-    fn split(&self, visit: &Visit, exited_ms: i64, status: &str) -> Vec<(&'static str, i64)> {
-        let mut sums = std::collections::BTreeMap::new();
-        let mut last = visit.entry;
-        for &event in &visit.own {
-            let it = &self.events[event];
-            let from = it.cause.map_or(it.at, |cause| self.events[cause].at);
-            *sums.entry(it.category).or_insert(0) += it.at - from;
-            last = event;
-        }
-        let has_started = visit
-            .own
-            .iter()
-            .any(|&it| self.events[it].kind.ends_with("StateStarted"));
-        if !(visit.is_container && has_started) && status == "aborted" {
-            let it = &self.events[last];
-            let category = match it.kind {
-                _ if visit.is_wait => "wait",
-                kind if kind.ends_with("Submitted") => "callback",
-                kind if kind.ends_with("Scheduled") => "queue",
-                kind if kind.ends_with("Failed") || kind.ends_with("TimedOut") => "backoff",
-                "TaskStarted" | "LambdaFunctionStarted" | "ActivityStarted" => "work",
-                _ => "overhead",
-            };
-            *sums.entry(category).or_insert(0) += exited_ms - it.at;
-        } else if !visit.is_container && visit.own.is_empty() {
-            *sums.entry("overhead").or_insert(0) += exited_ms - self.events[visit.entry].at;
-        }
-        sums.into_iter().filter(|it| it.1 > 0).collect()
-    }
-
-    fn truth_of_path(&self, closing: usize) -> Vec<TruthStep> {
-        let mut path: Vec<TruthStep> = Vec::new();
-        let mut at = closing;
-        while let Some(cause) = self.events[at].cause {
-            let it = &self.events[at];
-            let visit = it.owner.map(|it| self.events[self.visits[it].entry].id);
-            let (from_ms, to_ms) = (self.events[cause].at, it.at);
-            if from_ms < to_ms {
-                match path.last_mut() {
-                    Some(last) if last.visit == visit && last.category == it.category => last.from_ms = from_ms,
-                    _ => path.push(TruthStep {
-                        visit,
-                        category: it.category,
-                        from_ms,
-                        to_ms,
-                    }),
-                }
-            }
-            at = cause;
-        }
-        path.reverse();
-        path
-    }
-}
-
-struct Kinds {
-    scheduled: &'static str,
-    started: &'static str,
-    succeeded: &'static str,
-    failed: &'static str,
-    timed_out: &'static str,
-    is_submitted: bool,
-}
-
-impl Kinds {
-    fn of(call: Call) -> Self {
-        match call {
-            Call::Function => Self {
-                scheduled: "LambdaFunctionScheduled",
-                started: "LambdaFunctionStarted",
-                succeeded: "LambdaFunctionSucceeded",
-                failed: "LambdaFunctionFailed",
-                timed_out: "LambdaFunctionTimedOut",
-                is_submitted: false,
-            },
-            Call::Activity => Self {
-                scheduled: "ActivityScheduled",
-                started: "ActivityStarted",
-                succeeded: "ActivitySucceeded",
-                failed: "ActivityFailed",
-                timed_out: "ActivityTimedOut",
-                is_submitted: false,
-            },
-            Call::Invoke | Call::Service(..) | Call::Job(..) | Call::Token(..) => Self {
-                scheduled: "TaskScheduled",
-                started: "TaskStarted",
-                succeeded: "TaskSucceeded",
-                failed: "TaskFailed",
-                timed_out: "TaskTimedOut",
-                is_submitted: matches!(call, Call::Job(..) | Call::Token(..)),
-            },
-        }
-    }
-}
-
-struct ContainerKinds {
-    entered: &'static str,
-    started: &'static str,
-    succeeded: &'static str,
-    failed: &'static str,
-    exited: &'static str,
-}
-
-impl ContainerKinds {
-    const PARALLEL: Self = Self {
-        entered: "ParallelStateEntered",
-        started: "ParallelStateStarted",
-        succeeded: "ParallelStateSucceeded",
-        failed: "ParallelStateFailed",
-        exited: "ParallelStateExited",
-    };
-    const MAP: Self = Self {
-        entered: "MapStateEntered",
-        started: "MapStateStarted",
-        succeeded: "MapStateSucceeded",
-        failed: "MapStateFailed",
-        exited: "MapStateExited",
-    };
 }

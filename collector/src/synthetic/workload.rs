@@ -49,18 +49,12 @@ pub fn order_processing() -> Plan {
         name: "Fulfil",
         branches: vec![
             vec![Step::risky("ChargeCard", Call::Invoke, 540, charge)],
-            vec![
-                Step::task("ReserveStock", Call::Service("dynamodb", "updateItem"), 60),
-                pack,
-            ],
+            vec![Step::task("ReserveStock", Call::Service("dynamodb", "updateItem"), 60), pack],
         ],
         max_retries: 0,
         is_caught: false,
     };
-    let refuse = Step::Fail {
-        name: "RefuseOrder",
-        error: "OrderRefused",
-    };
+    let refuse = Step::Fail { name: "RefuseOrder", error: "OrderRefused" };
     Plan {
         machine: "order-processing",
         is_express: false,
@@ -70,17 +64,8 @@ pub fn order_processing() -> Plan {
             Step::Choice {
                 name: "HasStock",
                 ways: vec![
-                    (
-                        94,
-                        vec![
-                            fulfil,
-                            Step::task("NotifyCustomer", Call::Service("sns", "publish"), 70),
-                        ],
-                    ),
-                    (
-                        4,
-                        vec![Step::task("Backorder", Call::Service("sqs", "sendMessage"), 45)],
-                    ),
+                    (94, vec![fulfil, Step::task("NotifyCustomer", Call::Service("sns", "publish"), 70)]),
+                    (4, vec![Step::task("Backorder", Call::Service("sqs", "sendMessage"), 45)]),
                     (2, vec![refuse]),
                 ],
             },
@@ -97,20 +82,12 @@ pub fn ml_inference() -> Plan {
         payload: 350,
         steps: vec![
             Step::task("PrepareBatch", Call::Function, 850),
-            Step::risky(
-                "RunTransform",
-                Call::Job("sagemaker", "createTransformJob"),
-                95_000,
-                train,
-            ),
+            Step::risky("RunTransform", Call::Job("sagemaker", "createTransformJob"), 95_000, train),
             Step::Choice {
                 name: "GoodEnough",
                 ways: vec![
                     (85, vec![Step::Pass("Accept")]),
-                    (
-                        15,
-                        vec![Step::task("AskReviewer", Call::Token("sqs", "sendMessage"), 240_000)],
-                    ),
+                    (15, vec![Step::task("AskReviewer", Call::Token("sqs", "sendMessage"), 240_000)]),
                 ],
             },
             Step::Wait("LetIndexSettle", Delay::of(5_000)),
@@ -138,15 +115,7 @@ pub fn api_enrich() -> Plan {
                 name: "Known",
                 ways: vec![
                     (80, vec![Step::Pass("Merge")]),
-                    (
-                        20,
-                        vec![Step::risky(
-                            "Score",
-                            Call::Invoke,
-                            90,
-                            Attempts::failing(10, SERVICE_ERROR, 2),
-                        )],
-                    ),
+                    (20, vec![Step::risky("Score", Call::Invoke, 90, Attempts::failing(10, SERVICE_ERROR, 2))]),
                 ],
             },
         ],
@@ -163,10 +132,7 @@ pub fn all_shapes() -> Plan {
         max_retries: 0,
         is_caught: false,
     };
-    let risky = Attempts {
-        interval_ms: 100,
-        ..Attempts::failing(60, "Flaky", 2)
-    };
+    let risky = Attempts { interval_ms: 100, ..Attempts::failing(60, "Flaky", 2) };
     let outer = Step::Map {
         name: "Outer",
         items: (0, 7),
@@ -180,21 +146,13 @@ pub fn all_shapes() -> Plan {
         branches: vec![
             vec![
                 Step::Wait("Pause", Delay::of(150)),
-                Step::risky(
-                    "Job",
-                    Call::Job("glue", "startJobRun"),
-                    200,
-                    Attempts::failing(80, "Glue.Error", 1),
-                ),
+                Step::risky("Job", Call::Job("glue", "startJobRun"), 200, Attempts::failing(80, "Glue.Error", 1)),
             ],
             vec![Step::risky(
                 "Token",
                 Call::Token("sqs", "sendMessage"),
                 120,
-                Attempts {
-                    times_out: true,
-                    ..Attempts::failing(80, "States.Timeout", 0)
-                },
+                Attempts { times_out: true, ..Attempts::failing(80, "States.Timeout", 0) },
             )],
             vec![outer.clone(), Step::Pass("After")],
         ],
@@ -212,32 +170,16 @@ pub fn all_shapes() -> Plan {
                 ways: vec![
                     (6, vec![both.clone()]),
                     (2, vec![outer]),
-                    (
-                        1,
-                        vec![Step::Fail {
-                            name: "Refuse",
-                            error: "Refused",
-                        }],
-                    ),
+                    (1, vec![Step::Fail { name: "Refuse", error: "Refused" }]),
                     (1, vec![Step::Succeed("Enough")]),
                 ],
             },
-            Step::Poll {
-                wait: "Sleep",
-                ask: "Ask",
-                decide: "Again",
-                interval_ms: 50,
-                rounds: (1, 3),
-            },
+            Step::Poll { wait: "Sleep", ask: "Ask", decide: "Again", interval_ms: 50, rounds: (1, 3) },
             Step::risky(
                 "Last",
                 Call::Invoke,
                 40,
-                Attempts {
-                    interval_ms: 50,
-                    ..Attempts::failing(200, "Lambda.Unknown", 2)
-                }
-                .caught(),
+                Attempts { interval_ms: 50, ..Attempts::failing(200, "Lambda.Unknown", 2) }.caught(),
             ),
         ],
     }
@@ -279,10 +221,7 @@ pub fn demo(n_executions: u64, end_ms: i64, seed: u64) -> Workload {
         incidents: vec![(
             "order-processing",
             end_ms - HOUR,
-            Incident {
-                state: "ChargeCard",
-                kind: IncidentKind::Throttling(560),
-            },
+            Incident { state: "ChargeCard", kind: IncidentKind::Throttling(560) },
         )],
         seed,
     }
@@ -297,17 +236,10 @@ impl Workload {
             for number in 0..*count {
                 let jitter = random.below(step.max(1).cast_unsigned()).cast_signed();
                 let started_ms = self.from_ms + number.cast_signed() * step + jitter;
-                let begun = self
-                    .incidents
-                    .iter()
-                    .filter(|it| it.0 == plan.machine && started_ms >= it.1);
+                let begun = self.incidents.iter().filter(|it| it.0 == plan.machine && started_ms >= it.1);
                 let plan_now = begun.fold(plan.clone(), |plan, it| it.2.applied_to(&plan));
                 let run = simulate(&plan_now, started_ms, &mut random);
-                hand_on(Started {
-                    execution_arn: arn(plan, number, &mut random),
-                    run,
-                    payload: plan_now.payload,
-                })?;
+                hand_on(Started { execution_arn: arn(plan, number, &mut random), run, payload: plan_now.payload })?;
             }
         }
         Ok(())

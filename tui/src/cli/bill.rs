@@ -42,19 +42,12 @@ pub(crate) struct MachineCost {
 
 impl Prices {
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
-        Ok(Self {
-            book: context.price_book()?,
-            assumed_region: context.config.price_region().to_owned(),
-        })
+        Ok(Self { book: context.price_book()?, assumed_region: context.config.price_region().to_owned() })
     }
 
     /// The region whose prices apply, and whether that is an assumption.
     fn region<'a>(&'a self, region: &'a str) -> (&'a str, bool) {
-        if region == "local" || region.is_empty() {
-            (&self.assumed_region, true)
-        } else {
-            (region, false)
-        }
+        if region == "local" || region.is_empty() { (&self.assumed_region, true) } else { (region, false) }
     }
 
     /// The list price of one execution, before free tier and volume tiers.
@@ -68,10 +61,7 @@ impl Prices {
             WorkflowType::Express => {
                 let ms = row.billed_ms.or_else(|| row.duration.map(billed_ms))?;
                 let mb = row.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
-                let usage = ExpressUsage {
-                    requests: 1,
-                    memory_time: GbMillis::of(mb, ms),
-                };
+                let usage = ExpressUsage { requests: 1, memory_time: GbMillis::of(mb, ms) };
                 Some(express(usage, usage.memory_time, self.book.express(region)?).total())
             }
         }
@@ -124,10 +114,8 @@ pub(crate) fn costs(
         used.entry((it.machine_arn, it.month)).or_default().express += usage;
     }
     let pools = pools(&machines, &used);
-    let mut costs: Vec<MachineCost> = machines
-        .into_iter()
-        .map(|it| price(it, prices, &used, &pools, &memory))
-        .collect();
+    let mut costs: Vec<MachineCost> =
+        machines.into_iter().map(|it| price(it, prices, &used, &pools, &memory)).collect();
     round_actuals(&mut costs);
     Ok(costs)
 }
@@ -135,13 +123,10 @@ pub(crate) fn costs(
 fn pools(machines: &[MachineRow], used: &BTreeMap<(String, String), MonthUse>) -> BTreeMap<Pool, PoolUse> {
     let mut pools: BTreeMap<Pool, PoolUse> = BTreeMap::new();
     for machine in machines {
-        for ((_, month), it) in used
-            .range((machine.arn.clone(), String::new())..)
-            .take_while(|((arn, _), _)| *arn == machine.arn)
+        for ((_, month), it) in
+            used.range((machine.arn.clone(), String::new())..).take_while(|((arn, _), _)| *arn == machine.arn)
         {
-            let pool = pools
-                .entry((machine.account.clone(), machine.region.clone(), month.clone()))
-                .or_default();
+            let pool = pools.entry((machine.account.clone(), machine.region.clone(), month.clone())).or_default();
             match machine.workflow_type {
                 WorkflowType::Standard => pool.transitions += it.transitions,
                 WorkflowType::Express => pool.memory_time += it.express.memory_time,
@@ -164,33 +149,18 @@ fn price(
     let mut standard_bill = prices.book.standard(&region).map(|_| StandardBill::default());
     let mut express_bill = prices.book.express(&region).map(|_| ExpressBill::default());
     let (mut transitions, mut usage) = (0, ExpressUsage::default());
-    for ((_, month), it) in used
-        .range((machine.arn.clone(), String::new())..)
-        .take_while(|((arn, _), _)| *arn == machine.arn)
+    for ((_, month), it) in
+        used.range((machine.arn.clone(), String::new())..).take_while(|((arn, _), _)| *arn == machine.arn)
     {
-        let pool = pools
-            .get(&(machine.account.clone(), machine.region.clone(), month.clone()))
-            .copied()
-            .unwrap_or_default();
+        let pool =
+            pools.get(&(machine.account.clone(), machine.region.clone(), month.clone())).copied().unwrap_or_default();
         // As the other type, the machine would stand beside those that are of that type already.
         let is_standard = machine.workflow_type == WorkflowType::Standard;
-        let all_transitions = if is_standard {
-            pool.transitions
-        } else {
-            pool.transitions + it.transitions
-        };
-        let all_memory = if is_standard {
-            pool.memory_time + it.express.memory_time
-        } else {
-            pool.memory_time
-        };
+        let all_transitions = if is_standard { pool.transitions } else { pool.transitions + it.transitions };
+        let all_memory = if is_standard { pool.memory_time + it.express.memory_time } else { pool.memory_time };
         if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book.standard(&region)) {
-            let month = standard(
-                Transitions(it.transitions),
-                Transitions(all_transitions),
-                prices.book.free_transitions,
-                rate,
-            );
+            let month =
+                standard(Transitions(it.transitions), Transitions(all_transitions), prices.book.free_transitions, rate);
             bill.gross += month.gross;
             bill.free += month.free;
         }
@@ -267,14 +237,7 @@ pub(crate) fn price_lines(book: &PriceBook) -> Vec<[String; 8]> {
     };
     for region in book.regions() {
         if let Some(rate) = book.standard(region) {
-            add(
-                region,
-                "standard_transition",
-                "transition",
-                "0".to_owned(),
-                rate.per_transition,
-                book.source.clone(),
-            );
+            add(region, "standard_transition", "transition", "0".to_owned(), rate.per_transition, book.source.clone());
         }
         if let Some(rates) = book.express(region) {
             let source = if book.is_express_confirmed(region) {
@@ -282,23 +245,9 @@ pub(crate) fn price_lines(book: &PriceBook) -> Vec<[String; 8]> {
             } else {
                 "assumed equal to us-east-1".to_owned()
             };
-            add(
-                region,
-                "express_request",
-                "request",
-                "0".to_owned(),
-                rates.per_request,
-                source.clone(),
-            );
+            add(region, "express_request", "request", "0".to_owned(), rates.per_request, source.clone());
             for (above, rate) in &rates.tiers {
-                add(
-                    region,
-                    "express_duration",
-                    "GB-second",
-                    above.to_string(),
-                    *rate,
-                    source.clone(),
-                );
+                add(region, "express_duration", "GB-second", above.to_string(), *rate, source.clone());
             }
         }
     }

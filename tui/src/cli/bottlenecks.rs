@@ -107,16 +107,15 @@ fn report(found: &[(Name, Findings)], prices: &Prices) -> Report {
 }
 
 fn table_row(machine: &str, it: &StateFinding) -> Vec<String> {
-    let main = it.main_category().map_or_else(String::new, |(category, share)| {
-        format!("{} {:.0} %", label(category), share * 100.0)
-    });
+    let main = it
+        .main_category()
+        .map_or_else(String::new, |(category, share)| format!("{} {:.0} %", label(category), share * 100.0));
     vec![
         text::cut(machine, 28),
         text::cut(&it.state, 32),
         format!("{:.1} %", it.share * 100.0),
         main,
-        it.bound_p95
-            .map_or_else(|| "–".to_owned(), |it| format!("−{}", text::span(it))),
+        it.bound_p95.map_or_else(|| "–".to_owned(), |it| format!("−{}", text::span(it))),
         text::opt_span(it.slack_p50),
         text::opt_span(it.p50),
         text::opt_span(it.p99),
@@ -140,10 +139,8 @@ fn sentence(it: &StateFinding) -> String {
     if let Some((category, share)) = it.main_category() {
         parts += &format!("; {:.0} % of that is {}", share * 100.0, label(category));
         if let Some((error, _)) = it.error.as_ref().filter(|_| category == Category::Backoff) {
-            parts += &format!(
-                " after `{error}` ({} of visits were retried)",
-                text::percent(it.retried_visits, it.visits)
-            );
+            parts +=
+                &format!(" after `{error}` ({} of visits were retried)", text::percent(it.retried_visits, it.visits));
         }
     }
     if let Some(limit) = it.limit.filter(|_| it.kind == Some(StateType::Map)) {

@@ -59,20 +59,14 @@ fn report(all: &[MachineCost], states: &[StateTransitions], prices: &Prices, per
     let mut fields = Map::new();
     fields.insert("period".to_owned(), period);
     fields.insert("prices".to_owned(), prices_to_json(all, prices));
-    fields.insert(
-        "machines".to_owned(),
-        all.iter().map(|it| to_json(it, states)).collect(),
-    );
+    fields.insert("machines".to_owned(), all.iter().map(|it| to_json(it, states)).collect());
     fields.insert("assumptions".to_owned(), assumptions(all, prices).into());
     Report {
         command: "cost",
         fields,
         rows: "machines",
         table,
-        heading: format!(
-            "Prices of {} ({}). Paid is net of the free tier.",
-            prices.book.as_of, prices.book.source
-        ),
+        heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book.as_of, prices.book.source),
         footer: assumptions(all, prices).join("\n"),
     }
 }
@@ -116,18 +110,11 @@ fn assumptions(all: &[MachineCost], prices: &Prices) -> Vec<String> {
 }
 
 fn prices_to_json(all: &[MachineCost], prices: &Prices) -> Value {
-    let mut regions: Vec<(&str, bool)> = all
-        .iter()
-        .map(|it| (it.region.as_str(), it.is_region_assumed))
-        .collect();
+    let mut regions: Vec<(&str, bool)> = all.iter().map(|it| (it.region.as_str(), it.is_region_assumed)).collect();
     regions.sort_unstable();
     regions.dedup();
     let source = |assumed: bool| {
-        if assumed {
-            "assumed".to_owned()
-        } else {
-            prices.book.source.clone()
-        }
+        if assumed { "assumed".to_owned() } else { prices.book.source.clone() }
     };
     let book = |(region, assumed): (&str, bool)| json!({"region": region, "as_of": prices.book.as_of, "source": source(assumed)});
     match regions.as_slice() {
@@ -149,11 +136,7 @@ fn to_json(it: &MachineCost, states: &[StateTransitions]) -> Value {
         unpriced.push(format!("no price is known for the region {}", it.region));
     }
     // The rounded net amount decides, and the free tier is what is left of the gross one.
-    let standard_net = if is_standard {
-        it.actual
-    } else {
-        it.standard.map(|it| it.net())
-    };
+    let standard_net = if is_standard { it.actual } else { it.standard.map(|it| it.net()) };
     json!({
         "state_machine_arn": it.machine.arn,
         "machine": it.machine.name,
@@ -194,10 +177,7 @@ fn to_json(it: &MachineCost, states: &[StateTransitions]) -> Value {
 
 /// Splits what was paid over the states by their transitions; what no visible state billed stands under `null`.
 fn by_state(it: &MachineCost, states: &[StateTransitions]) -> Value {
-    let own: Vec<&StateTransitions> = states
-        .iter()
-        .filter(|state| state.machine_arn == it.machine.arn)
-        .collect();
+    let own: Vec<&StateTransitions> = states.iter().filter(|state| state.machine_arn == it.machine.arn).collect();
     let visible: u64 = own.iter().map(|it| it.transitions).sum();
     let rest = it.transitions.saturating_sub(visible);
     let mut lines: Vec<(Value, u64)> = own.iter().map(|it| (it.state.clone().into(), it.transitions)).collect();
@@ -205,12 +185,9 @@ fn by_state(it: &MachineCost, states: &[StateTransitions]) -> Value {
         lines.push((Value::Null, rest));
     }
     let total = u128::from(visible + rest).max(1);
-    let parts: Option<Vec<Usd>> = it.actual.map(|paid| {
-        lines
-            .iter()
-            .map(|(_, transitions)| paid.scaled(u128::from(*transitions), total))
-            .collect()
-    });
+    let parts: Option<Vec<Usd>> = it
+        .actual
+        .map(|paid| lines.iter().map(|(_, transitions)| paid.scaled(u128::from(*transitions), total)).collect());
     let rounded = parts.map(|it| rounded_to_add_up(&it));
     lines
         .into_iter()

@@ -100,11 +100,7 @@ struct FileWatch {
 
 impl FileWatch {
     fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_path_buf(),
-            looked: Instant::now(),
-            seen: modified(path),
-        }
+        Self { path: path.to_path_buf(), looked: Instant::now(), seen: modified(path) }
     }
 
     fn has_changed(&mut self) -> bool {
@@ -183,9 +179,7 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
         Effect::LoadMachines => {
             let trend = reader.trend(u32::try_from(TREND).unwrap_or(u32::MAX))?;
             let machines = costs(&reader, prices, None, None)?;
-            Ok(Msg::Machines(
-                machines.into_iter().map(|it| machine_item(it, &trend)).collect(),
-            ))
+            Ok(Msg::Machines(machines.into_iter().map(|it| machine_item(it, &trend)).collect()))
         }
         Effect::LoadExecutions { machine_arn } => {
             let filter = ExecutionFilter {
@@ -210,11 +204,7 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
         Effect::LoadRun { id } => {
             let stored = reader.stored_executions(&[*id], false)?.pop();
             let stored = stored.ok_or_else(|| Failure::new("this execution is not stored any more"))?;
-            Ok(Msg::Run(Arc::new(Run::of(
-                stored.arn,
-                stored.events,
-                stored.record.unwrap_or_default(),
-            ))))
+            Ok(Msg::Run(Arc::new(Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()))))
         }
         Effect::Exit => Err(Failure::new("there is nothing to load")),
     }

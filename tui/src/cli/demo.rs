@@ -35,10 +35,7 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
     let now = context.now()?;
     let end = arguments.end.as_deref().map_or(Ok(now), |it| when::instant(it, now))?;
     let folder = tempfile::Builder::new().prefix("stepscope-demo-").tempdir()?;
-    let path = arguments
-        .keep
-        .clone()
-        .unwrap_or_else(|| folder.path().join("demo.duckdb"));
+    let path = arguments.keep.clone().unwrap_or_else(|| folder.path().join("demo.duckdb"));
     if arguments.keep.is_some() && path.exists() {
         return Err(Failure::usage(format!("`{}` exists already", path.display()))
             .hint("give the name of a new file with `--keep`"));

@@ -36,14 +36,7 @@ pub(crate) fn run(context: &Context, arguments: &ExecutionsArguments) -> Outcome
     let is_for_people = matches!(context.output, Output::Table | Output::Markdown);
     let limit = arguments.limit.or(is_for_people.then_some(TABLE_ROWS + 1));
     let machine_arn = select::optional_machine(&reader, arguments.machine.as_deref())?;
-    let filter = ExecutionFilter {
-        machine_arn,
-        status,
-        since,
-        until,
-        limit,
-        matching: None,
-    };
+    let filter = ExecutionFilter { machine_arn, status, since, until, limit, matching: None };
     let mut rows = reader.executions(&filter)?;
     let more = arguments.limit.is_none() && is_for_people && rows.len() as u64 > TABLE_ROWS;
     if more {
@@ -77,27 +70,15 @@ fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {
             row.started_at.map_or_else(|| "–".to_owned(), analyzer::time::short),
             text::cut(&row.machine, 32),
             text::cut(&row.name, 40),
-            format!(
-                "{}{}",
-                row.status.as_str(),
-                if row.complete { "" } else { " (partial)" }
-            ),
+            format!("{}{}", row.status.as_str(), if row.complete { "" } else { " (partial)" }),
             text::opt_span(row.duration),
-            if row.n_events > 0 {
-                text::count(row.billed_transitions)
-            } else {
-                "–".to_owned()
-            },
+            if row.n_events > 0 { text::count(row.billed_transitions) } else { "–".to_owned() },
             prices.execution(row).map_or_else(|| "–".to_owned(), text::usd),
             text::cut(row.error.as_deref().unwrap_or(""), 40),
         ]);
     }
     let executions: Vec<Value> = rows.iter().map(|row| to_json(row, prices)).collect();
-    let footer = if more {
-        format!("the newest {TABLE_ROWS}; `--limit` shows more")
-    } else {
-        String::new()
-    };
+    let footer = if more { format!("the newest {TABLE_ROWS}; `--limit` shows more") } else { String::new() };
     Report {
         command: "executions",
         fields: [("executions".to_owned(), executions.into())].into_iter().collect(),

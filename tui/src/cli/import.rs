@@ -67,10 +67,8 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
     let inputs = inputs(&arguments.paths)?;
     let mut config = context.config.clone();
     config.payloads = arguments.payloads.clone().or(config.payloads);
-    if let Some(arn) = arguments
-        .execution_arn
-        .as_deref()
-        .filter(|it| analyzer::model::ExecutionArn::parse(it).is_none())
+    if let Some(arn) =
+        arguments.execution_arn.as_deref().filter(|it| analyzer::model::ExecutionArn::parse(it).is_none())
     {
         return Err(Failure::usage(format!("`{arn}` is no execution ARN"))
             .hint("it looks like arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME"));
@@ -97,11 +95,7 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
     })?;
     let set_aside = stats.quarantined > 0;
     report(&stats, begun.elapsed().as_millis()).print(context.output)?;
-    Ok(if set_aside && arguments.strict {
-        EXIT_SET_ASIDE
-    } else {
-        0
-    })
+    Ok(if set_aside && arguments.strict { EXIT_SET_ASIDE } else { 0 })
 }
 
 fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
@@ -128,12 +122,7 @@ struct Progress {
 
 impl Progress {
     fn new(begun: Instant) -> Self {
-        Self {
-            n_observations: 0,
-            shown: begun,
-            begun,
-            is_terminal: std::io::stderr().is_terminal(),
-        }
+        Self { n_observations: 0, shown: begun, begun, is_terminal: std::io::stderr().is_terminal() }
     }
 
     fn add(&mut self, count: usize) {
@@ -156,11 +145,8 @@ impl Drop for Progress {
 }
 
 fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
-    let quarantine: Vec<Value> = stats
-        .quarantine
-        .iter()
-        .map(|it| json!({"source": it.source, "line": it.line, "reason": it.reason}))
-        .collect();
+    let quarantine: Vec<Value> =
+        stats.quarantine.iter().map(|it| json!({"source": it.source, "line": it.line, "reason": it.reason})).collect();
     let mut table = TextTable::with_columns(&["set aside", "#line", "reason"]);
     for it in stats.quarantine.iter().take(20) {
         table.rows.push(vec![
@@ -205,10 +191,7 @@ fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
     ];
     Report {
         command: "import",
-        fields: fields
-            .into_iter()
-            .map(|(key, it)| (key.to_owned(), it))
-            .collect::<Map<_, _>>(),
+        fields: fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect::<Map<_, _>>(),
         rows: "quarantine",
         table,
         heading,

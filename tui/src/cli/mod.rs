@@ -132,12 +132,7 @@ impl Context {
         config.db = shared.db.or(config.db);
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
-        Ok(Self {
-            config,
-            output: shared.output,
-            color: shared.color,
-            now: shared.now,
-        })
+        Ok(Self { config, output: shared.output, color: shared.color, now: shared.now })
     }
 
     pub(crate) fn reader(&self) -> Result<Reader, Failure> {

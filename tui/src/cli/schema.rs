@@ -28,14 +28,9 @@ pub(crate) fn run(arguments: &SchemaArguments) -> Outcome {
     let names = || SCHEMAS.iter().map(|it| it.0).collect::<Vec<_>>();
     let text = match arguments.command.as_deref() {
         None => format!("{}\n", names().join("\n")),
-        Some(wanted) => SCHEMAS
-            .iter()
-            .find(|it| it.0 == wanted)
-            .map(|it| it.1.to_owned())
-            .ok_or_else(|| {
-                Failure::usage(format!("`{wanted}` has no schema"))
-                    .hint(format!("these have one: {}", names().join(", ")))
-            })?,
+        Some(wanted) => SCHEMAS.iter().find(|it| it.0 == wanted).map(|it| it.1.to_owned()).ok_or_else(|| {
+            Failure::usage(format!("`{wanted}` has no schema")).hint(format!("these have one: {}", names().join(", ")))
+        })?,
     };
     std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
     Ok(0)

@@ -11,17 +11,10 @@ const CANDIDATES: usize = 10;
 /// A state machine's ARN from its ARN, its name, or a unique part of it.
 pub(crate) fn machine(reader: &Reader, wanted: &str) -> Result<Name, Failure> {
     let machines = reader.machines(None, None)?;
-    let mut arns: Vec<&str> = machines
-        .iter()
-        .filter(|it| it.arn == wanted || it.name == wanted)
-        .map(|it| it.arn.as_str())
-        .collect();
+    let mut arns: Vec<&str> =
+        machines.iter().filter(|it| it.arn == wanted || it.name == wanted).map(|it| it.arn.as_str()).collect();
     if arns.is_empty() {
-        arns = machines
-            .iter()
-            .filter(|it| it.arn.contains(wanted))
-            .map(|it| it.arn.as_str())
-            .collect();
+        arns = machines.iter().filter(|it| it.arn.contains(wanted)).map(|it| it.arn.as_str()).collect();
     }
     only("state machine", wanted, &arns).map(Name::from)
 }
@@ -33,10 +26,7 @@ pub(crate) fn optional_machine(reader: &Reader, wanted: Option<&str>) -> Result<
 
 /// An execution from its ARN, its name, or a unique part of its ARN.
 pub(crate) fn execution(reader: &Reader, wanted: &str) -> Result<ExecutionRow, Failure> {
-    let filter = ExecutionFilter {
-        matching: Some(wanted.to_owned()),
-        ..ExecutionFilter::default()
-    };
+    let filter = ExecutionFilter { matching: Some(wanted.to_owned()), ..ExecutionFilter::default() };
     let mut found = reader.executions(&filter)?;
     if found.iter().any(|it| it.arn == wanted) {
         found.retain(|it| it.arn == wanted);
@@ -45,23 +35,16 @@ pub(crate) fn execution(reader: &Reader, wanted: &str) -> Result<ExecutionRow, F
     }
     let arns: Vec<&str> = found.iter().map(|it| it.arn.as_str()).collect();
     only("execution", wanted, &arns)?;
-    found
-        .pop()
-        .ok_or_else(|| Failure::usage(format!("there is no execution `{wanted}`")))
+    found.pop().ok_or_else(|| Failure::usage(format!("there is no execution `{wanted}`")))
 }
 
 fn only<'a>(what: &str, wanted: &str, arns: &[&'a str]) -> Result<&'a str, Failure> {
     match arns {
-        [] => Err(Failure::usage(format!("there is no {what} `{wanted}`")).hint(format!(
-            "`stepscope executions` lists what is stored; give the {what}'s ARN, name or a part of it"
-        ))),
+        [] => Err(Failure::usage(format!("there is no {what} `{wanted}`"))
+            .hint(format!("`stepscope executions` lists what is stored; give the {what}'s ARN, name or a part of it"))),
         [arn] => Ok(arn),
         many => {
-            let shown = many
-                .iter()
-                .take(CANDIDATES)
-                .map(|it| format!("\n  {it}"))
-                .collect::<String>();
+            let shown = many.iter().take(CANDIDATES).map(|it| format!("\n  {it}")).collect::<String>();
             let more = if many.len() > CANDIDATES {
                 format!("\n  … and {} more", many.len() - CANDIDATES)
             } else {

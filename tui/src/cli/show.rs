@@ -48,17 +48,9 @@ pub(crate) fn run(context: &Context, arguments: &ShowArguments) -> Outcome {
 fn wanted(context: &Context, reader: &Reader, arguments: &ShowArguments) -> Result<Vec<ExecutionRow>, Failure> {
     if arguments.all {
         let (since, until) = context.range(&arguments.range)?;
-        return Ok(reader.executions(&ExecutionFilter {
-            since,
-            until,
-            ..ExecutionFilter::default()
-        })?);
+        return Ok(reader.executions(&ExecutionFilter { since, until, ..ExecutionFilter::default() })?);
     }
-    arguments
-        .executions
-        .iter()
-        .map(|it| select::execution(reader, it))
-        .collect()
+    arguments.executions.iter().map(|it| select::execution(reader, it)).collect()
 }
 
 /// Analyses the stored events of executions, a few at a time, in the order of the rows.
@@ -70,10 +62,7 @@ fn for_each_run(
     for rows in rows.chunks(TOGETHER) {
         let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
         for (row, stored) in rows.iter().zip(reader.stored_executions(&ids, false)?) {
-            use_run(
-                row,
-                &Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()),
-            )?;
+            use_run(row, &Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()))?;
         }
     }
     Ok(())
@@ -92,20 +81,9 @@ fn whole(context: &Context, reader: &Reader, rows: &[ExecutionRow], all: bool) -
             Map::from_iter([("executions".to_owned(), Value::from(executions))])
         }
     };
-    let rows = if fields.contains_key("executions") {
-        "executions"
-    } else {
-        "visits"
-    };
-    Report {
-        command: "show",
-        fields,
-        rows,
-        table: TextTable::default(),
-        heading: String::new(),
-        footer: String::new(),
-    }
-    .print(context.output)
+    let rows = if fields.contains_key("executions") { "executions" } else { "visits" };
+    Report { command: "show", fields, rows, table: TextTable::default(), heading: String::new(), footer: String::new() }
+        .print(context.output)
 }
 
 fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
@@ -126,11 +104,7 @@ fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
 
 fn draw(context: &Context, reader: &Reader, rows: &[ExecutionRow], unfold: bool) -> Result<(), Failure> {
     let width = terminal_width();
-    let fold = if unfold {
-        gantt::Fold::Nothing
-    } else {
-        gantt::Fold::LongMaps
-    };
+    let fold = if unfold { gantt::Fold::Nothing } else { gantt::Fold::LongMaps };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for_each_run(reader, rows, |_, run| {
         let chart = gantt::chart(run, width, &fold);
@@ -146,10 +120,8 @@ fn draw(context: &Context, reader: &Reader, rows: &[ExecutionRow], unfold: bool)
 
 fn terminal_width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
-    let size = rustix::termios::tcgetwinsize(std::io::stdout())
-        .ok()
-        .map(|it| usize::from(it.ws_col))
-        .filter(|it| *it > 0);
+    let size =
+        rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|it| usize::from(it.ws_col)).filter(|it| *it > 0);
     size.or(columns).unwrap_or(110).clamp(60, 240)
 }
 

@@ -50,20 +50,8 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Outcome {
     let mut workload = demo(count, end_ms, seed);
     match arguments.shape {
         Shape::Demo => {}
-        Shape::All => {
-            workload = Workload {
-                plans: vec![(all_shapes(), count)],
-                incidents: Vec::new(),
-                ..workload
-            }
-        }
-        Shape::Express => {
-            workload = Workload {
-                plans: vec![(api_enrich(), count)],
-                incidents: Vec::new(),
-                ..workload
-            }
-        }
+        Shape::All => workload = Workload { plans: vec![(all_shapes(), count)], incidents: Vec::new(), ..workload },
+        Shape::Express => workload = Workload { plans: vec![(api_enrich(), count)], incidents: Vec::new(), ..workload },
     }
     let mut out = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match arguments.format {

@@ -40,14 +40,7 @@ fn console(context: &Context) -> Result<(), Failure> {
     }
     loop {
         if is_terminal {
-            eprint!(
-                "{}",
-                if statement.is_empty() {
-                    "stepscope> "
-                } else {
-                    "      ...> "
-                }
-            );
+            eprint!("{}", if statement.is_empty() { "stepscope> " } else { "      ...> " });
             std::io::stderr().flush()?;
         }
         let mut line = String::new();
@@ -74,32 +67,21 @@ fn report(table: Table, output: Output) -> Report {
     let footer = format!("({n_rows} row{})", if n_rows == 1 { "" } else { "s" });
     let rows: Vec<Vec<Value>> = table.rows.iter().map(|row| row.iter().map(to_json).collect()).collect();
     for (index, title) in table.columns.iter().enumerate() {
-        let is_number = table
-            .rows
-            .iter()
-            .any(|row| matches!(row[index], Cell::Int(_) | Cell::Big(_) | Cell::Float(_)));
-        text.columns.push(Column {
-            title: title.clone().leak(),
-            is_number,
-        });
+        let is_number = table.rows.iter().any(|row| matches!(row[index], Cell::Int(_) | Cell::Big(_) | Cell::Float(_)));
+        text.columns.push(Column { title: title.clone().leak(), is_number });
     }
     text.rows = table.rows.iter().map(|row| row.iter().map(to_text).collect()).collect();
     // NDJSON and CSV name each value; JSON keeps columns and rows apart, as they may repeat a name.
     let rows: Vec<Value> = if matches!(output, Output::Ndjson | Output::Csv) {
-        rows.into_iter()
-            .map(|row| Value::Object(table.columns.iter().cloned().zip(row).collect()))
-            .collect()
+        rows.into_iter().map(|row| Value::Object(table.columns.iter().cloned().zip(row).collect())).collect()
     } else {
         rows.into_iter().map(Value::from).collect()
     };
     Report {
         command: "sql",
-        fields: [
-            ("columns".to_owned(), Value::from(table.columns)),
-            ("rows".to_owned(), Value::from(rows)),
-        ]
-        .into_iter()
-        .collect(),
+        fields: [("columns".to_owned(), Value::from(table.columns)), ("rows".to_owned(), Value::from(rows))]
+            .into_iter()
+            .collect(),
         rows: "rows",
         table: text,
         heading: String::new(),

@@ -46,12 +46,7 @@ pub(crate) fn run(context: &Context, arguments: &WhatifArguments) -> Outcome {
     let (since, until) = context.range(&arguments.range)?;
     let machine = select::machine(&reader, &arguments.machine)?;
     let scenario = scenario(&reader, &machine, arguments)?;
-    let filter = ExecutionFilter {
-        machine_arn: Some(machine.clone()),
-        since,
-        until,
-        ..ExecutionFilter::default()
-    };
+    let filter = ExecutionFilter { machine_arn: Some(machine.clone()), since, until, ..ExecutionFilter::default() };
     let mut outcome = WhatIf::default();
     for_each_run(&reader, &filter, |run| outcome.add(run, &scenario))?;
     let mut notes = Vec::new();
@@ -78,17 +73,12 @@ fn scenario(reader: &Reader, machine: &Name, arguments: &WhatifArguments) -> Res
         })
     };
     let pair = |text: &str| {
-        text.rsplit_once('=')
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .ok_or_else(|| {
-                Failure::usage(format!("`{text}` names no value")).hint("write STATE=VALUE, such as ChargeCard=0.5")
-            })
+        text.rsplit_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
+            Failure::usage(format!("`{text}` names no value")).hint("write STATE=VALUE, such as ChargeCard=0.5")
+        })
     };
-    let mut scenario = Scenario {
-        no_retries: arguments.no_retries,
-        no_backoff: arguments.no_backoff,
-        ..Scenario::default()
-    };
+    let mut scenario =
+        Scenario { no_retries: arguments.no_retries, no_backoff: arguments.no_backoff, ..Scenario::default() };
     for text in &arguments.work {
         let (name, value) = pair(text)?;
         let factor = value.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0);

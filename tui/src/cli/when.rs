@@ -8,9 +8,8 @@ use crate::failure::Failure;
 
 /// The instant given with `--now`, else the clock's.
 pub(crate) fn now(text: Option<&str>) -> Result<Timestamp, Failure> {
-    let clock = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX));
+    let clock =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX));
     match text {
         None => Ok(Timestamp(clock)),
         Some(text) => instant(text, Timestamp(clock)),
@@ -38,10 +37,7 @@ fn span(text: &str) -> Option<Micros> {
         _ => return None,
     };
     let count: i64 = text[..text.len() - 1].parse().ok()?;
-    count
-        .checked_mul(unit)
-        .and_then(|it| it.checked_mul(1_000_000))
-        .map(Micros)
+    count.checked_mul(unit).and_then(|it| it.checked_mul(1_000_000)).map(Micros)
 }
 
 #[cfg(test)]

@@ -24,35 +24,18 @@ pub fn render(frame: &mut Frame<'_>, vm: &Vm) {
     ])
     .areas(frame.area());
     frame.render_widget(Paragraph::new(vm.title.as_str()).style(Modifier::BOLD), title);
-    let trouble = if vm.is_trouble {
-        Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
-    } else {
-        Style::new()
-    };
+    let trouble = if vm.is_trouble { Style::new().fg(Color::Red).add_modifier(Modifier::BOLD) } else { Style::new() };
     frame.render_widget(Paragraph::new(vm.answer.as_str()).style(trouble), answer);
-    frame.render_widget(
-        Paragraph::new(format!("  {}", vm.head)).style(Style::new().fg(Color::DarkGray)),
-        head,
-    );
-    let lines: Vec<Text<'_>> = vm
-        .lines
-        .iter()
-        .enumerate()
-        .map(|(index, it)| line(it, vm.cursor == Some(index)))
-        .collect();
+    frame.render_widget(Paragraph::new(format!("  {}", vm.head)).style(Style::new().fg(Color::DarkGray)), head);
+    let lines: Vec<Text<'_>> =
+        vm.lines.iter().enumerate().map(|(index, it)| line(it, vm.cursor == Some(index))).collect();
     frame.render_widget(Paragraph::new(lines), list);
     frame.render_widget(
         Paragraph::new("─".repeat(usize::from(separator.width))).style(Style::new().fg(Color::DarkGray)),
         separator,
     );
-    frame.render_widget(
-        Paragraph::new(vm.detail.iter().map(|it| Text::from(it.as_str())).collect::<Vec<_>>()),
-        below,
-    );
-    frame.render_widget(
-        Paragraph::new(vm.keys.as_str()).style(Style::new().fg(Color::DarkGray)),
-        keys,
-    );
+    frame.render_widget(Paragraph::new(vm.detail.iter().map(|it| Text::from(it.as_str())).collect::<Vec<_>>()), below);
+    frame.render_widget(Paragraph::new(vm.keys.as_str()).style(Style::new().fg(Color::DarkGray)), keys);
     if let Some(help) = &vm.help {
         overlay(frame, help);
     }
@@ -66,10 +49,8 @@ fn line(line: &Line, is_under_cursor: bool) -> Text<'_> {
     if is_under_cursor {
         style = style.add_modifier(Modifier::REVERSED);
     }
-    let mut spans = vec![
-        Span::raw(if is_under_cursor { "▸ " } else { "  " }),
-        Span::styled(line.label.as_str(), style),
-    ];
+    let mut spans =
+        vec![Span::raw(if is_under_cursor { "▸ " } else { "  " }), Span::styled(line.label.as_str(), style)];
     spans.extend(line.cells.iter().map(|it| cell(*it)));
     spans.push(Span::raw(line.rest.as_str()));
     Text::from(spans)
@@ -101,12 +82,7 @@ fn overlay(frame: &mut Frame<'_>, lines: &[&'static str]) {
     let area = frame.area();
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
     let width = 84.min(area.width);
-    let place = Rect {
-        x: (area.width - width) / 2,
-        y: (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place = Rect { x: (area.width - width) / 2, y: (area.height - height) / 2, width, height };
     frame.render_widget(Clear, place);
     let text: Vec<Text<'_>> = lines.iter().map(|it| Text::from(*it)).collect();
     frame.render_widget(Paragraph::new(text).block(Block::bordered().title(" help ")), place);

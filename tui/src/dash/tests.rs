@@ -94,13 +94,7 @@ fn draw(ui: &Ui) -> String {
     let mut terminal = Terminal::new(TestBackend::new(ui.width, ui.height)).expect("a terminal");
     let vm = view(ui);
     terminal.draw(|frame| render(frame, &vm)).expect("a frame");
-    terminal
-        .backend()
-        .to_string()
-        .lines()
-        .map(|it| it.trim_matches('"').trim_end())
-        .collect::<Vec<_>>()
-        .join("\n")
+    terminal.backend().to_string().lines().map(|it| it.trim_matches('"').trim_end()).collect::<Vec<_>>().join("\n")
 }
 
 fn after(ui: Ui, msgs: Vec<Msg>) -> (Ui, Vec<Effect>) {
@@ -123,20 +117,12 @@ fn machines(width: u16, height: u16) -> Ui {
 }
 
 fn executions() -> Ui {
-    let list = vec![
-        execution(3, Status::Succeeded),
-        execution(2, Status::Failed),
-        execution(1, Status::Running),
-    ];
+    let list = vec![execution(3, Status::Succeeded), execution(2, Status::Failed), execution(1, Status::Running)];
     after(machines(80, 12), vec![Msg::Open, Msg::Executions(list)]).0
 }
 
 fn timeline(width: u16) -> Ui {
-    after(
-        executions(),
-        vec![Msg::Open, Msg::Resize(width, 20), Msg::Run(run()), Msg::Down],
-    )
-    .0
+    after(executions(), vec![Msg::Open, Msg::Resize(width, 20), Msg::Run(run()), Msg::Down]).0
 }
 
 #[test]
@@ -157,13 +143,8 @@ fn machines_when_nothing_is_stored() {
 
 #[test]
 fn machines_when_loading_fails() {
-    let ui = after(
-        machines(80, 8),
-        vec![Msg::Trouble(
-            "the database is being written by another process".to_owned(),
-        )],
-    )
-    .0;
+    let ui =
+        after(machines(80, 8), vec![Msg::Trouble("the database is being written by another process".to_owned())]).0;
     insta::assert_snapshot!(draw(&ui));
 }
 
@@ -193,17 +174,10 @@ fn opening_asks_for_what_is_opened_and_back_returns() {
     let (ui, effects) = after(machines(80, 12), vec![Msg::Down, Msg::Open]);
     let machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:image-ingest".to_owned();
     assert_eq!(effects, [Effect::LoadExecutions { machine_arn }]);
-    let (ui, effects) = after(
-        ui,
-        vec![Msg::Executions(vec![execution(9, Status::Succeeded)]), Msg::Open],
-    );
+    let (ui, effects) = after(ui, vec![Msg::Executions(vec![execution(9, Status::Succeeded)]), Msg::Open]);
     assert_eq!(effects, [Effect::LoadRun { id: 9 }]);
     let (ui, _) = after(ui, vec![Msg::Back, Msg::Back]);
-    assert_eq!(
-        (ui.screen, ui.machines_place.row),
-        (super::Screen::Machines, 1),
-        "the cursor is where it was"
-    );
+    assert_eq!((ui.screen, ui.machines_place.row), (super::Screen::Machines, 1), "the cursor is where it was");
 }
 
 #[test]
@@ -221,11 +195,7 @@ fn a_filter_narrows_as_it_is_typed_and_escape_clears_it() {
 fn the_cursor_stays_inside_the_list_and_on_the_screen() {
     let (ui, _) = after(machines(80, 5), vec![Msg::PageDown, Msg::Down, Msg::Down]);
     assert_eq!(ui.machines_place.row, 2);
-    assert_eq!(
-        view(&ui).cursor,
-        Some(0),
-        "a list of one line shows the line under the cursor"
-    );
+    assert_eq!(view(&ui).cursor, Some(0), "a list of one line shows the line under the cursor");
     let (ui, _) = after(ui, vec![Msg::First, Msg::Up]);
     assert_eq!(ui.machines_place.row, 0);
 }

@@ -106,22 +106,13 @@ pub struct Ui {
 
 impl Ui {
     pub fn new(title: impl Into<String>, width: u16, height: u16) -> Self {
-        Self {
-            title: title.into(),
-            width,
-            height,
-            is_loading: true,
-            ..Self::default()
-        }
+        Self { title: title.into(), width, height, is_loading: true, ..Self::default() }
     }
 
     /// The machines that pass the filter, in the order of the list.
     pub fn visible_machines(&self) -> Vec<&MachineItem> {
         let wanted = self.machines_place.filter.to_lowercase();
-        self.machines
-            .iter()
-            .filter(|it| it.name.to_lowercase().contains(&wanted))
-            .collect()
+        self.machines.iter().filter(|it| it.name.to_lowercase().contains(&wanted)).collect()
     }
 
     /// The executions that pass the filter, in the order that was chosen.
@@ -130,10 +121,7 @@ impl Ui {
         let fits = |it: &&ExecutionItem| {
             it.name.to_lowercase().contains(&wanted)
                 || it.status.as_str().to_lowercase().contains(&wanted)
-                || it
-                    .error
-                    .as_deref()
-                    .is_some_and(|it| it.to_lowercase().contains(&wanted))
+                || it.error.as_deref().is_some_and(|it| it.to_lowercase().contains(&wanted))
         };
         let mut visible: Vec<&ExecutionItem> = self.executions.iter().filter(fits).collect();
         match self.order {
@@ -182,8 +170,6 @@ impl Ui {
 
     pub(super) fn chart(&self) -> Option<crate::gantt::Chart> {
         let fold = crate::gantt::Fold::Also(self.folded.clone());
-        self.run
-            .as_ref()
-            .map(|run| crate::gantt::chart(run, usize::from(self.width), &fold))
+        self.run.as_ref().map(|run| crate::gantt::chart(run, usize::from(self.width), &fold))
     }
 }

@@ -47,16 +47,9 @@ pub enum Effect {
 
 /// The next state, and what has to be done for it.
 pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
-    let effect = if ui.is_filtering {
-        type_filter(&mut ui, &msg)
-    } else {
-        None
-    };
+    let effect = if ui.is_filtering { type_filter(&mut ui, &msg) } else { None };
     if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase))
-        && !matches!(
-            msg,
-            Msg::Machines(_) | Msg::Executions(_) | Msg::Run(_) | Msg::Trouble(_) | Msg::Resize(..)
-        )
+        && !matches!(msg, Msg::Machines(_) | Msg::Executions(_) | Msg::Run(_) | Msg::Trouble(_) | Msg::Resize(..))
     {
         return (ui, effect);
     }
@@ -126,13 +119,8 @@ fn type_filter(ui: &mut Ui, msg: &Msg) -> Option<Effect> {
 fn open(ui: &mut Ui) -> Option<Effect> {
     match ui.screen {
         Screen::Machines => {
-            let machine = ui
-                .visible_machines()
-                .get(ui.row())
-                .map(|it| (it.arn.clone(), it.name.clone()))?;
-            let effect = Effect::LoadExecutions {
-                machine_arn: machine.0.clone(),
-            };
+            let machine = ui.visible_machines().get(ui.row()).map(|it| (it.arn.clone(), it.name.clone()))?;
+            let effect = Effect::LoadExecutions { machine_arn: machine.0.clone() };
             (ui.machine, ui.screen, ui.is_loading) = (Some(machine), Screen::Executions, true);
             (ui.executions, ui.executions_place) = (Vec::new(), Place::default());
             Some(effect)
@@ -170,9 +158,7 @@ fn back(ui: &mut Ui) -> Option<Effect> {
 
 fn reload(ui: &Ui) -> Effect {
     match (ui.screen, &ui.machine) {
-        (Screen::Executions, Some((arn, _))) => Effect::LoadExecutions {
-            machine_arn: arn.clone(),
-        },
+        (Screen::Executions, Some((arn, _))) => Effect::LoadExecutions { machine_arn: arn.clone() },
         _ => Effect::LoadMachines,
     }
 }

@@ -63,11 +63,7 @@ pub fn view(ui: &Ui) -> Vm {
         vm.answer = "loading …".to_owned();
     }
     if let Some(place) = ui.place().filter(|it| ui.is_filtering || !it.filter.is_empty()) {
-        vm.keys = format!(
-            "/{}{}   enter keep   esc clear",
-            place.filter,
-            if ui.is_filtering { "▏" } else { "" }
-        );
+        vm.keys = format!("/{}{}   enter keep   esc clear", place.filter, if ui.is_filtering { "▏" } else { "" });
     }
     vm.help = ui.is_help_open.then(help);
     vm
@@ -116,20 +112,9 @@ impl Columns {
         let cell = |((_, size, is_number), text): (&(&str, usize, bool), &String)| {
             let text = text::cut(text, *size);
             let pad = " ".repeat(size.saturating_sub(text.width()));
-            if *is_number {
-                format!("{pad}{text}")
-            } else {
-                format!("{text}{pad}")
-            }
+            if *is_number { format!("{pad}{text}") } else { format!("{text}{pad}") }
         };
-        self.shown
-            .iter()
-            .zip(cells)
-            .map(cell)
-            .collect::<Vec<_>>()
-            .join("  ")
-            .trim_end()
-            .to_owned()
+        self.shown.iter().zip(cells).map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     }
 }
 
@@ -141,12 +126,7 @@ fn window<T>(ui: &Ui, rows: Vec<T>, line: impl Fn(T) -> Line) -> (Vec<Line>, Opt
 }
 
 fn plain(label: String, is_bad: bool) -> Line {
-    Line {
-        label,
-        cells: Vec::new(),
-        rest: String::new(),
-        is_bad,
-    }
+    Line { label, cells: Vec::new(), rest: String::new(), is_bad }
 }
 
 // ---- machines -------------------------------------------------------------------------------------------------------
@@ -192,9 +172,7 @@ fn machines(ui: &Ui) -> Vm {
             text::percent(complete, total),
         )
     };
-    let (lines, cursor) = window(ui, rows, |it| {
-        plain(columns.line(&machine_cells(it)), it.failed * 20 > it.closed)
-    });
+    let (lines, cursor) = window(ui, rows, |it| plain(columns.line(&machine_cells(it)), it.failed * 20 > it.closed));
     Vm {
         title: ui.title.clone(),
         answer,
@@ -251,14 +229,10 @@ fn executions(ui: &Ui) -> Vm {
     );
     let rows = ui.visible_executions();
     let failed = rows.iter().filter(|it| it.status > Status::Succeeded).count();
-    let answer = format!(
-        "{} executions, {failed} not successful, {}",
-        text::count(rows.len() as u64),
-        ui.order.as_str()
-    );
-    let (lines, cursor) = window(ui, rows, |it| {
-        plain(columns.line(&execution_cells(it)), it.status > Status::Succeeded)
-    });
+    let answer =
+        format!("{} executions, {failed} not successful, {}", text::count(rows.len() as u64), ui.order.as_str());
+    let (lines, cursor) =
+        window(ui, rows, |it| plain(columns.line(&execution_cells(it)), it.status > Status::Succeeded));
     Vm {
         title: format!("{} › {}", ui.title, ui.machine.as_ref().map_or("", |it| it.1.as_str())),
         answer,
@@ -306,11 +280,7 @@ fn timeline(ui: &Ui) -> Vm {
     let gap = chart.gaps.first().map(|it| format!("   gap: {it}")).unwrap_or_default();
     let label_width = chart.label_width;
     let (lines, cursor) = window(ui, chart.rows, |row| {
-        let on_path = if row.cells.iter().any(|it| it.is_critical()) {
-            "●"
-        } else {
-            " "
-        };
+        let on_path = if row.cells.iter().any(|it| it.is_critical()) { "●" } else { " " };
         if row.cells.is_empty() {
             return plain(row.label, false);
         }
@@ -346,29 +316,14 @@ fn detail(run: &analyzer::execution::Run, id: u64) -> Vec<String> {
         let span = visit.split[category];
         (span > Micros::ZERO).then(|| {
             let share = text::percent(span.0.unsigned_abs(), total.0.unsigned_abs());
-            format!(
-                "{} {} {} ({share})",
-                gantt::glyph(category),
-                category.as_str(),
-                text::span(span)
-            )
+            format!("{} {} {} ({share})", gantt::glyph(category), category.as_str(), text::span(span))
         })
     };
     let split: Vec<String> = Category::ALL.into_iter().filter_map(part).collect();
-    let critical: Micros = run
-        .path
-        .iter()
-        .filter(|it| it.owner == Some(index))
-        .map(analyzer::critical_path::Step::span)
-        .sum();
+    let critical: Micros =
+        run.path.iter().filter(|it| it.owner == Some(index)).map(analyzer::critical_path::Step::span).sum();
     let mut lines = vec![
-        format!(
-            "{}  {}  {}  event {}",
-            visit.state,
-            visit.kind.as_str(),
-            visit.status.as_str(),
-            visit.id
-        ),
+        format!("{}  {}  {}  event {}", visit.state, visit.kind.as_str(), visit.status.as_str(), visit.id),
         format!("{}   on the critical path {}", split.join("   "), text::span(critical)),
     ];
     let n_attempts = visit.attempts.len();

@@ -50,14 +50,9 @@ pub(crate) struct Column {
 impl TextTable {
     /// Columns from their titles; a leading `#` marks a number.
     pub(crate) fn with_columns(titles: &[&'static str]) -> Self {
-        let column = |title: &&'static str| Column {
-            title: title.trim_start_matches('#'),
-            is_number: title.starts_with('#'),
-        };
-        Self {
-            columns: titles.iter().map(column).collect(),
-            rows: Vec::new(),
-        }
+        let column =
+            |title: &&'static str| Column { title: title.trim_start_matches('#'), is_number: title.starts_with('#') };
+        Self { columns: titles.iter().map(column).collect(), rows: Vec::new() }
     }
 }
 

@@ -34,25 +34,15 @@ pub(crate) fn write_markdown(out: &mut impl Write, report: &Report) -> io::Resul
 
 fn render(report: &Report, preset: &str) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(preset)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(preset).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(report.table.columns.iter().map(|it| it.title));
     for row in &report.table.rows {
         table.add_row(row);
     }
     for (index, column) in report.table.columns.iter().enumerate() {
         if let Some(it) = table.column_mut(index) {
-            it.set_cell_alignment(if column.is_number {
-                CellAlignment::Right
-            } else {
-                CellAlignment::Left
-            });
+            it.set_cell_alignment(if column.is_number { CellAlignment::Right } else { CellAlignment::Left });
         }
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

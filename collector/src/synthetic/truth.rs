@@ -1,0 +1,131 @@
+//! What really happened, put together when a simulation is over.
+
+use super::simulate::{Raw, Simulator, Visit};
+
+/// One simulated execution, with its truth.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    pub(super) events: Vec<Raw>,
+    pub visits: Vec<TruthVisit>,
+    pub path: Vec<TruthStep>,
+    pub billed_transitions: u64,
+    pub started_ms: i64,
+    pub stopped_ms: i64,
+    pub succeeded: bool,
+}
+
+/// What really happened in one visit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TruthVisit {
+    pub id: u64,
+    pub parent: Option<u64>,
+    pub iteration: Option<u32>,
+    pub state: &'static str,
+    pub entered_ms: i64,
+    pub exited_ms: i64,
+    pub status: &'static str,
+    pub n_attempts: usize,
+    /// Milliseconds of the visit's own time by category.
+    pub split: Vec<(&'static str, i64)>,
+}
+
+/// One span of the critical path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TruthStep {
+    /// The visit that owns the span, by the id of its entry.
+    pub visit: Option<u64>,
+    pub category: &'static str,
+    pub from_ms: i64,
+    pub to_ms: i64,
+}
+
+impl Simulator<'_> {
+    /// Gives ids in the order of time, and tells the truth.
+    pub(super) fn finish(mut self, closing: usize, succeeded: bool) -> Simulated {
+        let mut order: Vec<usize> = (0..self.events.len()).filter(|&it| !self.events[it].dropped).collect();
+        order.sort_by_key(|&it| self.events[it].at);
+        for (id, &index) in (1..).zip(&order) {
+            self.events[index].id = id;
+        }
+        for index in 0..self.events.len() {
+            self.events[index].previous = self.events[index].link.map_or(0, |it| self.events[it].id);
+        }
+        let visits = self.truth_of_visits();
+        let path = self.truth_of_path(closing);
+        let (started_ms, stopped_ms) = (self.events[0].at, self.events[closing].at);
+        let events = order.iter().map(|&it| self.events[it].clone()).collect();
+        Simulated { events, visits, path, billed_transitions: self.billed, started_ms, stopped_ms, succeeded }
+    }
+
+    fn truth_of_visits(&self) -> Vec<TruthVisit> {
+        let mut visits: Vec<TruthVisit> = self
+            .visits
+            .iter()
+            .filter(|it| !self.events[it.entry].dropped)
+            .map(|it| {
+                let entered_ms = self.events[it.entry].at;
+                let (exited_ms, status) = it.end.unwrap_or((entered_ms, "running"));
+                TruthVisit {
+                    id: self.events[it.entry].id,
+                    parent: it.parent.map(|parent| self.events[self.visits[parent].entry].id),
+                    iteration: it.iteration,
+                    state: it.state,
+                    entered_ms,
+                    exited_ms,
+                    status,
+                    n_attempts: it.n_attempts,
+                    split: self.split(it, exited_ms, status),
+                }
+            })
+            .collect();
+        visits.sort_by_key(|it| it.id);
+        visits
+    }
+
+    /// The visit's own time: the spans that end with its own events, and what was cut off.
+    fn split(&self, visit: &Visit, exited_ms: i64, status: &str) -> Vec<(&'static str, i64)> {
+        let mut sums = std::collections::BTreeMap::new();
+        let mut last = visit.entry;
+        for &event in &visit.own {
+            let it = &self.events[event];
+            let from = it.cause.map_or(it.at, |cause| self.events[cause].at);
+            *sums.entry(it.category).or_insert(0) += it.at - from;
+            last = event;
+        }
+        let has_started = visit.own.iter().any(|&it| self.events[it].kind.ends_with("StateStarted"));
+        if !(visit.is_container && has_started) && status == "aborted" {
+            let it = &self.events[last];
+            let category = match it.kind {
+                _ if visit.is_wait => "wait",
+                kind if kind.ends_with("Submitted") => "callback",
+                kind if kind.ends_with("Scheduled") => "queue",
+                kind if kind.ends_with("Failed") || kind.ends_with("TimedOut") => "backoff",
+                "TaskStarted" | "LambdaFunctionStarted" | "ActivityStarted" => "work",
+                _ => "overhead",
+            };
+            *sums.entry(category).or_insert(0) += exited_ms - it.at;
+        } else if !visit.is_container && visit.own.is_empty() {
+            *sums.entry("overhead").or_insert(0) += exited_ms - self.events[visit.entry].at;
+        }
+        sums.into_iter().filter(|it| it.1 > 0).collect()
+    }
+
+    fn truth_of_path(&self, closing: usize) -> Vec<TruthStep> {
+        let mut path: Vec<TruthStep> = Vec::new();
+        let mut at = closing;
+        while let Some(cause) = self.events[at].cause {
+            let it = &self.events[at];
+            let visit = it.owner.map(|it| self.events[self.visits[it].entry].id);
+            let (from_ms, to_ms) = (self.events[cause].at, it.at);
+            if from_ms < to_ms {
+                match path.last_mut() {
+                    Some(last) if last.visit == visit && last.category == it.category => last.from_ms = from_ms,
+                    _ => path.push(TruthStep { visit, category: it.category, from_ms, to_ms }),
+                }
+            }
+            at = cause;
+        }
+        path.reverse();
+        path
+    }
+}
