@@ -88,3 +88,30 @@ fn two_writers_take_turns() {
     }
     assert_eq!(bench.rows("SELECT count(*) FROM executions"), ["[200]"]);
 }
+
+#[test]
+fn an_interrupted_import_stores_what_it_has_read() {
+    use std::io::Write;
+    let bench = Bench::new();
+    let log = bench.run(&["simulate", "--executions", "60"]);
+    let mut child = bench
+        .command(&["import", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(&log.stdout).expect("it reads");
+    thread::sleep(Duration::from_millis(800));
+    let killed =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    assert!(killed.success());
+    // The pipe is still open: the import must not wait for more.
+    let output = child.wait_with_output().expect("it ends");
+    drop(input);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
+    let n_events = bench.rows("SELECT count(*) FROM events");
+    assert_ne!(n_events, ["[0]"]);
+}

@@ -67,7 +67,7 @@ fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, en
     // The last executions end after they start: the day is moved back by what the longest takes.
     let end_ms = (end - Micros::from_seconds(600)).0 / 1_000;
     let workload = collector::synthetic::demo(arguments.executions, end_ms, arguments.seed);
-    crate::ingest::run(open, |send| {
+    crate::ingest::run(open, move |send| {
         let mut names = Interner::with_capacity(10_000);
         workload.run(|started| send(collector::synthetic::observations(&started, &mut names)))
     })?;

@@ -86,7 +86,7 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
         store.set_prices(&prices)?;
         Ok(store)
     };
-    let stats = crate::ingest::run(open, |send| {
+    let stats = crate::ingest::run(open, move |send| {
         let mut progress = Progress::new(begun);
         collector::import::import(&inputs, &options, &mut |batch| {
             progress.add(batch.len());
