@@ -122,6 +122,8 @@ fn gaps(events: &[Event], timeline: &Timeline, transitions: &TransitionCount) ->
         gaps.push(
             "no event of this execution could be read: it is known from a listing or a status event only".to_owned(),
         );
+    } else if timeline.closing.is_some() && !timeline.gaps.is_empty() {
+        gaps.push("billed transitions are a lower bound".to_owned());
     } else if transitions.map_children.is_none() {
         gaps.push("the children of a Map Run are not counted: billed transitions are a lower bound".to_owned());
     }

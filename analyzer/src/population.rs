@@ -14,6 +14,9 @@ use crate::what_if::Scenario;
 pub struct Population {
     runs: Vec<RunSums>,
     states: BTreeMap<Name, StateSums>,
+    variants: BTreeMap<Vec<Name>, Vec<Micros>>,
+    /// How often each state followed each Choice.
+    choices: BTreeMap<Name, BTreeMap<Name, u64>>,
     modelled: usize,
 }
 
@@ -54,6 +57,18 @@ pub struct Findings {
     pub states: Vec<StateFinding>,
     /// The execution whose critical path is most like the average one.
     pub medoid: Option<Name>,
+    /// The ways that executions took, the most frequent first.
+    pub variants: Vec<Variant>,
+    /// Where each Choice led, and how often.
+    pub choices: Vec<(Name, Vec<(Name, u64)>)>,
+}
+
+/// Executions that went through the same states of the outermost level.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// In the order in which they were entered first.
+    pub states: Vec<Name>,
+    pub durations: Distribution,
 }
 
 /// What was found out about one state.
@@ -101,6 +116,7 @@ impl Population {
             }
         }
         self.add_visits(run);
+        self.add_ways(run, duration);
         let freed = self.replay(run, duration);
         self.runs.push(RunSums { arn: run.execution.arn.clone(), duration, critical, freed });
     }
@@ -119,6 +135,25 @@ impl Population {
                 *sums.errors.entry(error.clone()).or_default() += 1;
             }
         }
+    }
+
+    fn add_ways(&mut self, run: &Run, duration: Micros) {
+        let visits = &run.timeline.visits;
+        let mut way: Vec<Name> = Vec::new();
+        for (index, visit) in visits.iter().enumerate() {
+            if visit.parent.is_none() && !way.contains(&visit.state) {
+                way.push(visit.state.clone());
+            }
+            if visit.kind == StateType::Choice {
+                let place = (visit.parent, visit.branch, visit.iteration);
+                let next = visits[index + 1..].iter().find(|it| (it.parent, it.branch, it.iteration) == place);
+                if let Some(next) = next {
+                    let ways = self.choices.entry(visit.state.clone()).or_default();
+                    *ways.entry(next.state.clone()).or_default() += 1;
+                }
+            }
+        }
+        self.variants.entry(way).or_default().push(duration);
     }
 
     fn replay(&mut self, run: &Run, duration: Micros) -> BTreeMap<Name, Micros> {
@@ -151,6 +186,18 @@ impl Population {
         durations.sort_unstable();
         let total: Micros = durations.iter().copied().sum();
         let is_modelled = self.modelled > 0;
+        let mut variants: Vec<Variant> = self
+            .variants
+            .into_iter()
+            .map(|(states, durations)| Variant { states, durations: Distribution::of(durations) })
+            .collect();
+        variants.sort_by_key(|it| std::cmp::Reverse(it.durations.n_runs));
+        let by_count = |ways: BTreeMap<Name, u64>| {
+            let mut ways: Vec<(Name, u64)> = ways.into_iter().collect();
+            ways.sort_by_key(|it| std::cmp::Reverse(it.1));
+            ways
+        };
+        let choices = self.choices.into_iter().map(|(state, ways)| (state, by_count(ways))).collect();
         let mut states: Vec<StateFinding> = self
             .states
             .into_iter()
@@ -165,6 +212,8 @@ impl Population {
             p99: quantile::of_sorted(&durations, 0.99),
             medoid: medoid(&self.runs, &states),
             states,
+            variants,
+            choices,
         }
     }
 }

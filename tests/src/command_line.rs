@@ -222,3 +222,29 @@ fn what_if_and_bottlenecks_agree_about_a_state_that_takes_no_time() {
     assert!((fall - bound).abs() < 0.002, "{fall} and {bound}");
     assert!(first["finding"].as_str().is_some_and(|it| it.contains("of the critical path")), "{first}");
 }
+
+#[test]
+fn what_cannot_be_priced_is_not_said_to_cost_nothing() {
+    let bench = Bench::new();
+    let last = |kind: &str, arn: &str| {
+        format!(
+            r#"{{"id":"9","type":"ExecutionFailed","details":{{"error":"Boom"}},"previous_event_id":"8","event_timestamp":"1790000000000","execution_arn":"arn:aws:states:{kind}:123456789012:{arn}","redrive_count":"0"}}"#
+        )
+    };
+    let lines = [
+        last("eu-west-1", "execution:standard:run"),
+        last("eu-west-1", "express:express:run:0f"),
+        last("xx-nowhere-1", "execution:far:run"),
+    ];
+    let path = bench.write("errors.jsonl", lines.join("\n"));
+    bench.json(&["import", &path.to_string_lossy()]);
+    let cost = bench.json(&["cost"]);
+    for machine in cost["machines"].as_array().expect("machines") {
+        assert!(machine["actual_usd"].is_null(), "{machine}");
+        assert!(machine["unpriced"].as_array().is_some_and(|it| !it.is_empty()), "{machine}");
+    }
+    let executions = bench.json(&["executions"]);
+    for execution in executions["executions"].as_array().expect("executions") {
+        assert!(execution["usd"].is_null() && !execution["gaps"].as_array().expect("gaps").is_empty(), "{execution}");
+    }
+}

@@ -50,7 +50,7 @@ pub(super) fn send_description(value: &Value, folder: &str, sink: &mut Sink<'_>)
 fn identity(arn: &str, name: Option<&str>, is_synchronous: bool, folder: &str) -> Name {
     match (ExecutionArn::parse(arn), name) {
         (None, Some(name)) if is_synchronous => {
-            format!("arn:aws:states:local:000000000000:express:{folder}:{name}:{name}").into()
+            format!("arn:aws:states:local:000000000000:express:{folder}-express:{name}:{name}").into()
         }
         (None, Some(name)) => format!("arn:aws:states:local:000000000000:execution:{folder}:{name}").into(),
         _ => arn.into(),

@@ -38,6 +38,8 @@ pub(crate) struct MachineCost {
     pub(crate) is_memory_measured: bool,
     /// Net, rounded so that the machines' amounts add up to the account's.
     pub(crate) actual: Option<Usd>,
+    /// What is missing in the amounts; sentences.
+    pub(crate) unpriced: Vec<String>,
 }
 
 impl Prices {
@@ -54,7 +56,8 @@ impl Prices {
     pub(crate) fn execution(&self, row: &ExecutionRow) -> Option<Usd> {
         let (region, _) = self.region(&row.region);
         match row.workflow_type {
-            WorkflowType::Standard if row.n_events == 0 => None,
+            // Of a closed execution whose events are not all there, only a part of the price is known.
+            WorkflowType::Standard if row.status.is_closed() && !row.complete => None,
             WorkflowType::Standard => Some(
                 self.book.standard(region)?.per_transition * (row.billed_transitions + self.book.extra_transitions),
             ),
@@ -175,6 +178,18 @@ fn price(
     if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book.standard(&region)) {
         bill.gross += rate.per_transition * extra;
     }
+    let n_timed = usage.requests;
+    if let (Some(bill), Some(rates)) = (express_bill.as_mut(), prices.book.express(&region)) {
+        // A request is billed also where nobody knows how long it took.
+        bill.requests += rates.per_request * machine.executions.saturating_sub(n_timed);
+    }
+    let unpriced = unpriced(&machine, &region, standard_bill.is_none(), n_timed);
+    if machine.closed > 0 && machine.complete == 0 {
+        standard_bill = None;
+    }
+    if n_timed == 0 {
+        express_bill = None;
+    }
     let (memory_mb, is_memory_measured) = memory.get(&machine.arn).map_or((None, false), |it| (Some(it.0), it.1));
     MachineCost {
         region,
@@ -186,8 +201,26 @@ fn price(
         memory_mb,
         is_memory_measured,
         actual: None,
+        unpriced,
         machine,
     }
+}
+
+/// What nobody can price, in sentences: the amounts are lower bounds then.
+fn unpriced(machine: &MachineRow, region: &str, is_region_unknown: bool, n_timed: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    if is_region_unknown {
+        lines.push(format!("no price is known for the region {region}"));
+    }
+    let n_partial = machine.closed.saturating_sub(machine.complete);
+    if n_partial > 0 {
+        lines.push(format!("the transitions of {n_partial} executions are not known in full"));
+    }
+    let n_untimed = machine.executions.saturating_sub(n_timed);
+    if n_untimed > 0 {
+        lines.push(format!("the duration of {n_untimed} executions is not known"));
+    }
+    lines
 }
 
 fn round_actuals(costs: &mut [MachineCost]) {

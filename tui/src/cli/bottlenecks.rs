@@ -2,7 +2,7 @@
 
 use analyzer::execution::Run;
 use analyzer::model::{Micros, Name, StateType};
-use analyzer::population::{Findings, Population, StateFinding};
+use analyzer::population::{Findings, Population, StateFinding, Variant};
 use analyzer::timeline::Category;
 use clap::Args;
 use queries::{ExecutionFilter, Reader};
@@ -161,8 +161,30 @@ fn to_json(arn: &Name, findings: &Findings, prices: &Prices) -> Value {
         "p50_ms": ms(findings.p50),
         "p95_ms": ms(findings.p95),
         "p99_ms": ms(findings.p99),
+        "variants": findings.variants.iter().map(|it| variant_to_json(it, findings.executions)).collect::<Vec<_>>(),
+        "choices": findings.choices.iter().map(choice_to_json).collect::<Vec<_>>(),
         "states": findings.states.iter().map(|it| state_to_json(arn, it, findings, prices)).collect::<Vec<_>>(),
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
+fn variant_to_json(it: &Variant, executions: usize) -> Value {
+    let ms = |it: Option<Micros>| it.map(Micros::as_millis);
+    json!({
+        "states": it.states.iter().map(Name::as_str).collect::<Vec<_>>(),
+        "executions": it.durations.n_runs,
+        "share": it.durations.n_runs as f64 / executions.max(1) as f64,
+        "p50_ms": ms(it.durations.p50),
+        "p95_ms": ms(it.durations.p95),
+        "mean_ms": ms(it.durations.mean),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
+fn choice_to_json((state, ways): &(Name, Vec<(Name, u64)>)) -> Value {
+    let total: u64 = ways.iter().map(|it| it.1).sum();
+    let way = |(next, count): &(Name, u64)| json!({"next": next.as_str(), "visits": count, "share": *count as f64 / total.max(1) as f64});
+    json!({"state": state.as_str(), "branches": ways.iter().map(way).collect::<Vec<_>>()})
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean of microseconds")]

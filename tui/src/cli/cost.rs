@@ -67,7 +67,7 @@ fn report(all: &[MachineCost], states: &[StateTransitions], prices: &Prices, per
         rows: "machines",
         table,
         heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book.as_of, prices.book.source),
-        footer: assumptions(all, prices).join("\n"),
+        footer: assumptions(all, prices).into_iter().chain(left_out(all)).collect::<Vec<_>>().join("\n"),
     }
 }
 
@@ -86,6 +86,14 @@ fn table_row(it: &MachineCost) -> Vec<String> {
             |mb| format!("{mb} MB{}", if it.is_memory_measured { "" } else { " (estimate)" }),
         ),
     ]
+}
+
+/// Machines whose amounts leave something out, a line each.
+fn left_out(all: &[MachineCost]) -> Vec<String> {
+    all.iter()
+        .filter(|it| !it.unpriced.is_empty())
+        .map(|it| format!("{}: {}", it.machine.name, it.unpriced.join("; ")))
+        .collect()
 }
 
 /// What the figures rest on and nobody has confirmed.
@@ -131,10 +139,6 @@ fn prices_to_json(all: &[MachineCost], prices: &Prices) -> Value {
 #[expect(clippy::cast_precision_loss, reason = "coverage is a fraction")]
 fn to_json(it: &MachineCost, states: &[StateTransitions]) -> Value {
     let is_standard = it.machine.workflow_type == WorkflowType::Standard;
-    let mut unpriced = Vec::new();
-    if it.standard.is_none() {
-        unpriced.push(format!("no price is known for the region {}", it.region));
-    }
     // The rounded net amount decides, and the free tier is what is left of the gross one.
     let standard_net = if is_standard { it.actual } else { it.standard.map(|it| it.net()) };
     json!({
@@ -171,7 +175,7 @@ fn to_json(it: &MachineCost, states: &[StateTransitions]) -> Value {
         "projection_month": Value::Null,
         "waste": Value::Null,
         "by_state": by_state(it, states),
-        "unpriced": unpriced,
+        "unpriced": it.unpriced,
     })
 }
 
