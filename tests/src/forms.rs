@@ -204,3 +204,24 @@ fn definitions_come_as_json_json5_and_yaml() {
     let result = bench.json(&["import", &bench.folder.path().join("d").to_string_lossy()]);
     assert_eq!((&result["definitions"], &result["quarantined"]), (&3.into(), &1.into()), "{result}");
 }
+
+#[test]
+fn a_long_envelope_is_read_in_pieces_and_gives_the_same_tables() {
+    let bench = Bench::new();
+    let log = bench.run(&["simulate", "--executions", "160"]);
+    let text = String::from_utf8(log.stdout).expect("text");
+    let events: Vec<serde_json::Value> = text
+        .lines()
+        .map(|it| serde_json::json!({"logStreamName": "s", "timestamp": 1, "message": it, "eventId": "1"}))
+        .collect();
+    let envelope =
+        serde_json::to_string_pretty(&serde_json::json!({"events": events, "searchedLogStreams": []})).expect("JSON");
+    assert!(envelope.len() > 6_000_000, "more than one piece: {}", envelope.len());
+    let plain = bench.write("log.jsonl", &text);
+    bench.json(&["import", &plain.to_string_lossy()]);
+    let other = Bench::new();
+    let path = other.write("answer.json", envelope);
+    let result = other.json(&["import", &path.to_string_lossy()]);
+    assert_eq!((&result["quarantined"], &result["duplicates"]), (&0.into(), &0.into()), "{}", result["quarantined"]);
+    assert_eq!(other.everything(), bench.everything());
+}

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// A value that is longer than this is no record but a mistake.
 const LONGEST: usize = 1 << 30;
+/// An envelope around log messages is handed on in pieces of about this size.
+const PIECE: usize = 4 << 20;
 
 /// What stands in the stream.
 pub(super) enum Record<'a> {
@@ -79,6 +81,9 @@ struct Open {
     depth: usize,
     in_string: bool,
     escaped: bool,
+    /// Where the objects lie that are complete in a list of the outermost object, and where one has begun.
+    items: Vec<std::ops::Range<usize>>,
+    item_start: Option<usize>,
 }
 
 impl Open {
@@ -88,7 +93,8 @@ impl Open {
 
     /// Adds a line and follows its brackets.
     fn push(&mut self, line: &[u8]) {
-        for &byte in line {
+        let begin = self.text.len();
+        for (offset, &byte) in line.iter().enumerate() {
             if self.in_string {
                 match byte {
                     _ if self.escaped => self.escaped = false,
@@ -99,14 +105,47 @@ impl Open {
             } else {
                 match byte {
                     b'"' => self.in_string = true,
-                    b'{' | b'[' => self.depth += 1,
-                    b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                    b'{' | b'[' => {
+                        if self.depth == 2 && byte == b'{' {
+                            self.item_start = Some(begin + offset);
+                        }
+                        self.depth += 1;
+                    }
+                    b'}' | b']' => {
+                        self.depth = self.depth.saturating_sub(1);
+                        if self.depth == 2
+                            && let Some(start) = self.item_start.take()
+                        {
+                            self.items.push(start..begin + offset + 1);
+                        }
+                    }
                     _ => {}
                 }
             }
         }
         self.text.extend_from_slice(line);
         self.text.push(b'\n');
+    }
+
+    /// Hands the complete messages of a long envelope on, so that it need not be held as a whole.
+    fn hand_on_messages(&mut self, receive: &mut impl Receive) {
+        let items = std::mem::take(&mut self.items);
+        let (Some(first), Some(last)) = (items.first().map(|it| it.start), items.last().map(|it| it.end)) else {
+            return;
+        };
+        let values: Vec<Value> = items.iter().filter_map(|it| parse(&self.text[it.clone()]).map(|it| it.0)).collect();
+        let are_messages =
+            values.len() == items.len() && values.iter().all(|it| it.get("message").is_some_and(Value::is_string));
+        if !are_messages {
+            return;
+        }
+        let envelope = Value::Object([("events".to_owned(), Value::from(values))].into_iter().collect());
+        receive.record(Record::Value { value: envelope, text: "" }, self.first_line);
+        let rest = &self.text[last..];
+        let n_separators = rest.iter().take_while(|it| matches!(it, b',' | b'\n' | b' ' | b'\t')).count();
+        let removed = last + n_separators - first;
+        self.item_start = self.item_start.map(|it| it - removed);
+        self.text.drain(first..last + n_separators);
     }
 
     /// The value cannot be completed: its lines are taken one by one, and what is no value is damaged.
@@ -201,6 +240,9 @@ fn go_on(line: &[u8], number: u64, open: &mut Open, receive: &mut impl Receive) 
     open.push(line);
     if open.in_string {
         return open.give_up("a text breaks off at the end of a line", receive);
+    }
+    if open.text.len() > PIECE && !open.items.is_empty() && open.depth > 0 {
+        open.hand_on_messages(receive);
     }
     if open.text.len() > LONGEST {
         return open.give_up("the value does not end", receive);
