@@ -17,7 +17,7 @@ const HELD_EVENTS: usize = 400_000;
 /// Events that are analysed and appended together.
 const BATCH_EVENTS: usize = 60_000;
 /// Bytes of payloads that are appended together.
-const BATCH_BYTES: usize = 32 << 20;
+const BATCH_BYTES: usize = 12 << 20;
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,13 +128,14 @@ impl<'a> Ingest<'a> {
                 Observation::File { .. } => self.stats.files += 1,
             }
         }
-        if self.assembler.is_full() || self.ready_bytes > BATCH_BYTES {
+        let is_heavy = self.ready_bytes > BATCH_BYTES;
+        if self.assembler.is_full() || (is_heavy && self.ready.is_empty()) {
             let quiet = self.assembler.take_quiet();
             self.ready_events += quiet.iter().map(|it| it.events.len()).sum::<usize>();
             self.ready.extend(quiet);
             return self.write();
         }
-        if self.ready_events >= BATCH_EVENTS { self.write() } else { Ok(()) }
+        if is_heavy || self.ready_events >= BATCH_EVENTS { self.write() } else { Ok(()) }
     }
 
     /// Writes all that is held, also of executions that are not complete.
