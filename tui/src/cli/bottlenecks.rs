@@ -1,23 +1,19 @@
 //! `bottlenecks`: which states decide how long executions take, and what would help.
 
-use analyzer::execution::Run;
 use analyzer::model::{Micros, Name, StateType};
 use analyzer::population::{Findings, Population, StateFinding, Variant};
 use analyzer::timeline::Category;
 use clap::Args;
-use queries::{ExecutionFilter, Reader};
+use queries::ExecutionFilter;
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
-use super::show::split_to_json;
+use super::show::{for_each_run, split_to_json};
 use super::{Context, Range, select};
 use crate::Outcome;
-use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
-/// Executions whose events are loaded at once.
-const TOGETHER: usize = 500;
 /// A state is worth a sentence from this share of the critical path on.
 const WORTH_SAYING: f64 = 0.05;
 
@@ -44,27 +40,15 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
                 ..ExecutionFilter::default()
             };
             let mut population = Population::default();
-            for_each_run(&reader, &filter, |run| population.add(run))?;
+            for_each_run(&reader, &reader.executions(&filter)?, |_, run| {
+                population.add(run);
+                Ok(())
+            })?;
             found.push((Name::from(machine.arn), population.finish()));
         }
     }
     report(&found, &prices).print(context.output)?;
     Ok(0)
-}
-
-/// Analyses every execution that passes a filter, a few at a time.
-pub(crate) fn for_each_run(
-    reader: &Reader,
-    filter: &ExecutionFilter,
-    mut take: impl FnMut(&Run),
-) -> Result<(), Failure> {
-    let ids: Vec<u32> = reader.executions(filter)?.into_iter().map(|it| it.id).collect();
-    for ids in ids.chunks(TOGETHER) {
-        for stored in reader.stored_executions(ids, false)? {
-            take(&Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()));
-        }
-    }
-    Ok(())
 }
 
 fn report(found: &[(Name, Findings)], prices: &Prices) -> Report {

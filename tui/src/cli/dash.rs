@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use analyzer::execution::Run;
-use analyzer::model::{Name, Timestamp};
+use analyzer::model::Name;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use queries::{ExecutionFilter, Reader};
 use ratatui::crossterm::event::{
@@ -33,11 +33,11 @@ pub(crate) fn run(context: &Context) -> Outcome {
     let path = context.config.db_path();
     // Says plainly when there is nothing to show, before the screen is taken.
     Reader::open(&path)?;
-    open(context, &path, None)
+    open(context, &path)
 }
 
-/// Opens the dashboard on a database; `_end` is where a made-up day ends.
-pub(crate) fn open(context: &Context, path: &Path, _end: Option<Timestamp>) -> Outcome {
+/// Opens the dashboard on a database.
+pub(crate) fn open(context: &Context, path: &Path) -> Outcome {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(Failure::usage("the dashboard needs a terminal")
             .hint("`stepscope executions` and `stepscope states` print what it shows"));

@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
     let is_for_people =
         context.output == Output::Table && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     if is_for_people && !arguments.once {
-        return super::dash::open(context, &path, Some(end));
+        return super::dash::open(context, &path);
     }
     let reader = Reader::open(&path)?;
     let prices = Prices::new(context)?;

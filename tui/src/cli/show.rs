@@ -54,7 +54,7 @@ fn wanted(context: &Context, reader: &Reader, arguments: &ShowArguments) -> Resu
 }
 
 /// Analyses the stored events of executions, a few at a time, in the order of the rows.
-fn for_each_run(
+pub(super) fn for_each_run(
     reader: &Reader,
     rows: &[ExecutionRow],
     mut use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
-use super::bottlenecks::for_each_run;
+use super::show::for_each_run;
 use super::{Context, Range, select};
 use crate::Outcome;
 use crate::failure::Failure;
@@ -48,7 +48,10 @@ pub(crate) fn run(context: &Context, arguments: &WhatifArguments) -> Outcome {
     let scenario = scenario(&reader, &machine, arguments)?;
     let filter = ExecutionFilter { machine_arn: Some(machine.clone()), since, until, ..ExecutionFilter::default() };
     let mut outcome = WhatIf::default();
-    for_each_run(&reader, &filter, |run| outcome.add(run, &scenario))?;
+    for_each_run(&reader, &reader.executions(&filter)?, |_, run| {
+        outcome.add(run, &scenario);
+        Ok(())
+    })?;
     let mut notes = Vec::new();
     if arguments.no_cold_starts {
         notes.push("no cold start of these executions is known, so none could be taken away".to_owned());
