@@ -12,6 +12,10 @@ CREATE OR REPLACE MACRO category_text(code) AS
 CREATE OR REPLACE MACRO payload_field_text(code) AS
     ['input', 'output', 'parameters', 'cause', 'assignedVariables'][code + 1];
 
+-- The events as rows; `events_of` is a function that stepscope brings along.
+CREATE OR REPLACE VIEW event AS
+SELECT execution_id, unnest(events_of(events), recursive := true) FROM history;
+
 CREATE OR REPLACE VIEW executions AS
 WITH started AS (
     SELECT c.child_arn, min(pe.arn) AS parent_execution_arn FROM child c JOIN execution pe ON pe.id = c.execution_id
@@ -41,7 +45,7 @@ FROM definition;
 
 CREATE OR REPLACE VIEW events AS
 SELECT e.arn AS execution_arn, v.event_id AS id, v.previous_event_id, t.text AS type, v.happened_at AS timestamp, s.text AS state,
-    r.text AS resource, nullif(v.number_1, 0) - 1 AS number, x.text AS error, v.log_bytes, d.detail
+    r.text AS resource, v.number, x.text AS error, v.log_bytes, d.detail
 FROM event v
 JOIN execution e ON e.id = v.execution_id
 JOIN name t ON t.id = v.type_id

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use crate::StoreError;
 use crate::history::record_to_json;
 use crate::names::Names;
+use crate::packed::{PackedEvent, Packer};
 use crate::rows::{
-    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, EventLine, EventRows,
-    ExecutionLine, ExecutionRows, MachineLine, MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows,
+    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine, ExecutionRows,
+    HistoryLine, HistoryRows, MachineLine, MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows,
     VisitLine, VisitRows,
 };
 
@@ -21,7 +22,8 @@ use crate::rows::{
 #[derive(Default)]
 pub(crate) struct Batch {
     executions: ExecutionRows,
-    events: EventRows,
+    packer: Packer,
+    histories: HistoryRows,
     event_details: EventDetailRows,
     payloads: PayloadRows,
     visits: VisitRows,
@@ -31,7 +33,7 @@ pub(crate) struct Batch {
     machines: MachineRows,
 }
 
-/// What stands for "none" in a column without NULLs.
+/// What stands for "none" among the ids of packed events.
 const NONE: u32 = 0;
 
 /// Ids of machines by ARN.
@@ -56,6 +58,8 @@ impl Batch {
         for event in &run.events {
             self.add_event(id, event, names);
         }
+        let histories = &mut self.histories;
+        self.packer.take(|bytes| histories.push(HistoryLine { execution_id: Some(id), events: Some(bytes.into()) }));
         for (index, visit) in run.timeline.visits.iter().enumerate() {
             self.add_visit(id, visit, critical[index], names);
         }
@@ -119,16 +123,15 @@ impl Batch {
     }
 
     fn add_event(&mut self, id: u32, event: &Event, names: &mut Names) {
-        self.events.push(EventLine {
-            execution_id: Some(id),
-            event_id: Some(small(event.id)),
-            previous_event_id: Some(small(event.previous)),
-            type_id: Some(names.kind_id(&event.kind)),
-            happened_at: Some(at(event.at)),
-            name_id: Some(event.name.as_ref().map_or(NONE, |it| names.id(it))),
-            resource_id: Some(event.resource.as_ref().map_or(NONE, |it| names.id(it))),
-            number_1: Some(event.number.map_or(NONE, |it| small(it).saturating_add(1))),
-            log_bytes: Some(event.log_bytes),
+        self.packer.push(&PackedEvent {
+            id: event.id,
+            previous: event.previous,
+            kind: names.kind_id(&event.kind),
+            at: event.at.0,
+            name: event.name.as_ref().map_or(NONE, |it| names.id(it)),
+            resource: event.resource.as_ref().map_or(NONE, |it| names.id(it)),
+            number: event.number,
+            log_bytes: event.log_bytes,
         });
         let error_id = event.error().map(|it| names.id(it));
         let detail = event.detail.as_deref().and_then(detail_to_json);
@@ -195,7 +198,7 @@ impl Batch {
     pub(crate) fn append_to(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.machines.append_to(connection)?;
         self.executions.append_to(connection)?;
-        self.events.append_to(connection)?;
+        self.histories.append_to(connection)?;
         self.event_details.append_to(connection)?;
         self.payloads.append_to(connection)?;
         self.visits.append_to(connection)?;

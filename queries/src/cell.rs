@@ -71,10 +71,16 @@ fn micros(unit: TimeUnit, it: i64) -> i64 {
 /// Types that the views do not have; `sql` can still make them.
 fn text_of(value: &ValueRef<'_>) -> String {
     match value {
-        ValueRef::Blob(it) => it.iter().map(|byte| format!("{byte:02x}")).collect(),
+        ValueRef::Blob(it) => hexadecimal(it),
         ValueRef::Decimal(it) => it.to_string(),
         other => plain(&other.to_owned()),
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |it: u8| char::from(DIGITS[usize::from(it)]);
+    bytes.iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect()
 }
 
 fn plain(value: &duckdb::types::Value) -> String {
@@ -110,6 +116,17 @@ impl Take {
             Cell::Text(it) => Some(it),
             _ => None,
         }
+    }
+
+    /// A BLOB, which comes as hexadecimal digits.
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
+        let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
+        let text = self.text()?;
+        let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+            &[high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        });
+        pairs.collect::<Option<_>>().ok_or_else(|| StoreError::Corrupt("a binary value is damaged".to_owned()))
     }
 
     pub(crate) fn opt_int(&mut self) -> Option<i64> {

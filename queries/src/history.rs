@@ -1,17 +1,21 @@
 //! The stored events of executions, back as domain values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analyzer::model::{
     Event, EventKind, ExecutionRecord, MapRunRecord, Name, Payload, PayloadField, Status, Timestamp,
 };
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::json_to_detail;
 use crate::cell::Take;
+use crate::packed::unpack;
 use crate::{Cell, Reader, StoreError};
 
-const EVENTS: &str = include_str!("../sql/events_of_executions.sql");
+const HISTORIES: &str = include_str!("../sql/histories_of_executions.sql");
+const DETAILS: &str = include_str!("../sql/details_of_executions.sql");
+const NAMES: &str = include_str!("../sql/names.sql");
 const PAYLOADS: &str = include_str!("../sql/payloads_of_executions.sql");
 const RECORDS: &str = include_str!("../sql/records_of_executions.sql");
 
@@ -42,12 +46,13 @@ pub(crate) fn stored_executions(
 ) -> Result<Vec<StoredExecution>, StoreError> {
     let mut executions = stored_records(query, ids)?;
     let list = id_list(ids);
-    for row in query(&EVENTS.replace("$ids", &list), &[])? {
+    add_events(&mut executions, query, &list)?;
+    for row in query(&DETAILS.replace("$ids", &list), &[])? {
         let mut take = Take::new(row);
-        let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
-        let event = event(&mut take)?;
-        if let Some(execution) = executions.get_mut(&id) {
-            execution.events.push(event);
+        let (id, event_id) = (execution_id(&mut take)?, take.count()?);
+        let error = take.opt_text().map(Name::from);
+        if let Some(event) = event_of(&mut executions, id, event_id) {
+            event.detail = json_to_detail(take.opt_text().as_deref(), error);
         }
     }
     if with_payloads {
@@ -63,7 +68,7 @@ pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u
     let mut executions = BTreeMap::new();
     for row in query(&RECORDS.replace("$ids", &id_list(ids)), &[])? {
         let mut take = Take::new(row);
-        let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
+        let id = execution_id(&mut take)?;
         let arn = take.text()?.into();
         let fingerprint = take.text()?.parse().unwrap_or(0);
         let record = take.opt_text().as_deref().and_then(json_to_record);
@@ -77,29 +82,65 @@ fn id_list(ids: &[u32]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn event(take: &mut Take) -> Result<Event, StoreError> {
-    let (id, previous) = (take.count()?, take.count()?);
-    let kind = EventKind::parse(&take.text()?);
-    let at = Timestamp(take.int()?);
-    let name = take.opt_text().map(Name::from);
-    let resource = take.opt_text().map(Name::from);
-    let number = take.opt_count();
-    let error = take.opt_text().map(Name::from);
-    let log_bytes = u32::try_from(take.count()?).unwrap_or(u32::MAX);
-    let detail = json_to_detail(take.opt_text().as_deref(), error);
-    Ok(Event { id, previous, at, kind, name, resource, number, log_bytes, detail })
+fn execution_id(take: &mut Take) -> Result<u32, StoreError> {
+    take.count().map(|it| u32::try_from(it).unwrap_or(u32::MAX))
+}
+
+/// Adds what every event has; the names among it are fetched once, and each kept once.
+fn add_events(
+    executions: &mut BTreeMap<u32, StoredExecution>,
+    query: Query<'_>,
+    list: &str,
+) -> Result<(), StoreError> {
+    let mut histories = Vec::new();
+    for row in query(&HISTORIES.replace("$ids", list), &[])? {
+        let mut take = Take::new(row);
+        histories.push((execution_id(&mut take)?, unpack(&take.bytes()?)?));
+    }
+    let wanted = histories.iter().flat_map(|(_, events)| events).flat_map(|it| [it.kind, it.name, it.resource]);
+    let wanted: BTreeSet<u32> = wanted.filter(|&it| it != 0).collect();
+    let mut names: FxHashMap<u32, Name> = FxHashMap::default();
+    let mut kinds: FxHashMap<u32, EventKind> = FxHashMap::default();
+    let wanted: Vec<u32> = wanted.into_iter().collect();
+    for row in query(&NAMES.replace("$ids", &id_list(&wanted)), &[])? {
+        let mut take = Take::new(row);
+        let (id, text) = (execution_id(&mut take)?, take.text()?);
+        kinds.insert(id, EventKind::parse(&text));
+        names.insert(id, text.into());
+    }
+    for (id, packed) in histories {
+        let Some(execution) = executions.get_mut(&id) else { continue };
+        for it in packed {
+            let kind = kinds.get(&it.kind).cloned();
+            let kind = kind.ok_or_else(|| StoreError::Corrupt(format!("event type {} has no name", it.kind)))?;
+            execution.events.push(Event {
+                id: it.id,
+                previous: it.previous,
+                at: Timestamp(it.at),
+                kind,
+                name: names.get(&it.name).cloned(),
+                resource: names.get(&it.resource).cloned(),
+                number: it.number,
+                log_bytes: it.log_bytes,
+                detail: None,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn event_of(executions: &mut BTreeMap<u32, StoredExecution>, id: u32, event_id: u64) -> Option<&mut Event> {
+    let events = &mut executions.get_mut(&id)?.events;
+    let index = events.binary_search_by_key(&event_id, |it| it.id).ok()?;
+    Some(&mut events[index])
 }
 
 fn add_payload(executions: &mut BTreeMap<u32, StoredExecution>, take: &mut Take) -> Result<(), StoreError> {
-    let id = u32::try_from(take.count()?).unwrap_or(u32::MAX);
-    let event_id = take.count()?;
+    let (id, event_id) = (execution_id(take)?, take.count()?);
     let field = usize::try_from(take.count()?).ok().and_then(|it| PayloadField::ALL.get(it).copied());
     let body = take.text()?.into_boxed_str();
-    let events = executions.get_mut(&id).map(|it| &mut it.events);
-    if let (Some(events), Some(field)) = (events, field)
-        && let Ok(index) = events.binary_search_by_key(&event_id, |it| it.id)
-    {
-        events[index].detail_mut().payloads.push(Payload { field, body });
+    if let (Some(event), Some(field)) = (event_of(executions, id, event_id), field) {
+        event.detail_mut().payloads.push(Payload { field, body });
     }
     Ok(())
 }

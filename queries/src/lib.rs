@@ -11,6 +11,7 @@ mod history;
 mod ingest;
 mod machines;
 mod names;
+mod packed;
 mod reader;
 mod rows;
 mod server;

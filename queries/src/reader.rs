@@ -6,6 +6,7 @@ use std::{fs, thread};
 
 use duckdb::{AccessMode, Config, Connection};
 
+use crate::packed::EventsOf;
 use crate::server::{Request, ask};
 use crate::store::{is_locked, known_version, not_ours, schema_version};
 use crate::{Cell, StoreError, Table};
@@ -89,7 +90,9 @@ fn open_here(path: &Path) -> Result<Connection, duckdb::Error> {
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
         .with("lock_configuration", "true")?;
-    Connection::open_with_flags(path, config)
+    let connection = Connection::open_with_flags(path, config)?;
+    connection.register_scalar_function::<EventsOf>(EventsOf::NAME)?;
+    Ok(connection)
 }
 
 /// Runs a statement on a connection of this process.

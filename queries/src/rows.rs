@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duckdb::Connection;
 use duckdb::arrow::array::{
-    ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
     UInt64Builder,
 };
 use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -52,6 +52,7 @@ primitive!(u64, UInt64Builder, DataType::UInt64, |it| it);
 primitive!(i64, Int64Builder, DataType::Int64, |it| it);
 primitive!(bool, BooleanBuilder, DataType::Boolean, |it| it);
 primitive!(At, TimestampMicrosecondBuilder, DataType::Timestamp(TimeUnit::Microsecond, None), |it: At| it.0);
+primitive!(Box<[u8]>, BinaryBuilder, DataType::Binary, |it| it);
 primitive!(Box<str>, StringBuilder, DataType::Utf8, |it| it);
 
 macro_rules! table {
@@ -108,10 +109,7 @@ table!(ExecutionRows, ExecutionLine, "execution" {
     log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, fingerprint: u64, record: Box<str>,
 });
 
-table!(EventRows, EventLine, "event" {
-    execution_id: u32, event_id: u32, previous_event_id: u32, type_id: u32, happened_at: At, name_id: u32, resource_id: u32,
-    number_1: u32, log_bytes: u32,
-});
+table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]> });
 
 table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u32, event_id: u32, error_id: u32, detail: Box<str> });
 

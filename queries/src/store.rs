@@ -7,6 +7,7 @@ use std::{fs, io, thread};
 use duckdb::{AccessMode, Config, Connection};
 
 use crate::StoreError;
+use crate::packed::EventsOf;
 use crate::server::Server;
 
 /// The migrations in order; the schema's version is their count.
@@ -32,6 +33,7 @@ impl Store {
         }
         let connection = open_patiently(path, PATIENCE)?;
         restrict(path)?;
+        connection.register_scalar_function::<EventsOf>(EventsOf::NAME)?;
         migrate(&connection, path)?;
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;

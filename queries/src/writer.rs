@@ -135,7 +135,7 @@ fn append(connection: &Connection, prepared: &mut Prepared) -> Result<(), StoreE
 fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
     const TABLES: [(&str, &str); 8] = [
         ("execution", "id"),
-        ("event", "execution_id"),
+        ("history", "execution_id"),
         ("event_detail", "execution_id"),
         ("payload", "execution_id"),
         ("visit", "execution_id"),

@@ -1,0 +1,263 @@
+//! The events of one execution as one value, in as few bytes as may be.
+//!
+//! Whoever wants events wants all of an execution's, so they are stored together: reading them back is one row, and
+//! appending them costs a third of what a row each did. SQL sees them as rows through [`EventsOf`].
+//!
+//! An event is a byte of flags, the id of its type, the time since the event before, and whatever the flags announce.
+//! Numbers are LEB128; signed ones are zigzagged first.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use duckdb::arrow::array::{
+    Array, ArrayRef, BinaryArray, ListArray, RecordBatch, StructArray, TimestampMicrosecondArray, UInt32Array,
+};
+use duckdb::arrow::buffer::OffsetBuffer;
+use duckdb::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
+
+use crate::StoreError;
+
+/// What every event has, with ids for its strings; 0 stands for "none".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PackedEvent {
+    pub(crate) id: u64,
+    pub(crate) previous: u64,
+    pub(crate) kind: u32,
+    /// Microseconds since the epoch.
+    pub(crate) at: i64,
+    pub(crate) name: u32,
+    pub(crate) resource: u32,
+    pub(crate) number: Option<u64>,
+    pub(crate) log_bytes: u32,
+}
+
+const ID_JUMPS: u8 = 1;
+const PREVIOUS_IS_NOT_THE_LAST: u8 = 2;
+const MICROSECONDS: u8 = 4;
+const NAME: u8 = 8;
+const RESOURCE: u8 = 16;
+const NUMBER: u8 = 32;
+const LOG_BYTES: u8 = 64;
+
+/// Packs events one after the other.
+#[derive(Default)]
+pub(crate) struct Packer {
+    bytes: Vec<u8>,
+    last: PackedEvent,
+}
+
+impl Packer {
+    pub(crate) fn push(&mut self, event: &PackedEvent) {
+        let start = self.bytes.len();
+        self.bytes.push(0);
+        put(&mut self.bytes, event.kind.into());
+        let span = event.at.wrapping_sub(self.last.at);
+        let mut flags = 0;
+        if span % 1_000 == 0 {
+            put(&mut self.bytes, zigzag(span / 1_000));
+        } else {
+            flags |= MICROSECONDS;
+            put(&mut self.bytes, zigzag(span));
+        }
+        let mut member = |flag: u8, is_there: bool, value: u64| {
+            if is_there {
+                flags |= flag;
+                put(&mut self.bytes, value);
+            }
+        };
+        let step = event.id.wrapping_sub(self.last.id);
+        member(ID_JUMPS, step != 1, zigzag(step.cast_signed()));
+        let back = event.id.wrapping_sub(event.previous);
+        member(PREVIOUS_IS_NOT_THE_LAST, back != 1, zigzag(back.cast_signed()));
+        member(NAME, event.name != 0, event.name.into());
+        member(RESOURCE, event.resource != 0, event.resource.into());
+        member(NUMBER, event.number.is_some(), event.number.unwrap_or_default());
+        member(LOG_BYTES, event.log_bytes != 0, event.log_bytes.into());
+        self.bytes[start] = flags;
+        self.last = *event;
+    }
+
+    /// The packed events; the packer is as new, and keeps its memory.
+    pub(crate) fn take(&mut self, use_bytes: impl FnOnce(&[u8])) {
+        use_bytes(&self.bytes);
+        self.bytes.clear();
+        self.last = PackedEvent::default();
+    }
+}
+
+/// The inverse of packing.
+pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<PackedEvent>, StoreError> {
+    let mut rest = bytes;
+    let mut events = Vec::with_capacity(bytes.len() / 6);
+    let mut last = PackedEvent::default();
+    while let Some((&flags, after)) = rest.split_first() {
+        rest = after;
+        let kind = small(take(&mut rest)?)?;
+        let span = unzigzag(take(&mut rest)?);
+        let span = if flags & MICROSECONDS == 0 { span.wrapping_mul(1_000) } else { span };
+        let mut member = |flag: u8, without: u64| if flags & flag == 0 { Ok(without) } else { take(&mut rest) };
+        let step = unzigzag(member(ID_JUMPS, zigzag(1))?);
+        let back = unzigzag(member(PREVIOUS_IS_NOT_THE_LAST, zigzag(1))?);
+        let id = last.id.wrapping_add(step.cast_unsigned());
+        last = PackedEvent {
+            id,
+            previous: id.wrapping_sub(back.cast_unsigned()),
+            kind,
+            at: last.at.wrapping_add(span),
+            name: small(member(NAME, 0)?)?,
+            resource: small(member(RESOURCE, 0)?)?,
+            number: if flags & NUMBER == 0 { None } else { Some(member(NUMBER, 0)?) },
+            log_bytes: small(member(LOG_BYTES, 0)?)?,
+        };
+        events.push(last);
+    }
+    Ok(events)
+}
+
+fn put(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push((value & 0x7f) as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Result<u64, StoreError> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first().ok_or_else(damaged)?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(damaged())
+}
+
+fn small(value: u64) -> Result<u32, StoreError> {
+    u32::try_from(value).map_err(|_| damaged())
+}
+
+fn damaged() -> StoreError {
+    StoreError::Corrupt("the stored events of an execution are damaged".to_owned())
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+/// The SQL function `events_of(BLOB)`: a list of events, each with its members.
+pub(crate) struct EventsOf;
+
+impl EventsOf {
+    pub(crate) const NAME: &str = "events_of";
+
+    fn fields() -> Fields {
+        let number = |name: &str| Field::new(name, DataType::UInt32, true);
+        Fields::from(vec![
+            number("event_id"),
+            number("previous_event_id"),
+            number("type_id"),
+            Field::new("happened_at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+            number("name_id"),
+            number("resource_id"),
+            number("number"),
+            number("log_bytes"),
+        ])
+    }
+}
+
+impl VArrowScalar for EventsOf {
+    type State = ();
+
+    fn invoke((): &(), input: RecordBatch) -> Result<Arc<dyn Array>, Box<dyn Error>> {
+        let packed = input.column(0).as_any().downcast_ref::<BinaryArray>().ok_or("events_of takes a BLOB")?;
+        let mut lengths = Vec::with_capacity(packed.len());
+        let mut all: Vec<PackedEvent> = Vec::new();
+        for bytes in packed {
+            let events = unpack(bytes.unwrap_or_default())?;
+            lengths.push(events.len());
+            all.extend(events);
+        }
+        let numbers = |member: fn(&PackedEvent) -> u64| -> ArrayRef {
+            Arc::new(all.iter().map(|it| u32::try_from(member(it)).ok()).collect::<UInt32Array>())
+        };
+        let columns: Vec<ArrayRef> = vec![
+            numbers(|it| it.id),
+            numbers(|it| it.previous),
+            numbers(|it| it.kind.into()),
+            Arc::new(all.iter().map(|it| Some(it.at)).collect::<TimestampMicrosecondArray>()),
+            numbers(|it| it.name.into()),
+            numbers(|it| it.resource.into()),
+            numbers(|it| it.number.unwrap_or(u64::MAX)),
+            numbers(|it| it.log_bytes.into()),
+        ];
+        let events = StructArray::try_new(Self::fields(), columns, None)?;
+        let item = Arc::new(Field::new("item", DataType::Struct(Self::fields()), true));
+        Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), Arc::new(events), None)?))
+    }
+
+    fn signatures() -> Vec<ArrowFunctionSignature> {
+        let item = Field::new("item", DataType::Struct(Self::fields()), true);
+        vec![ArrowFunctionSignature::exact(vec![DataType::Binary], DataType::List(Arc::new(item)))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_event() -> impl Strategy<Value = PackedEvent> {
+        let ids = (any::<u64>(), any::<u64>(), any::<u32>(), any::<i64>());
+        let rest = (any::<u32>(), any::<u32>(), any::<Option<u64>>(), any::<u32>());
+        (ids, rest).prop_map(|((id, previous, kind, at), (name, resource, number, log_bytes))| PackedEvent {
+            id,
+            previous,
+            kind,
+            at,
+            name,
+            resource,
+            number,
+            log_bytes,
+        })
+    }
+
+    fn packed(events: &[PackedEvent]) -> Vec<u8> {
+        let mut packer = Packer::default();
+        events.iter().for_each(|it| packer.push(it));
+        let mut bytes = Vec::new();
+        packer.take(|it| bytes.extend_from_slice(it));
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_events_come_back_as_they_were(events in prop::collection::vec(any_event(), 0..20)) {
+            prop_assert_eq!(unpack(&packed(&events)).ok(), Some(events));
+        }
+
+        #[test]
+        fn damaged_bytes_are_an_error_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = unpack(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_usual_event_takes_five_bytes() {
+        let event = |id: u64| PackedEvent { id, previous: id - 1, kind: 3, at: id.cast_signed() * 42_000, name: 7, ..PackedEvent::default() };
+        let n_bytes = |n: u64| packed(&(1..=n).map(event).collect::<Vec<_>>()).len();
+        assert_eq!(n_bytes(101) - n_bytes(1), 100 * 4);
+        let with_bytes = |id: u64| PackedEvent { log_bytes: 100, ..event(id) };
+        assert_eq!(packed(&(1..=101).map(with_bytes).collect::<Vec<_>>()).len() - packed(&[with_bytes(1)]).len(), 100 * 5);
+    }
+}
