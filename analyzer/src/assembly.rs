@@ -12,6 +12,9 @@ use crate::model::{Detail, Event, ExecutionRecord, Name, Payload};
 
 /// Room for so many events is made at once: most executions have more.
 const FIRST_EVENTS: usize = 16;
+/// Lists kept to be filled again, and the longest that is worth keeping.
+const SPARE: usize = 2_000;
+const LARGEST_SPARE: usize = 128;
 
 /// What has been seen of one execution since it was last handed on.
 #[derive(Clone, Debug)]
@@ -35,11 +38,13 @@ pub struct Assembler {
     held: usize,
     capacity: usize,
     clock: u64,
+    /// Emptied lists of events, to be filled again.
+    spare: Vec<Vec<Event>>,
 }
 
 impl Assembler {
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { open: FxHashMap::default(), held: 0, capacity, clock: 0 }
+        Self { open: FxHashMap::default(), held: 0, capacity, clock: 0, spare: Vec::new() }
     }
 
     /// Takes an event in; returns its execution when that is complete.
@@ -48,7 +53,11 @@ impl Assembler {
         self.clock += 1;
         let assembly = match self.open.get_mut(execution_arn) {
             Some(assembly) => assembly,
-            None => self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn.clone())),
+            None => {
+                let events = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_EVENTS));
+                let assembly = Assembly::new(execution_arn.clone(), events);
+                self.open.entry(execution_arn.clone()).or_insert(assembly)
+            }
         };
         assembly.touched = self.clock;
         if event.kind.closes_execution() {
@@ -67,12 +76,21 @@ impl Assembler {
     pub fn add_record(&mut self, execution_arn: Name, record: ExecutionRecord) {
         self.clock += 1;
         self.held += 1;
-        let assembly = self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn));
+        let assembly =
+            self.open.entry(execution_arn.clone()).or_insert_with(|| Assembly::new(execution_arn, Vec::new()));
         assembly.touched = self.clock;
         assembly.record = Some(match assembly.record.take() {
             Some(known) => known.merged(record),
             None => record,
         });
+    }
+
+    /// Takes back a list of events that nobody needs any more: its memory serves the next execution.
+    pub fn recycle(&mut self, mut events: Vec<Event>) {
+        if self.spare.len() < SPARE && events.capacity() <= LARGEST_SPARE {
+            events.clear();
+            self.spare.push(events);
+        }
     }
 
     /// Whether more is held than should be.
@@ -102,16 +120,8 @@ impl Assembler {
 }
 
 impl Assembly {
-    fn new(execution_arn: Name) -> Self {
-        Self {
-            execution_arn,
-            events: Vec::with_capacity(FIRST_EVENTS),
-            record: None,
-            duplicates: 0,
-            conflicts: Vec::new(),
-            touched: 0,
-            closing_id: 0,
-        }
+    fn new(execution_arn: Name, events: Vec<Event>) -> Self {
+        Self { execution_arn, events, record: None, duplicates: 0, conflicts: Vec::new(), touched: 0, closing_id: 0 }
     }
 
     fn weight(&self) -> usize {

@@ -128,8 +128,8 @@ impl Batch {
             previous: event.previous,
             kind: names.kind_id(&event.kind),
             at: event.at.0,
-            name: event.name.as_ref().map_or(NONE, |it| names.id(it)),
-            resource: event.resource.as_ref().map_or(NONE, |it| names.id(it)),
+            name: event.name.as_ref().map_or(NONE, |it| names.id_of(it)),
+            resource: event.resource.as_ref().map_or(NONE, |it| names.id_of(it)),
             number: event.number,
             log_bytes: event.log_bytes,
         });
@@ -161,7 +161,7 @@ impl Batch {
             parent_id: visit.parent.map(small),
             branch: visit.branch,
             iteration: visit.iteration,
-            state_id: Some(names.id(&visit.state)),
+            state_id: Some(names.id_of(&visit.state)),
             state_type: Some(visit.kind as u8),
             entered_at: Some(at(visit.entered_at)),
             exited_at: visit.exited_at.map(at),
@@ -190,7 +190,7 @@ impl Batch {
                 ended_at: attempt.ended_at.map(at),
                 status: Some(attempt.status as u8),
                 error_id: attempt.error.as_ref().map(|it| names.id(it)),
-                resource_id: attempt.resource.as_ref().map(|it| names.id(it)),
+                resource_id: attempt.resource.as_ref().map(|it| names.id_of(it)),
             });
         }
     }

@@ -87,11 +87,7 @@ fn execution_id(take: &mut Take) -> Result<u32, StoreError> {
 }
 
 /// Adds what every event has; the names among it are fetched once, and each kept once.
-fn add_events(
-    executions: &mut BTreeMap<u32, StoredExecution>,
-    query: Query<'_>,
-    list: &str,
-) -> Result<(), StoreError> {
+fn add_events(executions: &mut BTreeMap<u32, StoredExecution>, query: Query<'_>, list: &str) -> Result<(), StoreError> {
     let mut histories = Vec::new();
     for row in query(&HISTORIES.replace("$ids", list), &[])? {
         let mut take = Take::new(row);

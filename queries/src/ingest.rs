@@ -9,6 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::batch::MachineIds;
 use crate::history::{StoredExecution, stored_executions, stored_records};
 use crate::names::Names;
+use crate::store::another;
 use crate::writer::{Prepared, Writer};
 use crate::{Store, StoreError, reader};
 
@@ -101,7 +102,7 @@ impl<'a> Ingest<'a> {
             stats: ImportStats::default(),
             known_side,
             side: Vec::new(),
-            writer: Writer::start(connection.try_clone()?),
+            writer: Writer::start(another(connection)?),
         })
     }
 
@@ -206,6 +207,7 @@ impl<'a> Ingest<'a> {
         let run = Run::of(assembly.execution_arn, assembly.events, assembly.record.unwrap_or_default());
         prepared.n_events += run.events.len();
         prepared.batch.add(id, &run, mark, &mut self.names, &mut self.machines);
+        self.assembler.recycle(run.events);
         self.changed.insert(id);
     }
 

@@ -7,12 +7,17 @@ use rustc_hash::FxHashMap;
 use crate::StoreError;
 use crate::rows::{NameLine, NameRows};
 
+/// Shared copies whose ids are remembered.
+const SHARED: usize = 4_096;
+
 /// The interned strings of a database, and those to be added with the next batch.
 #[derive(Default)]
 pub(crate) struct Names {
     ids: FxHashMap<Name, u32>,
     next: u32,
     fresh: NameRows,
+    /// Ids by the address of a shared copy, which is held so that the address stays taken.
+    shared: FxHashMap<usize, (Name, u32)>,
     /// Ids of event types by their position, which saves a look-up per event.
     kinds: Vec<Option<u32>>,
 }
@@ -40,6 +45,20 @@ impl Names {
         self.next = id + 1;
         self.fresh.push(NameLine { id: Some(id), text: Some(text.into()) });
         self.ids.insert(text.into(), id);
+        id
+    }
+
+    /// The same for a shared copy: most events bring one that was seen before.
+    pub(crate) fn id_of(&mut self, name: &Name) -> u32 {
+        let address = name.as_str().as_ptr().addr();
+        if let Some((_, id)) = self.shared.get(&address) {
+            return *id;
+        }
+        if self.shared.len() >= SHARED {
+            self.shared.clear();
+        }
+        let id = self.id(name);
+        self.shared.insert(address, (name.clone(), id));
         id
     }
 

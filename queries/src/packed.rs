@@ -254,10 +254,20 @@ mod tests {
 
     #[test]
     fn a_usual_event_takes_five_bytes() {
-        let event = |id: u64| PackedEvent { id, previous: id - 1, kind: 3, at: id.cast_signed() * 42_000, name: 7, ..PackedEvent::default() };
+        let event = |id: u64| PackedEvent {
+            id,
+            previous: id - 1,
+            kind: 3,
+            at: id.cast_signed() * 42_000,
+            name: 7,
+            ..PackedEvent::default()
+        };
         let n_bytes = |n: u64| packed(&(1..=n).map(event).collect::<Vec<_>>()).len();
         assert_eq!(n_bytes(101) - n_bytes(1), 100 * 4);
         let with_bytes = |id: u64| PackedEvent { log_bytes: 100, ..event(id) };
-        assert_eq!(packed(&(1..=101).map(with_bytes).collect::<Vec<_>>()).len() - packed(&[with_bytes(1)]).len(), 100 * 5);
+        assert_eq!(
+            packed(&(1..=101).map(with_bytes).collect::<Vec<_>>()).len() - packed(&[with_bytes(1)]).len(),
+            100 * 5
+        );
     }
 }

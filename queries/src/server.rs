@@ -49,6 +49,7 @@ mod unix {
     use duckdb::Connection;
 
     use super::{Request, Response, socket_path};
+    use crate::store::another;
     use crate::{StoreError, Table};
 
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,8 +77,7 @@ mod unix {
             let connection = Mutex::new(connection);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let Ok(connection) =
-                        connection.lock().map_err(|_| ()).and_then(|it| it.try_clone().map_err(|_| ()))
+                    let Ok(connection) = connection.lock().map_err(|_| ()).and_then(|it| another(&it).map_err(|_| ()))
                     else {
                         return;
                     };

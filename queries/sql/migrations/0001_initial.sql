@@ -9,11 +9,11 @@ CREATE TABLE name (id UINTEGER, text VARCHAR);
 CREATE TABLE machine (id UINTEGER, arn VARCHAR, name VARCHAR, region VARCHAR, account VARCHAR);
 
 CREATE TABLE execution (
-    id UINTEGER, arn VARCHAR, arn_hash UBIGINT, machine_id UINTEGER, name VARCHAR, workflow_type UTINYINT, status UTINYINT,
-    started_at TIMESTAMP, stopped_at TIMESTAMP, duration_us BIGINT, idle_us BIGINT, n_events UINTEGER, complete BOOLEAN,
-    gaps VARCHAR, entered UBIGINT, retries UBIGINT, redrives UBIGINT, map_children UBIGINT, billed_transitions UBIGINT,
-    error_id UINTEGER, version_arn VARCHAR, map_run_arn VARCHAR, log_bytes UBIGINT, billed_ms UBIGINT,
-    billed_memory_mb UBIGINT, fingerprint UBIGINT, record VARCHAR
+    id UINTEGER USING COMPRESSION bitpacking, arn VARCHAR USING COMPRESSION fsst, arn_hash UBIGINT USING COMPRESSION bitpacking, machine_id UINTEGER USING COMPRESSION bitpacking, name VARCHAR, workflow_type UTINYINT USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking,
+    started_at TIMESTAMP USING COMPRESSION bitpacking, stopped_at TIMESTAMP USING COMPRESSION bitpacking, duration_us BIGINT USING COMPRESSION bitpacking, idle_us BIGINT USING COMPRESSION bitpacking, n_events UINTEGER USING COMPRESSION bitpacking, complete BOOLEAN,
+    gaps VARCHAR, entered UBIGINT USING COMPRESSION bitpacking, retries UBIGINT USING COMPRESSION bitpacking, redrives UBIGINT USING COMPRESSION bitpacking, map_children UBIGINT USING COMPRESSION bitpacking, billed_transitions UBIGINT USING COMPRESSION bitpacking,
+    error_id UINTEGER USING COMPRESSION bitpacking, version_arn VARCHAR, map_run_arn VARCHAR, log_bytes UBIGINT USING COMPRESSION bitpacking, billed_ms UBIGINT USING COMPRESSION bitpacking,
+    billed_memory_mb UBIGINT USING COMPRESSION bitpacking, fingerprint UBIGINT USING COMPRESSION bitpacking, record VARCHAR
 );
 
 -- All events of an execution as one value (`queries/src/packed.rs`): whoever wants them wants all, and a row each costs
@@ -25,22 +25,22 @@ CREATE TABLE event_detail (execution_id UINTEGER, event_id UINTEGER, error_id UI
 
 -- The critical path: spans in order of time, without gap or overlap. `visit_id` is NULL for the execution's own time.
 CREATE TABLE path_step (
-    execution_id UINTEGER, visit_id UINTEGER, category UTINYINT, from_at TIMESTAMP, to_at TIMESTAMP
+    execution_id UINTEGER USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, category UTINYINT USING COMPRESSION bitpacking, from_at TIMESTAMP USING COMPRESSION bitpacking, to_at TIMESTAMP USING COMPRESSION bitpacking
 );
 
 -- What may hold users' data, apart from everything else: the payload policy governs what is written here.
 CREATE TABLE payload (execution_id UINTEGER, event_id UINTEGER, field UTINYINT, body VARCHAR);
 
 CREATE TABLE visit (
-    execution_id UINTEGER, visit_id UINTEGER, parent_id UINTEGER, branch UINTEGER, iteration UINTEGER, state_id UINTEGER,
-    state_type UTINYINT, entered_at TIMESTAMP, exited_at TIMESTAMP, duration_us BIGINT, status UTINYINT, error_id UINTEGER,
-    n_attempts UINTEGER, retries UINTEGER, work_us BIGINT, callback_us BIGINT, queue_us BIGINT, backoff_us BIGINT, wait_us BIGINT,
-    slot_wait_us BIGINT, overhead_us BIGINT, critical_us BIGINT
+    execution_id UINTEGER USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, parent_id UINTEGER USING COMPRESSION bitpacking, branch UINTEGER USING COMPRESSION bitpacking, iteration UINTEGER USING COMPRESSION bitpacking, state_id UINTEGER USING COMPRESSION bitpacking,
+    state_type UTINYINT USING COMPRESSION bitpacking, entered_at TIMESTAMP USING COMPRESSION bitpacking, exited_at TIMESTAMP USING COMPRESSION bitpacking, duration_us BIGINT USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking, error_id UINTEGER USING COMPRESSION bitpacking,
+    n_attempts UINTEGER USING COMPRESSION bitpacking, retries UINTEGER USING COMPRESSION bitpacking, work_us BIGINT USING COMPRESSION bitpacking, callback_us BIGINT USING COMPRESSION bitpacking, queue_us BIGINT USING COMPRESSION bitpacking, backoff_us BIGINT USING COMPRESSION bitpacking, wait_us BIGINT USING COMPRESSION bitpacking,
+    slot_wait_us BIGINT USING COMPRESSION bitpacking, overhead_us BIGINT USING COMPRESSION bitpacking, critical_us BIGINT USING COMPRESSION bitpacking
 );
 
 CREATE TABLE attempt (
-    execution_id UINTEGER, visit_id UINTEGER, attempt UINTEGER, scheduled_at TIMESTAMP, started_at TIMESTAMP,
-    submitted_at TIMESTAMP, ended_at TIMESTAMP, status UTINYINT, error_id UINTEGER, resource_id UINTEGER
+    execution_id UINTEGER USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, attempt UINTEGER USING COMPRESSION bitpacking, scheduled_at TIMESTAMP USING COMPRESSION bitpacking, started_at TIMESTAMP USING COMPRESSION bitpacking,
+    submitted_at TIMESTAMP USING COMPRESSION bitpacking, ended_at TIMESTAMP USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking, error_id UINTEGER USING COMPRESSION bitpacking, resource_id UINTEGER USING COMPRESSION bitpacking
 );
 
 -- What an execution started: executions of a Task, and Map Runs.
