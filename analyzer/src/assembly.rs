@@ -51,13 +51,12 @@ impl Assembler {
     pub fn add_event(&mut self, execution_arn: &Name, event: Event) -> Option<Assembly> {
         self.held += 1;
         self.clock += 1;
-        let assembly = match self.open.get_mut(execution_arn) {
-            Some(assembly) => assembly,
-            None => {
-                let events = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_EVENTS));
-                let assembly = Assembly::new(execution_arn.clone(), events);
-                self.open.entry(execution_arn.clone()).or_insert(assembly)
-            }
+        let assembly = if let Some(known) = self.open.get_mut(execution_arn) {
+            known
+        } else {
+            let events = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_EVENTS));
+            let assembly = Assembly::new(execution_arn.clone(), events);
+            self.open.entry(execution_arn.clone()).or_insert(assembly)
         };
         assembly.touched = self.clock;
         if event.kind.closes_execution() {

@@ -7,6 +7,7 @@ pub mod assembly;
 pub mod critical_path;
 pub mod execution;
 pub mod model;
+pub mod patterns;
 pub mod population;
 pub mod pricing;
 pub mod quantile;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::execution::Run;
 use crate::model::{Micros, Name, StateType, Status};
+use crate::patterns::{Pattern, Patterns};
 use crate::quantile;
-use crate::replay::Replay;
+use crate::replay::{Limits, Replay};
 use crate::timeline::{Category, Split, VisitStatus};
 use crate::what_if::Scenario;
 
@@ -18,6 +19,8 @@ pub struct Population {
     /// How often each state followed each Choice.
     choices: BTreeMap<Name, BTreeMap<Name, u64>>,
     modelled: usize,
+    patterns: Patterns,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,8 @@ struct StateSums {
     slack: Vec<Micros>,
     errors: BTreeMap<Name, u64>,
     limits: BTreeMap<usize, u64>,
+    /// By how much its limit lengthened the execution, in runs where items waited.
+    slot_bound: Vec<Micros>,
 }
 
 /// What was found out about a machine.
@@ -61,6 +66,7 @@ pub struct Findings {
     pub variants: Vec<Variant>,
     /// Where each Choice led, and how often.
     pub choices: Vec<(Name, Vec<(Name, u64)>)>,
+    pub patterns: Vec<Pattern>,
 }
 
 /// Executions that went through the same states of the outermost level.
@@ -93,15 +99,27 @@ pub struct StateFinding {
     /// By how much the percentiles would fall if the state took no time.
     pub bound_p50: Option<Micros>,
     pub bound_p95: Option<Micros>,
+    /// By how much executions would be shorter without the state: in the middle one, and on average.
+    pub drag_p50: Option<Micros>,
+    pub drag_mean: Option<Micros>,
     /// The most frequent error and how often it came.
     pub error: Option<(Name, u64)>,
     /// The most frequent number of items at once, where some had to wait.
     pub limit: Option<usize>,
+    /// The limit that the definition names.
+    pub allowed: Option<usize>,
+    /// By how much the limit lengthened executions on average: what a higher one can win at most.
+    pub slot_bound_mean: Option<Micros>,
     /// The execution in which the state took most of the path.
     pub worst: Option<Name>,
 }
 
 impl Population {
+    /// An empty population of a machine whose Maps have these limits.
+    pub fn with_limits(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Takes a run in; what has not ended or is not known in full is left out.
     pub fn add(&mut self, run: &Run) {
         let Some(duration) = run.execution.duration().filter(|_| run.execution.complete) else {
@@ -115,6 +133,7 @@ impl Population {
                 self.states.entry(state.clone()).or_default().critical[step.category] += step.span();
             }
         }
+        self.patterns.add(run);
         self.add_visits(run);
         self.add_ways(run, duration);
         let freed = self.replay(run, duration);
@@ -158,7 +177,7 @@ impl Population {
 
     fn replay(&mut self, run: &Run, duration: Micros) -> BTreeMap<Name, Micros> {
         let mut freed = BTreeMap::new();
-        let Some(replay) = Replay::new(run).filter(|it| it.error() == Some(Micros::ZERO)) else {
+        let Some(replay) = Replay::with_limits(run, &self.limits).filter(|it| it.error() == Some(Micros::ZERO)) else {
             return freed;
         };
         self.modelled += 1;
@@ -168,6 +187,9 @@ impl Population {
         for (visit, limit) in replay.limited_maps() {
             let sums = self.states.entry(run.timeline.visits[visit].state.clone()).or_default();
             *sums.limits.entry(limit).or_default() += 1;
+        }
+        for (state, bound) in replay.slot_bounds() {
+            self.states.entry(state).or_default().slot_bound.push(bound);
         }
         let mut states: Vec<&Name> = run.timeline.visits.iter().map(|it| &it.state).collect();
         states.sort();
@@ -201,7 +223,10 @@ impl Population {
         let mut states: Vec<StateFinding> = self
             .states
             .into_iter()
-            .map(|(state, sums)| finding(state, sums, &self.runs, &durations, total, is_modelled))
+            .map(|(state, sums)| {
+                let allowed = self.limits.get(&state).copied();
+                StateFinding { allowed, ..finding(state, sums, &self.runs, &durations, total, is_modelled) }
+            })
             .collect();
         states.sort_by(|a, b| b.critical.total().cmp(&a.critical.total()).then_with(|| a.state.cmp(&b.state)));
         Findings {
@@ -214,6 +239,7 @@ impl Population {
             states,
             variants,
             choices,
+            patterns: self.patterns.finish(),
         }
     }
 }
@@ -229,6 +255,8 @@ fn finding(
     sums.spans.sort_unstable();
     sums.slack.sort_unstable();
     let mut without: Vec<Micros> = runs.iter().map(|it| it.freed.get(&state).copied().unwrap_or(it.duration)).collect();
+    let mut drags: Vec<Micros> = runs.iter().zip(&without).map(|(run, without)| run.duration - *without).collect();
+    drags.sort_unstable();
     without.sort_unstable();
     let bound = |q: f64| {
         let before = quantile::of_sorted(durations, q).filter(|_| is_modelled)?;
@@ -251,11 +279,21 @@ fn finding(
         slack_p50: quantile::of_sorted(&sums.slack, 0.5),
         bound_p50: bound(0.5),
         bound_p95: bound(0.95),
+        drag_p50: quantile::of_sorted(&drags, 0.5).filter(|_| is_modelled),
+        drag_mean: mean(&drags, drags.len()).filter(|_| is_modelled),
+        allowed: None,
+        slot_bound_mean: mean(&sums.slot_bound, runs.len()).filter(|_| !sums.slot_bound.is_empty()),
         error: sums.errors.into_iter().max_by_key(|it| it.1),
         limit: sums.limits.into_iter().max_by_key(|it| it.1).map(|it| it.0),
         worst: worst.filter(|it| it.critical.contains_key(&state)).map(|it| it.arn.clone()),
         state,
     }
+}
+
+/// The sum over so many runs, to the nearest microsecond.
+fn mean(spans: &[Micros], n_runs: usize) -> Option<Micros> {
+    let count = i64::try_from(n_runs).ok().filter(|it| *it > 0)?;
+    Some(Micros((spans.iter().map(|it| it.0).sum::<i64>() + count / 2) / count))
 }
 
 /// The run whose time by state lies nearest to the mean, in the sum of differences.

@@ -10,18 +10,20 @@
 //! Multiprocessing Timing Anomalies", 1969). With a fixed order, every start is monotone in every duration.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use crate::asl::SERVICE_LIMIT;
 use crate::execution::Run;
 use crate::model::{EventKind, Micros, Name, StateType, Status, Timestamp};
 use crate::what_if::Scenario;
 
-/// The service's own limit of a Map that names none.
-const SERVICE_LIMIT: usize = 40;
+/// How many items of each Map a definition lets run at once.
+pub type Limits = BTreeMap<Name, usize>;
 
 /// An execution, ready to be run again.
 pub struct Replay<'a> {
     run: &'a Run,
+    limits: Limits,
     /// The events of each flow, without those that only clean up.
     flows: Vec<Vec<usize>>,
     /// The flows inside each round of a Parallel or Map, in the order of their starts.
@@ -53,6 +55,12 @@ impl<'a> Replay<'a> {
     /// Prepares a run; `None` for what cannot be replayed: runs that are not complete, were stopped from outside, or
     /// were redriven.
     pub fn new(run: &'a Run) -> Option<Self> {
+        Self::with_limits(run, &Limits::new())
+    }
+
+    /// Prepares a run whose Maps have these limits. Without one, or where the recording shows more items at once, the
+    /// limit is read off the recording.
+    pub fn with_limits(run: &'a Run, limits: &Limits) -> Option<Self> {
         let is_whole = run.execution.complete && matches!(run.execution.status, Status::Succeeded | Status::Failed);
         if !is_whole || run.events.iter().any(|it| it.kind == EventKind::ExecutionRedriven) {
             return None;
@@ -82,7 +90,7 @@ impl<'a> Replay<'a> {
         for list in inside.values_mut() {
             list.sort_by_key(|&it| flows[it][0]);
         }
-        Some(Self { run, flows, inside, rounds, scheduled, closing: run.timeline.closing? })
+        Some(Self { run, limits: limits.clone(), flows, inside, rounds, scheduled, closing: run.timeline.closing? })
     }
 
     /// Runs the execution again; `None` where the model cannot follow it.
@@ -140,9 +148,7 @@ impl<'a> Replay<'a> {
     }
 
     fn flow_of_visit(&self, visit: usize) -> usize {
-        let id = self.run.timeline.visits[visit].id;
-        let event = self.run.events.binary_search_by_key(&id, |it| it.id).unwrap_or(0);
-        self.run.timeline.flow_of[event]
+        self.run.timeline.flow_of[self.entry_of(visit)]
     }
 
     /// How many items of each Map ran at once at most, where some had to wait for a slot.
@@ -156,6 +162,41 @@ impl<'a> Replay<'a> {
         }
         limited.sort_unstable();
         limited
+    }
+
+    /// By how much the limit of each Map lengthened the execution: T(C) − T(∞), for Maps whose items waited.
+    pub fn slot_bounds(&self) -> Vec<(Name, Micros)> {
+        let unlimited = |state: &Name| {
+            let duration = self.run.execution.duration()?;
+            Some((state.clone(), duration - self.simulate(&Scenario::without_limit(state))?.duration))
+        };
+        let limited = self.limited_maps();
+        let mut states: Vec<&Name> = limited.iter().map(|&(visit, _)| &self.run.timeline.visits[visit].state).collect();
+        states.sort_unstable();
+        states.dedup();
+        states.into_iter().filter_map(unlimited).collect()
+    }
+
+    /// By how much its limit lengthened each visit of a Map whose items waited.
+    pub fn visit_slot_bounds(&self) -> Vec<(usize, Micros)> {
+        let mut bounds = Vec::new();
+        for (visit, _) in self.limited_maps() {
+            let state = &self.run.timeline.visits[visit].state;
+            let links = &self.run.timeline.links;
+            let mut own =
+                (0..links.len()).filter(|&it| links[it].owner == Some(visit) && self.kind(it).exits().is_some());
+            let (first, last) = (self.entry_of(visit), own.next_back());
+            let span = |replayed: Replayed| Some(replayed.times[last?]? - replayed.times[first]?);
+            let simulated = self.simulate(&Scenario::without_limit(state)).and_then(span);
+            let recorded = self.run.timeline.visits[visit].duration();
+            bounds.extend(recorded.zip(simulated).map(|(recorded, simulated)| (visit, recorded - simulated)));
+        }
+        bounds
+    }
+
+    fn entry_of(&self, visit: usize) -> usize {
+        let id = self.run.timeline.visits[visit].id;
+        self.run.events.binary_search_by_key(&id, |it| it.id).unwrap_or(0)
     }
 
     fn at(&self, event: usize) -> Timestamp {
@@ -188,7 +229,10 @@ impl<'a> Replay<'a> {
         if !items.iter().any(waited) {
             return Slots { limit: None, residuals: items.iter().map(|&it| start(it) - begun).collect() };
         }
-        let limit = most_at_once(items.iter().map(|&it| (start(it), end(it))));
+        let observed = most_at_once(items.iter().map(|&it| (start(it), end(it))));
+        let owner = self.run.timeline.links[started].owner;
+        let named = owner.and_then(|it| self.limits.get(&self.run.timeline.visits[it].state));
+        let limit = named.copied().filter(|it| *it >= observed).unwrap_or(observed);
         let mut busy: BinaryHeap<Reverse<Timestamp>> = BinaryHeap::new();
         let residuals = items.iter().map(|&item| {
             let freed = if busy.len() < limit { begun } else { busy.pop().map_or(begun, |it| it.0.max(begun)) };

@@ -24,6 +24,11 @@ impl Scenario {
         Self { free: vec![state.clone()], ..Self::default() }
     }
 
+    /// Only the limit of one Map taken away.
+    pub fn without_limit(map: &Name) -> Self {
+        Self { concurrency: [(map.clone(), usize::MAX)].into(), ..Self::default() }
+    }
+
     pub(crate) fn is_free(&self, state: &Name) -> bool {
         self.free.contains(state)
     }

@@ -1,5 +1,5 @@
 -- Which executions are there? Newest first; $1 machine ARN, $2 status code, $3 since, $4 until, $5 limit, $6 ARN or name
--- or a part of the ARN; NULL leaves a condition out.
+-- or a part of the ARN, $7 error, $8 version or alias, $9 a text in the ARN or in a kept payload; NULL leaves a condition out.
 WITH started AS (
     SELECT c.child_arn, min(pe.arn) AS parent_arn FROM child c JOIN execution pe ON pe.id = c.execution_id GROUP BY c.child_arn
 )
@@ -16,5 +16,8 @@ WHERE ($1 IS NULL OR m.arn = $1)
     AND ($3 IS NULL OR e.started_at >= $3)
     AND ($4 IS NULL OR e.started_at < $4)
     AND ($6 IS NULL OR e.arn = $6 OR e.name = $6 OR contains(e.arn, $6))
+    AND ($7 IS NULL OR x.text = $7)
+    AND ($8 IS NULL OR e.version_arn = $8 OR ends_with(e.version_arn, ':' || $8))
+    AND ($9 IS NULL OR contains(e.arn, $9) OR e.id IN (SELECT execution_id FROM payload WHERE contains(body, $9)))
 ORDER BY e.started_at DESC NULLS LAST, e.arn
 LIMIT $5

@@ -48,6 +48,11 @@ pub struct ExecutionFilter {
     pub limit: Option<u64>,
     /// An ARN, a name, or a part of an ARN.
     pub matching: Option<String>,
+    pub error: Option<String>,
+    /// A version's or alias's ARN, or what stands behind the machine's ARN.
+    pub version: Option<String>,
+    /// A text in the ARN or in a kept payload.
+    pub search: Option<String>,
 }
 
 impl Reader {
@@ -61,6 +66,9 @@ impl Reader {
             time(filter.until),
             filter.limit.map_or(Cell::Int(i64::MAX), |it| Cell::Int(i64::try_from(it).unwrap_or(i64::MAX))),
             text(filter.matching.as_deref()),
+            text(filter.error.as_deref()),
+            text(filter.version.as_deref()),
+            text(filter.search.as_deref()),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
     }

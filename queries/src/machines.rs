@@ -9,6 +9,7 @@ const MACHINES: &str = include_str!("../sql/machines.sql");
 const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
 const STATES: &str = include_str!("../sql/state_transitions.sql");
 const TREND: &str = include_str!("../sql/machine_trend.sql");
+const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
 const RUNS: &str = include_str!("../sql/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
@@ -60,6 +61,11 @@ pub struct StateTransitions {
 }
 
 impl Reader {
+    /// The texts of a machine's definitions, the newest first.
+    pub fn definitions(&self, machine_arn: &str) -> Result<Vec<String>, StoreError> {
+        self.query(DEFINITIONS, &[text(Some(machine_arn))])?.into_iter().map(|row| Take::new(row).text()).collect()
+    }
+
     pub fn state_transitions(
         &self,
         machine: Option<&str>,

@@ -232,7 +232,9 @@ mod tests {
 
     fn packed(events: &[PackedEvent]) -> Vec<u8> {
         let mut packer = Packer::default();
-        events.iter().for_each(|it| packer.push(it));
+        for it in events {
+            packer.push(it);
+        }
         let mut bytes = Vec::new();
         packer.take(|it| bytes.extend_from_slice(it));
         bytes

@@ -8,5 +8,5 @@ mod model;
 mod parse;
 
 pub use check::{Problem, problems};
-pub use model::{Catcher, ProcessorMode, Retrier, State, StateMachine};
+pub use model::{Catcher, ProcessorMode, Retrier, SERVICE_LIMIT, State, StateMachine};
 pub use parse::{ParseError, text_to_value};

@@ -1,9 +1,14 @@
 //! The parts of a definition.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::ParseError;
 use crate::model::{Name, StateType};
+
+/// Items that the service runs at once of an inline Map that names no limit.
+pub const SERVICE_LIMIT: usize = 40;
 
 /// A state machine, or a branch or item processor inside one.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +88,17 @@ impl StateMachine {
 
     pub fn state(&self, name: &str) -> Option<&State> {
         self.states.iter().find(|it| &*it.name == name)
+    }
+
+    /// How many items each inline Map may run at once: what the definition names, or else the service's own limit.
+    pub fn map_limits(&self) -> BTreeMap<Name, usize> {
+        let limit = |it: &State| match it.max_concurrency {
+            Some(named) if named > 0 => usize::try_from(named).ok(),
+            _ if it.fields.contains_key("MaxConcurrencyPath") => None,
+            _ => (it.processor == Some(ProcessorMode::Inline)).then_some(SERVICE_LIMIT),
+        };
+        let maps = self.all_states().into_iter().filter(|it| it.kind == Some(StateType::Map));
+        maps.filter_map(|it| Some((it.name.clone(), limit(it)?))).collect()
     }
 
     /// Every state, also those inside branches and item processors, outer before inner.

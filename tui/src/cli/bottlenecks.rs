@@ -1,17 +1,23 @@
 //! `bottlenecks`: which states decide how long executions take, and what would help.
 
-use analyzer::model::{Micros, Name, StateType};
+use analyzer::asl::StateMachine;
+use analyzer::execution::Run;
+use analyzer::model::{Micros, Name, StateType, Timestamp};
+use analyzer::patterns::Pattern;
 use analyzer::population::{Findings, Population, StateFinding, Variant};
+use analyzer::replay::Limits;
 use analyzer::timeline::Category;
 use clap::Args;
-use queries::ExecutionFilter;
+use queries::Reader;
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
+use super::selection::Selection;
 use super::show::{for_each_run, split_to_json};
-use super::{Context, Range, select};
+use super::{Context, select};
 use crate::Outcome;
+use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
 /// A state is worth a sentence from this share of the critical path on.
@@ -22,36 +28,89 @@ pub(crate) struct BottlenecksArguments {
     /// A state machine: its ARN, its name, or a unique part of it.
     machine: Option<String>,
     #[command(flatten)]
-    range: Range,
+    selection: Selection,
 }
 
 pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcome {
     let reader = context.reader()?;
-    let (since, until) = context.range(&arguments.range)?;
     let wanted = select::optional_machine(&reader, arguments.machine.as_deref())?;
+    let now = context.now()?;
     let prices = Prices::new(context)?;
     let mut found = Vec::new();
-    for machine in reader.machines(since, until)? {
+    for machine in reader.machines(None, None)? {
         if wanted.as_deref().is_none_or(|it| it == machine.arn) {
-            let filter = ExecutionFilter {
-                machine_arn: Some(machine.arn.as_str().into()),
-                since,
-                until,
-                ..ExecutionFilter::default()
-            };
-            let mut population = Population::default();
-            for_each_run(&reader, &reader.executions(&filter)?, |_, run| {
+            let rows = reader.executions(&arguments.selection.filter(context, Some(machine.arn.as_str().into()))?)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let mut population = Population::with_limits(map_limits(&reader, &machine.arn)?);
+            let mut open = Vec::new();
+            for_each_run(&reader, &rows, |_, run| {
                 population.add(run);
+                open.extend(Open::of(run, now));
                 Ok(())
             })?;
-            found.push((Name::from(machine.arn), population.finish()));
+            let findings = population.finish();
+            open.retain(|it| findings.p99.is_some_and(|p99| it.age > p99));
+            open.sort_by_key(|it| std::cmp::Reverse(it.age));
+            found.push(Found { arn: machine.arn.as_str().into(), findings, stuck: open });
         }
     }
     report(&found, &prices).print(context.output)?;
     Ok(0)
 }
 
-fn report(found: &[(Name, Findings)], prices: &Prices) -> Report {
+/// The limits of the Maps in the machine's newest definition; none without one.
+pub(super) fn map_limits(reader: &Reader, machine_arn: &str) -> Result<Limits, Failure> {
+    let newest = reader.definitions(machine_arn)?.into_iter().next();
+    Ok(newest.and_then(|it| StateMachine::parse(&it).ok()).map_or_else(Limits::new, |it| it.map_limits()))
+}
+
+/// What was found about one machine.
+struct Found {
+    arn: Name,
+    findings: Findings,
+    /// Executions that have run for longer than 99 % of the machine's own take, the oldest first.
+    stuck: Vec<Open>,
+}
+
+/// An execution that has not ended.
+struct Open {
+    arn: Name,
+    age: Micros,
+    /// The innermost state it is in, and since when.
+    state: Option<(Name, Micros)>,
+}
+
+impl Open {
+    fn of(run: &Run, now: Timestamp) -> Option<Self> {
+        let started = run.execution.started_at.filter(|_| !run.execution.status.is_closed())?;
+        let open = run.timeline.visits.iter().rev().find(|it| it.exited_at.is_none());
+        let state = open.map(|it| (it.state.clone(), now - it.entered_at));
+        Some(Self { arn: run.execution.arn.clone(), age: now - started, state })
+    }
+
+    fn to_json(&self, p99: Option<Micros>) -> Value {
+        json!({
+            "execution_arn": self.arn.as_str(),
+            "age_ms": self.age.as_millis(),
+            "machine_p99_ms": p99.map(Micros::as_millis),
+            "state": self.state.as_ref().map(|it| it.0.as_str()),
+            "in_state_ms": self.state.as_ref().map(|it| it.1.as_millis()),
+        })
+    }
+
+    fn sentence(&self) -> String {
+        let state = self
+            .state
+            .as_ref()
+            .map_or_else(String::new, |(state, since)| format!(", the last {} of it in `{state}`", text::span(*since)));
+        let name = self.arn.rsplit(':').next().unwrap_or(&self.arn);
+        format!("`{name}` has run for {}{state}; 99 % of the machine's executions take less.", text::span(self.age))
+    }
+}
+
+fn report(found: &[Found], prices: &Prices) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
         "state",
@@ -65,7 +124,7 @@ fn report(found: &[(Name, Findings)], prices: &Prices) -> Report {
         "#failed",
     ]);
     let mut sentences = Vec::new();
-    for (arn, findings) in found {
+    for Found { arn, findings, stuck } in found {
         let machine = arn.rsplit(':').next().unwrap_or(arn);
         for state in findings.states.iter().filter(|it| it.share >= 0.005) {
             table.rows.push(table_row(machine, state));
@@ -78,8 +137,10 @@ fn report(found: &[(Name, Findings)], prices: &Prices) -> Report {
                 .take(3)
                 .map(|it| format!("{machine}: {}", sentence(it))),
         );
+        sentences.extend(findings.patterns.iter().map(|it| format!("{machine}: {}", pattern_sentence(it))));
+        sentences.extend(stuck.iter().take(3).map(|it| format!("{machine}: {}", it.sentence())));
     }
-    let machines: Vec<Value> = found.iter().map(|(arn, it)| to_json(arn, it, prices)).collect();
+    let machines: Vec<Value> = found.iter().map(|it| to_json(it, prices)).collect();
     Report {
         command: "bottlenecks",
         fields: [("machines".to_owned(), machines.into())].into_iter().collect(),
@@ -99,7 +160,7 @@ fn table_row(machine: &str, it: &StateFinding) -> Vec<String> {
         text::cut(&it.state, 32),
         format!("{:.1} %", it.share * 100.0),
         main,
-        it.bound_p95.map_or_else(|| "–".to_owned(), |it| format!("−{}", text::span(it))),
+        it.bound_p95.map_or_else(|| "–".to_owned(), fall),
         text::opt_span(it.slack_p50),
         text::opt_span(it.p50),
         text::opt_span(it.p99),
@@ -117,6 +178,11 @@ fn label(category: Category) -> &'static str {
     }
 }
 
+/// A reduction.
+fn fall(by: Micros) -> String {
+    if by > Micros::ZERO { format!("−{}", text::span(by)) } else { text::span(by) }
+}
+
 /// One sentence that a person can act on.
 fn sentence(it: &StateFinding) -> String {
     let mut parts = format!("`{}` is {:.0} % of the critical path", it.state, it.share * 100.0);
@@ -129,6 +195,12 @@ fn sentence(it: &StateFinding) -> String {
     }
     if let Some(limit) = it.limit.filter(|_| it.kind == Some(StateType::Map)) {
         parts += &format!("; its items wait for one another, {limit} at once");
+        if let Some(allowed) = it.allowed.filter(|it| *it != limit) {
+            parts += &format!(" of {allowed} allowed");
+        }
+        if let Some(bound) = it.slot_bound_mean.filter(|it| *it > Micros::ZERO) {
+            parts += &format!(", which costs {} a run", text::span(bound));
+        }
     }
     if let Some(bound) = it.bound_p95.filter(|it| *it > Micros::ZERO) {
         parts += &format!("; if it took no time, the p95 would fall by {}", text::span(bound));
@@ -136,7 +208,65 @@ fn sentence(it: &StateFinding) -> String {
     parts + "."
 }
 
-fn to_json(arn: &Name, findings: &Findings, prices: &Prices) -> Value {
+/// One sentence about a habit.
+fn pattern_sentence(it: &Pattern) -> String {
+    let percent = |it: f64| format!("{:.0} %", it * 100.0);
+    match it {
+        Pattern::PollingLoop { wait, states, executions, rounds, time_share, transition_share, .. } => format!(
+            "{executions} executions poll in a loop around `{wait}` ({}): {rounds} rounds, {} of the time and {} of the \
+             transitions; a callback or `.sync` would need none of them.",
+            states.iter().map(Name::as_str).collect::<Vec<_>>().join(", "),
+            percent(*time_share),
+            percent(*transition_share)
+        ),
+        Pattern::Stragglers { map, rounds, skewed, skew_p50, lost } => format!(
+            "in {skewed} of {rounds} runs of the Map `{map}` one item takes at least three times the median one (middle \
+             run: {skew_p50:.1} times); without them {} in all would not have been waited for.",
+            text::span(*lost)
+        ),
+        Pattern::RetryStorm { state, visits, retries, error, backoff, .. } => format!(
+            "`{state}` was retried {retries} times in {visits} visits{}, with {} of back-off.",
+            error.as_ref().map_or_else(String::new, |it| format!(", mostly after `{it}`")),
+            text::span(*backoff)
+        ),
+        Pattern::EventLimit { executions, most_events, example } => format!(
+            "{executions} executions used at least 80 % of the 25,000 events one may have ({} in `{}`): split the work \
+             into nested executions or a Distributed Map.",
+            text::count(*most_events),
+            example.rsplit(':').next().unwrap_or(example)
+        ),
+    }
+}
+
+fn pattern_to_json(it: &Pattern, prices: &Prices, arn: &Name) -> Value {
+    let usd = |transitions: u64| prices.transitions(arn, transitions).map(number);
+    let mut value = match it {
+        Pattern::PollingLoop { wait, states, executions, rounds, transitions, time, time_share, transition_share } => {
+            json!({
+                "kind": "polling_loop", "state": wait.as_str(), "states": states.iter().map(Name::as_str).collect::<Vec<_>>(),
+                "executions": executions, "rounds": rounds, "transitions": transitions, "time_ms": time.as_millis(),
+                "time_share": time_share, "transition_share": transition_share, "usd": usd(*transitions),
+            })
+        }
+        Pattern::Stragglers { map, rounds, skewed, skew_p50, lost } => json!({
+            "kind": "stragglers", "state": map.as_str(), "rounds": rounds, "skewed": skewed, "skew_p50": skew_p50,
+            "time_ms": lost.as_millis(),
+        }),
+        Pattern::RetryStorm { state, visits, retries, error, backoff, transitions } => json!({
+            "kind": "retry_storm", "state": state.as_str(), "visits": visits, "retries": retries,
+            "error": error.as_deref(), "time_ms": backoff.as_millis(), "transitions": transitions, "usd": usd(*transitions),
+        }),
+        Pattern::EventLimit { executions, most_events, example } => json!({
+            "kind": "event_limit", "state": Value::Null, "executions": executions, "most_events": most_events,
+            "limit": analyzer::patterns::EVENT_LIMIT, "example": example.as_str(),
+        }),
+    };
+    value["finding"] = pattern_sentence(it).into();
+    value
+}
+
+fn to_json(found: &Found, prices: &Prices) -> Value {
+    let Found { arn, findings, stuck } = found;
     let ms = |it: Option<Micros>| it.map(Micros::as_millis);
     json!({
         "state_machine_arn": arn.as_str(),
@@ -147,6 +277,8 @@ fn to_json(arn: &Name, findings: &Findings, prices: &Prices) -> Value {
         "p99_ms": ms(findings.p99),
         "variants": findings.variants.iter().map(|it| variant_to_json(it, findings.executions)).collect::<Vec<_>>(),
         "choices": findings.choices.iter().map(choice_to_json).collect::<Vec<_>>(),
+        "stuck": stuck.iter().map(|it| it.to_json(findings.p99)).collect::<Vec<_>>(),
+        "patterns": findings.patterns.iter().map(|it| pattern_to_json(it, prices, arn)).collect::<Vec<_>>(),
         "states": findings.states.iter().map(|it| state_to_json(arn, it, findings, prices)).collect::<Vec<_>>(),
     })
 }
@@ -196,7 +328,10 @@ fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, prices: &Pr
         "usd": prices.transitions(arn, it.visits + it.retries).map(number),
         "speedup_bound": {"p50_ms": ms(it.bound_p50), "p95_ms": ms(it.bound_p95)},
         "error": it.error.as_ref().map(|(error, count)| json!({"error": error.as_str(), "attempts": count})),
+        "drag_ms": {"p50_ms": ms(it.drag_p50), "mean_ms": ms(it.drag_mean)},
         "concurrency_limit": it.limit,
+        "concurrency_allowed": it.allowed,
+        "slot_bound_ms": ms(it.slot_bound_mean),
         "executions": exemplars,
         "finding": sentence(it),
     })

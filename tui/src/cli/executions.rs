@@ -1,15 +1,14 @@
 //! `executions`: what is stored, newest first.
 
-use analyzer::model::Status;
 use clap::Args;
 use queries::{ExecutionFilter, ExecutionRow};
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::Prices;
-use super::{Context, Range, select};
+use super::selection::Selection;
+use super::{Context, select};
 use crate::Outcome;
-use crate::failure::Failure;
 use crate::report::{Output, Report, TextTable};
 
 /// Rows of a table without `--limit`.
@@ -19,24 +18,19 @@ const TABLE_ROWS: u64 = 50;
 pub(crate) struct ExecutionsArguments {
     /// A state machine: its ARN, its name, or a unique part of it.
     machine: Option<String>,
-    /// Only executions of this status, such as FAILED.
-    #[arg(long)]
-    status: Option<String>,
     /// At most this many; tables show 50, other forms all.
     #[arg(long)]
     limit: Option<u64>,
     #[command(flatten)]
-    range: Range,
+    selection: Selection,
 }
 
 pub(crate) fn run(context: &Context, arguments: &ExecutionsArguments) -> Outcome {
     let reader = context.reader()?;
-    let (since, until) = context.range(&arguments.range)?;
-    let status = arguments.status.as_deref().map(parse_status).transpose()?;
     let is_for_people = matches!(context.output, Output::Table | Output::Markdown);
     let limit = arguments.limit.or(is_for_people.then_some(TABLE_ROWS + 1));
     let machine_arn = select::optional_machine(&reader, arguments.machine.as_deref())?;
-    let filter = ExecutionFilter { machine_arn, status, since, until, limit, matching: None };
+    let filter = ExecutionFilter { limit, ..arguments.selection.filter(context, machine_arn)? };
     let mut rows = reader.executions(&filter)?;
     let more = arguments.limit.is_none() && is_for_people && rows.len() as u64 > TABLE_ROWS;
     if more {
@@ -45,13 +39,6 @@ pub(crate) fn run(context: &Context, arguments: &ExecutionsArguments) -> Outcome
     let prices = Prices::new(context)?;
     report(&rows, more, &prices).print(context.output)?;
     Ok(0)
-}
-
-fn parse_status(text: &str) -> Result<Status, Failure> {
-    Status::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
-        let known = Status::ALL.map(Status::as_str).join(", ");
-        Failure::usage(format!("`{text}` is no status")).hint(format!("use one of {known}"))
-    })
 }
 
 fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {

@@ -12,6 +12,7 @@ mod import;
 mod overview;
 mod schema;
 mod select;
+mod selection;
 mod show;
 mod simulate;
 mod sql;
@@ -33,7 +34,7 @@ use crate::report::Output;
 
 /// Observability and cost analysis for AWS Step Functions, in the terminal.
 #[derive(Parser)]
-#[command(name = "stepscope", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "stepscope", version, max_term_width = 110)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     shared: Shared,

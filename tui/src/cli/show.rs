@@ -5,6 +5,7 @@ use std::io::Write;
 use analyzer::critical_path::{Step, merged};
 use analyzer::execution::Run;
 use analyzer::model::Micros;
+use analyzer::replay::Replay;
 use analyzer::timeline::{Attempt, Category, Visit};
 use clap::Args;
 use queries::{ExecutionFilter, ExecutionRow, Reader};
@@ -129,6 +130,8 @@ fn terminal_width() -> usize {
 pub(crate) fn to_json(row: &ExecutionRow, run: &Run) -> Value {
     let it = &run.execution;
     let transitions = &it.transitions;
+    let bounds = Replay::new(run).filter(|it| it.error() == Some(Micros::ZERO)).map(|it| it.visit_slot_bounds());
+    let bound = |visit: usize| bounds.iter().flatten().find(|it| it.0 == visit).map(|it| it.1);
     json!({
         "execution_arn": it.arn.as_str(),
         "state_machine_arn": it.machine_arn.as_str(),
@@ -155,12 +158,12 @@ pub(crate) fn to_json(row: &ExecutionRow, run: &Run) -> Value {
             "redrives": transitions.redrives,
             "map_children": transitions.map_children,
         },
-        "visits": run.timeline.visits.iter().map(visit_to_json).collect::<Vec<_>>(),
+        "visits": run.timeline.visits.iter().enumerate().map(|(index, it)| visit_to_json(it, bound(index))).collect::<Vec<_>>(),
         "critical_path": merged(&run.path).iter().map(|step| step_to_json(step, &run.timeline.visits)).collect::<Vec<_>>(),
     })
 }
 
-fn visit_to_json(visit: &Visit) -> Value {
+fn visit_to_json(visit: &Visit, slot_bound: Option<Micros>) -> Value {
     json!({
         "id": visit.id,
         "parent": visit.parent,
@@ -176,6 +179,7 @@ fn visit_to_json(visit: &Visit) -> Value {
         "rounds": visit.rounds,
         "attempts": (1..).zip(&visit.attempts).map(|(number, it): (u64, _)| attempt_to_json(number, it)).collect::<Vec<_>>(),
         "split_ms": split_to_json(&visit.split),
+        "slot_bound_ms": slot_bound.map(Micros::as_millis),
     })
 }
 

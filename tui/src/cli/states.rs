@@ -1,16 +1,23 @@
 //! `states`: where executions spend their time, state by state.
 
+use std::collections::BTreeMap;
+
 use analyzer::model::{Micros, Usd};
+use analyzer::population::{Findings, Population};
 use clap::Args;
-use queries::{PathRow, StateRow};
+use queries::{ExecutionFilter, PathRow, StateRow};
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
-use super::show::split_to_json;
+use super::bottlenecks::map_limits;
+use super::show::{for_each_run, split_to_json};
 use super::{Context, Range, select};
 use crate::Outcome;
 use crate::report::{Report, TextTable};
+
+/// Machines with at most so many executions are replayed for slack and bounds; `bottlenecks` does it for any number.
+const REPLAYED: u64 = 1_000;
 
 #[derive(Args)]
 pub(crate) struct StatesArguments {
@@ -27,11 +34,22 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
     let paths = reader.paths(machine.as_deref(), since, until)?;
     let states = reader.states(machine.as_deref(), since, until)?;
     let prices = Prices::new(context)?;
-    report(&paths, &states, &prices).print(context.output)?;
+    let mut findings = BTreeMap::new();
+    for path in paths.iter().filter(|it| it.executions <= REPLAYED) {
+        let machine_arn = Some(path.machine_arn.as_str().into());
+        let filter = ExecutionFilter { machine_arn, since, until, ..ExecutionFilter::default() };
+        let mut population = Population::with_limits(map_limits(&reader, &path.machine_arn)?);
+        for_each_run(&reader, &reader.executions(&filter)?, |_, run| {
+            population.add(run);
+            Ok(())
+        })?;
+        findings.insert(path.machine_arn.as_str(), population.finish());
+    }
+    report(&paths, &states, &findings, &prices).print(context.output)?;
     Ok(0)
 }
 
-fn report(paths: &[PathRow], states: &[StateRow], prices: &Prices) -> Report {
+fn report(paths: &[PathRow], states: &[StateRow], findings: &BTreeMap<&str, Findings>, prices: &Prices) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
         "state",
@@ -61,7 +79,7 @@ fn report(paths: &[PathRow], states: &[StateRow], prices: &Prices) -> Report {
             "p50_ms": path.p50.map(Micros::as_millis),
             "p95_ms": path.p95.map(Micros::as_millis),
             "p99_ms": path.p99.map(Micros::as_millis),
-            "states": own.iter().map(|it| to_json(path, it, prices)).collect::<Vec<_>>(),
+            "states": own.iter().map(|it| to_json(path, it, findings.get(path.machine_arn.as_str()), prices)).collect::<Vec<_>>(),
         }));
     }
     Report {
@@ -101,7 +119,9 @@ fn table_row(path: &PathRow, state: &StateRow) -> Vec<String> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean of microseconds")]
-fn to_json(path: &PathRow, state: &StateRow, prices: &Prices) -> Value {
+fn to_json(path: &PathRow, state: &StateRow, findings: Option<&Findings>, prices: &Prices) -> Value {
+    let found = findings.and_then(|it| it.states.iter().find(|it| *it.state == *state.state));
+    let ms = |it: Option<Micros>| it.map(Micros::as_millis);
     let mean = (path.complete > 0).then(|| (state.critical.0 as f64 / path.complete as f64).round() / 1_000.0);
     let usd: Option<Usd> = prices.transitions(&path.machine_arn, state.visits + state.retries);
     json!({
@@ -116,10 +136,10 @@ fn to_json(path: &PathRow, state: &StateRow, prices: &Prices) -> Value {
         "max_ms": state.max.map(Micros::as_millis),
         "critical_ms_mean": mean,
         "critical_share": share(state.critical, path.path),
-        "slack_p50_ms": Value::Null,
+        "slack_p50_ms": ms(found.and_then(|it| it.slack_p50)),
         "split_ms": split_to_json(&state.split),
         "billed_transitions": state.visits + state.retries,
         "usd": usd.map(number),
-        "speedup_bound": Value::Null,
+        "speedup_bound": found.map(|it| json!({"p50_ms": ms(it.bound_p50), "p95_ms": ms(it.bound_p95)})),
     })
 }

@@ -1,0 +1,50 @@
+//! Which executions does a command look at?
+
+use analyzer::model::{Name, Status};
+use clap::Args;
+use queries::ExecutionFilter;
+
+use super::{Context, Range};
+use crate::failure::Failure;
+
+/// Conditions that an execution has to meet, all of them.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Selection {
+    /// Only executions of this status, such as FAILED.
+    #[arg(long)]
+    status: Option<String>,
+    /// Only executions that ended with this error.
+    #[arg(long)]
+    error: Option<String>,
+    /// Only executions of this version or alias: its ARN, or what stands behind the machine's ARN.
+    #[arg(long)]
+    version: Option<String>,
+    /// Only executions with this text in their ARN or in what is kept of their inputs and outputs.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    #[command(flatten)]
+    range: Range,
+}
+
+impl Selection {
+    pub(crate) fn filter(&self, context: &Context, machine_arn: Option<Name>) -> Result<ExecutionFilter, Failure> {
+        let (since, until) = context.range(&self.range)?;
+        Ok(ExecutionFilter {
+            machine_arn,
+            status: self.status.as_deref().map(parse_status).transpose()?,
+            error: self.error.clone(),
+            version: self.version.clone(),
+            search: self.search.clone(),
+            since,
+            until,
+            ..ExecutionFilter::default()
+        })
+    }
+}
+
+fn parse_status(text: &str) -> Result<Status, Failure> {
+    Status::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
+        let known = Status::ALL.map(Status::as_str).join(", ");
+        Failure::usage(format!("`{text}` is no status")).hint(format!("use one of {known}"))
+    })
+}
