@@ -110,3 +110,10 @@ proptest! {
         prop_assert!(plan < 2 || recorded - without <= backoff, "no more is won than the path has of it");
     }
 }
+
+/// Two items wait for their next attempt when a branch beside their Map times out: they are aborted, and have not failed.
+#[test]
+fn what_waits_to_be_retried_beside_a_failure_is_aborted() {
+    let truth = simulate(&all_shapes(), START_MS, &mut Random::new(12_861_421_617_729_639_735));
+    check_visits(&truth, &reconstruct(&truth));
+}

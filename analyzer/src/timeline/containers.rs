@@ -127,6 +127,8 @@ impl Builder<'_> {
     pub(super) fn abort_one(&mut self, index: usize, previous: Option<usize>) {
         let event = &self.events[index];
         let kind = event.kind.aborts();
+        // What waits for its next attempt beside the failure has not failed: it is cleaned up, too.
+        self.blame(previous);
         let failed = previous.and_then(|it| self.visit_of[it]);
         let container = self.places.enclosing(self.scope_of[index], |it| {
             self.places.visits[it].kind.is_container() && Some(it) != failed && self.places.progress[it].round_open
