@@ -5,11 +5,14 @@
 pub mod asl;
 pub mod assembly;
 pub mod critical_path;
+pub mod eligibility;
 pub mod execution;
+pub mod hybrid;
 pub mod model;
 pub mod patterns;
 pub mod population;
 pub mod pricing;
+pub mod projection;
 pub mod quantile;
 pub mod replay;
 pub mod time;

@@ -4,6 +4,7 @@
 //! It knows what really happened (visits, time per category, the critical path, billed transitions), because it decided
 //! it, and shares no code with the analyzer that is tested against it.
 
+mod definition;
 mod emit;
 mod incident;
 mod kinds;
@@ -13,6 +14,7 @@ mod simulate;
 mod truth;
 mod workload;
 
+pub use definition::definition;
 pub use emit::{history_json, log_lines, observations, xray_json};
 pub use incident::{Incident, IncidentKind};
 pub use plan::{Attempts, Call, Delay, Plan, Step};

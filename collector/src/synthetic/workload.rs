@@ -1,5 +1,7 @@
 //! The workloads of the demo, of tests and of benchmarks.
 
+use analyzer::model::{DefinitionText, Observation, Timestamp, WorkflowType};
+
 use super::incident::{Incident, IncidentKind};
 use super::plan::{Attempts, Call, Delay, Plan, Step};
 use super::{Random, Simulated, simulate};
@@ -228,6 +230,22 @@ pub fn demo(n_executions: u64, end_ms: i64, seed: u64) -> Workload {
 }
 
 impl Workload {
+    /// The definitions of the machines, as their descriptions would bring them.
+    pub fn definitions(&self) -> Vec<Observation> {
+        let describe = |(plan, _): &(Plan, u64)| {
+            let workflow_type = if plan.is_express { WorkflowType::Express } else { WorkflowType::Standard };
+            let arn = format!("arn:aws:states:us-east-1:123456789012:stateMachine:{}", plan.machine);
+            Observation::Definition(Box::new(DefinitionText {
+                machine_arn: Some(arn.as_str().into()),
+                name: plan.machine.into(),
+                workflow_type: Some(workflow_type),
+                text: super::definition(plan).to_string().into_boxed_str(),
+                seen_at: Some(Timestamp::from_millis(self.from_ms)),
+            }))
+        };
+        self.plans.iter().map(describe).collect()
+    }
+
     /// Runs every execution, in the order of their starts within each machine, and hands each on.
     pub fn run<E>(&self, mut hand_on: impl FnMut(Started) -> Result<(), E>) -> Result<(), E> {
         for (index, (plan, count)) in self.plans.iter().enumerate() {

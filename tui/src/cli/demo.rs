@@ -69,6 +69,7 @@ fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, en
     let workload = collector::synthetic::demo(arguments.executions, end_ms, arguments.seed);
     crate::ingest::run(open, move |send| {
         let mut names = Interner::with_capacity(10_000);
+        send(workload.definitions())?;
         workload.run(|started| send(collector::synthetic::observations(&started, &mut names)))
     })?;
     Ok(())
