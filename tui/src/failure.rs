@@ -8,6 +8,7 @@ use queries::StoreError;
 
 pub(crate) const EXIT_FAILED: u8 = 1;
 pub(crate) const EXIT_USAGE: u8 = 2;
+pub(crate) const EXIT_THRESHOLD: u8 = 3;
 pub(crate) const EXIT_SET_ASIDE: u8 = 4;
 
 /// A failure on its way to the user.

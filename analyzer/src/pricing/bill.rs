@@ -1,6 +1,6 @@
 //! Quantities times rates.
 
-use super::{ExpressRates, StandardRate};
+use super::{ExpressRates, LogRates, StandardRate};
 use crate::model::{GbMillis, Micros, Transitions, Usd};
 
 /// A month's Standard bill of one machine, with its share of the account's free tier.
@@ -84,6 +84,19 @@ fn tiered(amount: GbMillis, rates: &ExpressRates) -> Usd {
     sum
 }
 
+/// The price of log bytes of one month over marginal tiers. A gigabyte is 10^9 bytes here, as the tiers are terabytes of a
+/// thousand gigabytes.
+pub fn log_ingestion(bytes: u64, rates: &LogRates) -> Usd {
+    const GB: u128 = 1_000_000_000;
+    let bytes = u128::from(bytes);
+    let bounds = rates.tiers.iter().skip(1).map(|it| u128::from(it.0) * GB).chain([u128::MAX]);
+    let mut sum = Usd::ZERO;
+    for (&(above, rate), below) in rates.tiers.iter().zip(bounds) {
+        sum += rate.scaled(bytes.min(below).saturating_sub(u128::from(above) * GB), GB);
+    }
+    sum
+}
+
 /// Rounds parts to pico-dollars so that they add up to their rounded sum: the largest remainders are rounded up.
 pub fn rounded_to_add_up(parts: &[Usd]) -> Vec<Usd> {
     const PICO: i128 = 1_000_000;
@@ -144,6 +157,27 @@ mod tests {
         let rounded = rounded_to_add_up(&parts);
         let whole = standard(all, all, 4_000, rate).net();
         assert_eq!(rounded.iter().copied().sum::<Usd>().to_decimal(), whole.to_decimal());
+    }
+
+    /// The page quotes GB-hours; the Price List, which bills, GB-seconds. The page's example is kept with its own book.
+    #[test]
+    fn awss_example_comes_out_with_the_gb_hour_rates_of_the_page() {
+        let gb_hour = |text: &str| Usd::parse(text).expect("an amount").scaled(1, 3_600);
+        let rates = ExpressRates {
+            per_request: Usd::parse("0.000001").expect("an amount"),
+            tiers: vec![(0, gb_hour("0.06")), (3_600_000, gb_hour("0.03")), (18_000_000, gb_hour("0.01642"))],
+        };
+        let usage = ExpressUsage { requests: 100_000_000, memory_time: GbMillis(GbMillis::of(64, 10_000).0 * 100_000_000) };
+        let bill = express(usage, usage.memory_time, &rates);
+        assert_eq!(format!("{:.2} + {:.2}", bill.requests.as_f64(), bill.duration.as_f64()), "100.00 + 382.97");
+    }
+
+    #[test]
+    fn sixty_terabytes_of_logs_cost_what_public_bills_say() {
+        let book = book();
+        let rates = book.logs("us-east-1").expect("known");
+        assert_eq!(log_ingestion(60_000_000_000_000, rates).to_decimal(), "12500");
+        assert_eq!(log_ingestion(21_000, rates).to_decimal(), "0.0000105");
     }
 
     #[test]

@@ -20,6 +20,31 @@ pub struct PriceBook {
     standard: BTreeMap<String, Usd>,
     express: ExpressRates,
     confirmed_express: Vec<String>,
+    logs: BTreeMap<String, LogRates>,
+    xray: BTreeMap<String, XrayRates>,
+    lambda: BTreeMap<String, LambdaRates>,
+}
+
+/// Prices of CloudWatch Logs that AWS services deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRates {
+    /// Ascending thresholds in gigabytes a month.
+    pub tiers: Vec<(u64, Usd)>,
+    pub per_gb_month_stored: Usd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XrayRates {
+    pub per_trace: Usd,
+    pub free_traces: u64,
+}
+
+/// Prices of Lambda's first tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LambdaRates {
+    pub per_request: Usd,
+    pub per_gb_second: Usd,
+    pub per_gb_second_arm: Usd,
 }
 
 /// The price of one transition in a region.
@@ -56,6 +81,40 @@ struct BookFile {
     free_transitions_per_month: u64,
     express: ExpressFile,
     standard: StandardFile,
+    #[serde(default)]
+    logs: Vec<LogsFile>,
+    #[serde(default)]
+    xray: Vec<XrayFile>,
+    #[serde(default)]
+    lambda: Vec<LambdaFile>,
+}
+
+#[derive(Deserialize)]
+struct LogsFile {
+    region: String,
+    usd_per_gb_month_stored: String,
+    tiers: Vec<LogTierFile>,
+}
+
+#[derive(Deserialize)]
+struct LogTierFile {
+    above_gb: u64,
+    usd_per_gb: String,
+}
+
+#[derive(Deserialize)]
+struct XrayFile {
+    region: String,
+    usd_per_trace: String,
+    free_traces_per_month: u64,
+}
+
+#[derive(Deserialize)]
+struct LambdaFile {
+    region: String,
+    usd_per_request: String,
+    usd_per_gb_s: String,
+    usd_per_gb_s_arm: String,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +153,26 @@ impl PriceBook {
         if tiers.first().is_none_or(|it| it.0 != 0) || tiers.windows(2).any(|it| it[0].0 >= it[1].0) {
             return Err(BookError("the tiers begin at 0 and ascend".to_owned()));
         }
+        let logs = |it: &LogsFile| {
+            let tiers = it.tiers.iter().map(|it| Ok((it.above_gb, usd(&it.usd_per_gb)?))).collect::<Result<_, _>>()?;
+            Ok((it.region.clone(), LogRates { tiers, per_gb_month_stored: usd(&it.usd_per_gb_month_stored)? }))
+        };
+        let xray = |it: &XrayFile| {
+            let rates = XrayRates { per_trace: usd(&it.usd_per_trace)?, free_traces: it.free_traces_per_month };
+            Ok((it.region.clone(), rates))
+        };
+        let lambda = |it: &LambdaFile| {
+            let rates = LambdaRates {
+                per_request: usd(&it.usd_per_request)?,
+                per_gb_second: usd(&it.usd_per_gb_s)?,
+                per_gb_second_arm: usd(&it.usd_per_gb_s_arm)?,
+            };
+            Ok((it.region.clone(), rates))
+        };
         Ok(Self {
+            logs: file.logs.iter().map(logs).collect::<Result<_, BookError>>()?,
+            xray: file.xray.iter().map(xray).collect::<Result<_, BookError>>()?,
+            lambda: file.lambda.iter().map(lambda).collect::<Result<_, BookError>>()?,
             as_of: file.as_of,
             source: file.source,
             extra_transitions: file.transitions_per_execution_extra,
@@ -118,6 +196,18 @@ impl PriceBook {
     /// The Express rates of a region; `None` where not even the Standard rate is known.
     pub fn express(&self, region: &str) -> Option<&ExpressRates> {
         self.standard.contains_key(region).then_some(&self.express)
+    }
+
+    pub fn logs(&self, region: &str) -> Option<&LogRates> {
+        self.logs.get(region)
+    }
+
+    pub fn xray(&self, region: &str) -> Option<XrayRates> {
+        self.xray.get(region).copied()
+    }
+
+    pub fn lambda(&self, region: &str) -> Option<LambdaRates> {
+        self.lambda.get(region).copied()
     }
 
     /// Whether the Express rates of a region are confirmed there, or assumed to be those of us-east-1.

@@ -15,6 +15,8 @@ pub fn definition(plan: &Plan) -> Value {
 fn flow(steps: &[Step]) -> Value {
     let mut states = Map::new();
     let start = place(steps, None, &mut states);
+    // They were placed from the end to the start.
+    let states: Map<String, Value> = states.into_iter().rev().collect();
     json!({"StartAt": start, "States": states})
 }
 

@@ -15,7 +15,7 @@ use super::Context;
 use crate::failure::Failure;
 
 /// What the service takes before any payload, in bytes: the documented estimate for runs without billing details.
-const BASE_MEMORY: u64 = 50_000_000;
+pub(crate) const BASE_MEMORY: u64 = 50_000_000;
 
 /// The price book in force, and the region for what has none.
 pub(crate) struct Prices {
@@ -247,9 +247,9 @@ pub(crate) fn number(amount: Usd) -> Value {
 }
 
 /// How far the stored executions reach, for the period of a bill.
-pub(crate) fn period(costs: &[MachineCost]) -> (Option<Timestamp>, Option<Timestamp>) {
-    let first = costs.iter().filter_map(|it| it.machine.first_at).min();
-    let last = costs.iter().filter_map(|it| it.machine.last_at).max();
+pub(crate) fn period<'a>(costs: impl Iterator<Item = &'a MachineCost> + Clone) -> (Option<Timestamp>, Option<Timestamp>) {
+    let first = costs.clone().filter_map(|it| it.machine.first_at).min();
+    let last = costs.filter_map(|it| it.machine.last_at).max();
     (first, last.map(|it| it + Micros(1)))
 }
 

@@ -1,0 +1,146 @@
+//! What is the bill made of, and what speaks for another one?
+
+use analyzer::eligibility::Measured;
+use analyzer::model::{Micros, Name, Timestamp};
+use rustc_hash::FxHashMap;
+
+use crate::cell::Take;
+use crate::machines::{text, time};
+use crate::{Reader, StoreError};
+
+const MEASURED: &str = include_str!("../sql/measured.sql");
+const RESOURCES: &str = include_str!("../sql/resources_used.sql");
+const RETRIED: &str = include_str!("../sql/retried_errors.sql");
+const DAILY: &str = include_str!("../sql/daily_usage.sql");
+const GROUPS: &str = include_str!("../sql/cost_groups.sql");
+const OBSERVING: &str = include_str!("../sql/observing.sql");
+
+/// What was measured of one machine, by its ARN.
+#[derive(Clone, Debug, Default)]
+pub struct MachineMeasures {
+    pub measured: Measured,
+    pub failed: u64,
+    pub failed_transitions: u64,
+    pub log_bytes: u64,
+}
+
+/// One row of `retried_errors.sql`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetriedError {
+    pub machine_arn: String,
+    pub error: String,
+    pub retries: u64,
+    pub backoff: Micros,
+}
+
+/// One row of `daily_usage.sql`, and of `cost_groups.sql` with another key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub machine_arn: String,
+    pub key: Option<String>,
+    pub executions: u64,
+    pub transitions: u64,
+    /// Billed megabytes times billed milliseconds.
+    pub mb_ms: u64,
+}
+
+/// One row of `observing.sql`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observing {
+    pub machine_arn: String,
+    pub month: String,
+    pub log_bytes: u64,
+    pub traces: Option<u64>,
+    pub invocations: Option<u64>,
+    pub mb_ms: Option<u64>,
+}
+
+impl Reader {
+    pub fn measures(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<FxHashMap<String, MachineMeasures>, StoreError> {
+        let mut found: FxHashMap<String, MachineMeasures> = FxHashMap::default();
+        for row in self.query(MEASURED, &[time(since), time(until)])? {
+            let mut it = Take::new(row);
+            let arn = it.text()?;
+            let measured = Measured {
+                timed: it.count()?,
+                over_limit: it.count()?,
+                longest: it.opt_int().map(Micros),
+                redriven: it.count()?,
+                map_runs: it.count()?,
+                ..Measured::default()
+            };
+            let (failed_transitions, failed, log_bytes) = (it.count()?, it.count()?, it.count()?);
+            found.insert(arn, MachineMeasures { measured, failed, failed_transitions, log_bytes });
+        }
+        for row in self.query(RESOURCES, &[time(since), time(until)])? {
+            let mut it = Take::new(row);
+            let (arn, state, resource) = (it.text()?, Name::from(it.text()?), Name::from(it.text()?));
+            let calls = it.count()?;
+            found.entry(arn).or_default().measured.resources.insert((state, resource), calls);
+        }
+        Ok(found)
+    }
+
+    pub fn retried_errors(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<RetriedError>, StoreError> {
+        let row = |cells| {
+            let mut it = Take::new(cells);
+            Ok(RetriedError {
+                machine_arn: it.text()?,
+                error: it.text()?,
+                retries: it.count()?,
+                backoff: Micros(it.int()?),
+            })
+        };
+        self.query(RETRIED, &[time(since), time(until)])?.into_iter().map(row).collect()
+    }
+
+    /// Usage by machine and whole day before `until`; the key is the day's number, 0 for the last one.
+    pub fn daily_usage(&self, since: Option<Timestamp>, until: Timestamp) -> Result<Vec<Usage>, StoreError> {
+        self.query(DAILY, &[time(since), time(Some(until))])?.into_iter().map(usage).collect()
+    }
+
+    /// Usage by machine and `key`: day, error, version, account, region or path.
+    pub fn cost_groups(
+        &self,
+        key: &str,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<Usage>, StoreError> {
+        self.query(GROUPS, &[time(since), time(until), text(Some(key))])?.into_iter().map(usage).collect()
+    }
+
+    pub fn observing(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<Observing>, StoreError> {
+        let row = |cells| {
+            let mut it = Take::new(cells);
+            Ok(Observing {
+                machine_arn: it.text()?,
+                month: it.text()?,
+                log_bytes: it.count()?,
+                traces: it.opt_count(),
+                invocations: it.opt_count(),
+                mb_ms: it.opt_count(),
+            })
+        };
+        self.query(OBSERVING, &[time(since), time(until)])?.into_iter().map(row).collect()
+    }
+}
+
+fn usage(cells: Vec<crate::Cell>) -> Result<Usage, StoreError> {
+    let mut it = Take::new(cells);
+    let machine_arn = it.text()?;
+    let key = match it.next() {
+        crate::Cell::Text(text) => Some(text),
+        crate::Cell::Int(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let (executions, transitions) = (it.count()?, it.count()?);
+    Ok(Usage { machine_arn, key, executions, transitions, mb_ms: it.opt_count().unwrap_or(0) })
+}

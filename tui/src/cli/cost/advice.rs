@@ -1,0 +1,395 @@
+//! What would be cheaper, what stands against it, and what is wasted?
+
+use std::collections::BTreeMap;
+
+use analyzer::asl::StateMachine;
+use analyzer::eligibility::{Eligibility, assess};
+use analyzer::hybrid::{self, Hybrid, Rates, Region};
+use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
+use analyzer::patterns::{Pattern, Patterns};
+use analyzer::pricing::{billed_memory_mb, log_ingestion};
+use analyzer::projection::{Projection, month_of, project};
+use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, Usage};
+use serde_json::Value;
+
+use crate::cli::bill::{BASE_MEMORY, MachineCost, Prices};
+use crate::cli::show::for_each_run;
+use crate::failure::Failure;
+
+/// Runs of a machine that are looked at one by one, the newest; more are priced in proportion.
+const LOOKED_AT: u64 = 50_000;
+const DAY: i64 = 86_400_000_000;
+
+/// Everything about one machine's bill beyond the amounts.
+pub(super) struct Advice {
+    pub(super) eligibility: Eligibility,
+    pub(super) hybrid: Vec<Part>,
+    /// The definition of the parent that calls the parts.
+    pub(super) hybrid_parent: Option<Value>,
+    pub(super) break_even: Option<BreakEven>,
+    pub(super) projection: Option<Month>,
+    pub(super) waste: Waste,
+    pub(super) observing: ObservingCost,
+    pub(super) recommendation: Recommendation,
+    pub(super) saves_per_month: Option<Usd>,
+}
+
+/// A part of a Standard machine that would be cheaper as an Express child.
+pub(super) struct Part {
+    pub(super) region: Region,
+    pub(super) saves: Usd,
+    pub(super) child: Value,
+}
+
+/// Where Standard and Express cost the same, list prices of the first tier, without logs.
+pub(super) struct BreakEven {
+    /// With the executions' own duration, so many transitions.
+    pub(super) transitions: f64,
+    /// With the executions' own transitions, so long a duration.
+    pub(super) duration_s: f64,
+    pub(super) own_transitions: f64,
+    pub(super) own_duration_s: f64,
+}
+
+/// A month as the executions so far suggest.
+pub(super) struct Month {
+    pub(super) usd: Usd,
+    pub(super) interval: Option<(Usd, Usd)>,
+    /// How much time it rests on.
+    pub(super) days: f64,
+}
+
+#[derive(Default)]
+pub(super) struct Waste {
+    pub(super) retries: Option<Usd>,
+    pub(super) failed: Option<Usd>,
+    pub(super) polling: Option<Usd>,
+    pub(super) by_error: Vec<(String, u64, Micros, Option<Usd>)>,
+}
+
+/// Amounts that are not Step Functions' own; `None` where nothing was measured or no price is known.
+#[derive(Default)]
+pub(super) struct ObservingCost {
+    pub(super) logs: Option<Usd>,
+    pub(super) xray: Option<Usd>,
+    pub(super) lambda: Option<Usd>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recommendation {
+    Stay,
+    MoveToExpress,
+    MoveToStandard,
+    MoveParts,
+    Unknown,
+}
+
+impl Recommendation {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stay => "stay",
+            Self::MoveToExpress => "move_to_express",
+            Self::MoveToStandard => "move_to_standard",
+            Self::MoveParts => "move_parts_to_express",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What all machines' advice is made from.
+pub(super) struct Adviser<'a> {
+    reader: &'a Reader,
+    prices: &'a Prices,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    measures: BTreeMap<String, MachineMeasures>,
+    retried: Vec<RetriedError>,
+    observing: Vec<Observing>,
+    daily: Vec<Usage>,
+    end: Option<Timestamp>,
+}
+
+impl<'a> Adviser<'a> {
+    pub(super) fn new(
+        reader: &'a Reader,
+        prices: &'a Prices,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        all: &[MachineCost],
+    ) -> Result<Self, Failure> {
+        let last = all.iter().filter_map(|it| it.machine.last_at).max().map(|it| it + Micros(1));
+        // A range that reaches beyond what is stored says nothing about the time after it.
+        let end = last.map(|last| until.map_or(last, |until| until.min(last)));
+        let daily = end.map_or(Ok(Vec::new()), |end| reader.daily_usage(since, end))?;
+        Ok(Self {
+            reader,
+            prices,
+            since,
+            until,
+            measures: reader.measures(since, until)?.into_iter().collect(),
+            retried: reader.retried_errors(since, until)?,
+            observing: reader.observing(since, until)?,
+            daily,
+            end,
+        })
+    }
+
+    /// Looks at one machine; `all` are the machines that share its free tier.
+    pub(super) fn advise(&self, it: &MachineCost, all: &[MachineCost]) -> Result<Advice, Failure> {
+        let arn = &it.machine.arn;
+        let measures = self.measures.get(arn).cloned().unwrap_or_default();
+        let texts = self.reader.definitions(arn)?;
+        let definition = texts.first().and_then(|it| StateMachine::parse(it).ok());
+        let eligibility = assess(definition.as_ref(), &measures.measured);
+        let (patterns, parts, hybrid_parent) = self.look(it, definition.as_ref())?;
+        let projection = self.project(it, all);
+        let observing = self.observing_cost(it);
+        let mut advice = Advice {
+            hybrid: parts,
+            hybrid_parent,
+            break_even: self.break_even(it),
+            waste: self.waste(it, &measures, &patterns),
+            projection,
+            observing,
+            eligibility,
+            recommendation: Recommendation::Unknown,
+            saves_per_month: None,
+        };
+        self.recommend(it, all, &mut advice);
+        Ok(advice)
+    }
+
+    /// One walk over the machine's runs: habits, and what its parts would cost as children.
+    fn look(
+        &self,
+        it: &MachineCost,
+        definition: Option<&StateMachine>,
+    ) -> Result<(Vec<Pattern>, Vec<Part>, Option<Value>), Failure> {
+        let filter = ExecutionFilter {
+            machine_arn: Some(it.machine.arn.as_str().into()),
+            since: self.since,
+            until: self.until,
+            limit: Some(LOOKED_AT),
+            ..ExecutionFilter::default()
+        };
+        let rates = self.rates(it).filter(|_| it.machine.workflow_type == WorkflowType::Standard);
+        let mut hybrid = definition.zip(rates).map(|(machine, rates)| Hybrid::new(machine, rates));
+        let mut patterns = Patterns::default();
+        for_each_run(self.reader, &self.reader.executions(&filter)?, |_, run| {
+            patterns.add(run);
+            if let Some(hybrid) = &mut hybrid {
+                hybrid.add(run);
+            }
+            Ok(())
+        })?;
+        let (Some(hybrid), Some(machine), Some(rates)) = (hybrid, definition, rates) else {
+            return Ok((patterns.finish(), Vec::new(), None));
+        };
+        let best = hybrid.best();
+        if best.is_empty() {
+            return Ok((patterns.finish(), Vec::new(), None));
+        }
+        let (parent, children) = hybrid::split(machine, &best);
+        let n_complete = it.machine.complete.max(1);
+        let part = |region: Region| {
+            let child = children.iter().find(|child| child.0 == region.entry).map_or(Value::Null, |child| child.1.clone());
+            let saves = region.saves(&rates).scaled(n_complete.into(), hybrid.runs().max(1).into());
+            Part { saves, child, region }
+        };
+        let parts = best.iter().cloned().map(part).collect();
+        Ok((patterns.finish(), parts, Some(parent)))
+    }
+
+    fn rates(&self, it: &MachineCost) -> Option<Rates> {
+        let express = self.prices.book.express(&it.region)?;
+        Some(Rates {
+            per_transition: self.prices.book.standard(&it.region)?.per_transition,
+            per_request: express.per_request,
+            per_gb_second: express.tiers.first()?.1,
+            memory_mb: it.memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY)),
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "averages for people")]
+    fn break_even(&self, it: &MachineCost) -> Option<BreakEven> {
+        let rates = self.rates(it)?;
+        let timed = it.usage.requests.max(1) as f64;
+        let gb_s = it.usage.memory_time.as_gb_seconds() / timed;
+        let gb = rates.memory_mb as f64 / 1_024.0;
+        let (transition, request, gb_second) =
+            (rates.per_transition.as_f64(), rates.per_request.as_f64(), rates.per_gb_second.as_f64());
+        let own_transitions = it.transitions as f64 / it.machine.executions.max(1) as f64;
+        (it.usage.requests > 0).then(|| BreakEven {
+            transitions: (request + gb_s * gb_second) / transition,
+            duration_s: ((own_transitions * transition - request) / (gb * gb_second)).max(0.0),
+            own_transitions,
+            own_duration_s: gb_s / gb,
+        })
+    }
+
+    fn waste(&self, it: &MachineCost, measures: &MachineMeasures, patterns: &[Pattern]) -> Waste {
+        // Of an Express execution nothing is billed by the transition: retries show in its duration.
+        let is_standard = it.machine.workflow_type == WorkflowType::Standard;
+        let rate = self.prices.book.standard(&it.region).filter(|_| is_standard).map(|it| it.per_transition);
+        let own: Vec<&RetriedError> = self.retried.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
+        let polling: u64 = patterns
+            .iter()
+            .map(|it| if let Pattern::PollingLoop { transitions, .. } = it { *transitions } else { 0 })
+            .sum();
+        Waste {
+            retries: rate.map(|rate| rate * own.iter().map(|it| it.retries).sum::<u64>()),
+            failed: rate.map(|rate| rate * measures.failed_transitions),
+            polling: rate.map(|rate| rate * polling),
+            by_error: own
+                .iter()
+                .map(|it| (it.error.clone(), it.retries, it.backoff, rate.map(|rate| rate * it.retries)))
+                .collect(),
+        }
+    }
+
+    fn observing_cost(&self, it: &MachineCost) -> ObservingCost {
+        let own: Vec<&Observing> = self.observing.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
+        let log_bytes: u64 = own.iter().map(|it| it.log_bytes).sum();
+        let book = &self.prices.book;
+        let logs = book.logs(&it.region).filter(|_| log_bytes > 0);
+        let traces = own.iter().filter_map(|it| it.traces).reduce(|a, b| a + b);
+        let xray = traces.zip(book.xray(&it.region)).map(|(traces, rates)| rates.per_trace * traces);
+        let calls = own.iter().filter_map(|it| it.invocations).reduce(|a, b| a + b);
+        let lambda = calls.zip(book.lambda(&it.region)).map(|(calls, rates)| {
+            let mb_ms: u64 = own.iter().filter_map(|it| it.mb_ms).sum();
+            rates.per_request * calls + rates.per_gb_second.scaled(mb_ms.into(), 1_024_000)
+        });
+        ObservingCost {
+            logs: logs.map(|rates| own.iter().map(|it| log_ingestion(it.log_bytes, rates)).sum()),
+            xray,
+            lambda,
+        }
+    }
+
+    /// A month from whole days; from less than a day, in proportion and without an interval.
+    fn project(&self, it: &MachineCost, all: &[MachineCost]) -> Option<Month> {
+        let (end, first) = (self.end?, it.machine.first_at?);
+        let span = (end - self.since.map_or(first, |since| since.max(first))).0.max(60_000_000);
+        let own: Vec<&Usage> = self.daily.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
+        let n_days = usize::try_from(span / DAY).unwrap_or(0);
+        let amount = |row: &Usage| self.list_price(it, row);
+        let free = |month: Usd| self.free_in_a_month(it, all).min(month);
+        if n_days == 0 {
+            let total: Usd = own.iter().map(|row| amount(row)).sum::<Option<Usd>>()?;
+            let day = total.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into());
+            let month = month_of(day, 1);
+            #[expect(clippy::cast_precision_loss, reason = "a part of a day")]
+            let days = span as f64 / DAY as f64;
+            return Some(Month { usd: month - free(month), interval: None, days });
+        }
+        let mut days = vec![Usd::ZERO; n_days];
+        for row in own {
+            let day = row.key.as_deref().and_then(|it| it.parse::<usize>().ok());
+            if let Some(day) = day.filter(|it| *it < n_days) {
+                days[day] += amount(row)?;
+            }
+        }
+        let Projection { month, interval, .. } = project(&days)?;
+        #[expect(clippy::cast_precision_loss, reason = "a count of days")]
+        let days = n_days as f64;
+        Some(Month {
+            usd: month - free(month),
+            interval: interval.map(|(low, high)| (low - free(low), high - free(high))),
+            days,
+        })
+    }
+
+    fn list_price(&self, it: &MachineCost, row: &Usage) -> Option<Usd> {
+        match it.machine.workflow_type {
+            WorkflowType::Standard => {
+                let extra = self.prices.book.extra_transitions * row.executions;
+                Some(self.prices.book.standard(&it.region)?.per_transition * (row.transitions + extra))
+            }
+            WorkflowType::Express => {
+                let rates = self.prices.book.express(&it.region)?;
+                let bill = it.express?;
+                // The rate that the whole period paid, tiers and all.
+                let duration = bill.duration.scaled(row.mb_ms.into(), it.usage.memory_time.0.max(1));
+                Some(rates.per_request * row.executions + duration)
+            }
+        }
+    }
+
+    /// The machine's share of a month's free transitions: that of its transitions among those of its account.
+    fn free_in_a_month(&self, it: &MachineCost, all: &[MachineCost]) -> Usd {
+        if it.machine.workflow_type == WorkflowType::Express {
+            return Usd::ZERO;
+        }
+        let Some(rate) = self.prices.book.standard(&it.region) else { return Usd::ZERO };
+        let shares = |other: &&MachineCost| {
+            other.machine.account == it.machine.account && other.machine.workflow_type == WorkflowType::Standard
+        };
+        let total: u64 = all.iter().filter(shares).map(|it| it.transitions).sum();
+        (rate.per_transition * self.prices.book.free_transitions).scaled(it.transitions.into(), total.max(1).into())
+    }
+
+    fn recommend(&self, it: &MachineCost, all: &[MachineCost], advice: &mut Advice) {
+        let per_month = |amount: Usd| self.monthly(it, amount);
+        let (Some(standard), Some(express)) = (it.standard.map(|it| it.net()), it.express.map(|it| it.total())) else {
+            return;
+        };
+        let logs = advice.observing.logs.unwrap_or(Usd::ZERO);
+        match it.machine.workflow_type {
+            WorkflowType::Express => {
+                let now = express + logs;
+                (advice.recommendation, advice.saves_per_month) = if standard < now {
+                    (Recommendation::MoveToStandard, per_month(now - standard))
+                } else {
+                    (Recommendation::Stay, Some(Usd::ZERO))
+                };
+            }
+            WorkflowType::Standard => {
+                let falls_away = self.falls_away(it, all).unwrap_or(Usd::ZERO);
+                let parts: Usd = advice.hybrid.iter().map(|it| it.saves).sum();
+                // The account keeps its free tier for what is left: with nothing left, it is lost.
+                let parts = per_month(parts).map_or(Usd::ZERO, |it| it.min(falls_away));
+                let whole = per_month(express).map_or(Usd::ZERO, |it| falls_away - it);
+                if advice.eligibility.eligible == Some(true) && whole > Usd::ZERO && whole >= parts {
+                    advice.recommendation = Recommendation::MoveToExpress;
+                    advice.saves_per_month = Some(whole);
+                } else if parts > Usd::ZERO {
+                    advice.recommendation = Recommendation::MoveParts;
+                    advice.saves_per_month = Some(parts);
+                } else if advice.eligibility.eligible.is_some() {
+                    advice.recommendation = Recommendation::Stay;
+                    advice.saves_per_month = Some(Usd::ZERO);
+                }
+            }
+        }
+    }
+
+    /// What the account would pay less for Standard in a month without the machine.
+    fn falls_away(&self, it: &MachineCost, all: &[MachineCost]) -> Option<Usd> {
+        let rate = self.prices.book.standard(&it.region)?.per_transition;
+        let shares = |other: &&MachineCost| {
+            other.machine.account == it.machine.account && other.machine.workflow_type == WorkflowType::Standard
+        };
+        let gross: Usd = all.iter().filter(shares).filter_map(|it| it.standard.map(|it| it.gross)).sum();
+        let (gross, own) = (self.monthly(it, gross)?, self.monthly(it, it.standard?.gross)?);
+        let free = rate * self.prices.book.free_transitions;
+        let net = |gross: Usd| if gross > free { gross - free } else { Usd::ZERO };
+        Some(net(gross) - net(gross - own))
+    }
+
+    /// An amount of the whole period as that of a month.
+    fn monthly(&self, it: &MachineCost, amount: Usd) -> Option<Usd> {
+        let (end, first) = (self.end?, it.machine.first_at?);
+        let span = (end - self.since.map_or(first, |since| since.max(first))).0.max(60_000_000);
+        Some(month_of(amount.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into()), 1))
+    }
+}
+
+/// The states and amounts of the parts by the name that the child is called by.
+pub(super) fn call_form(entry: &Name) -> String {
+    format!("arn:aws:states:::aws-sdk:sfn:startSyncExecution with ${{{}}}", hybrid::child_parameter(entry))
+}
+
+/// The memory-time of a usage row.
+pub(super) fn memory_time(row: &Usage) -> GbMillis {
+    GbMillis(row.mb_ms.into())
+}

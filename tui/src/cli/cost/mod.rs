@@ -1,0 +1,380 @@
+//! `cost`: what was billed, and what Standard and Express would cost for the very same executions.
+
+use analyzer::eligibility::Finding;
+use analyzer::model::{Usd, WorkflowType};
+use analyzer::pricing::rounded_to_add_up;
+use clap::Args;
+use queries::StateTransitions;
+use serde_json::{Map, Value, json};
+use tui::text;
+
+use super::bill::{MachineCost, Prices, costs, number, period};
+use super::{Context, Range, select};
+use crate::Outcome;
+use crate::failure::{EXIT_THRESHOLD, Failure};
+use crate::report::{Report, TextTable};
+
+mod advice;
+mod groups;
+mod threshold;
+
+use advice::{Advice, Adviser, BreakEven, Month, Part, Recommendation, Waste};
+use groups::GroupBy;
+use threshold::Threshold;
+
+#[derive(Args)]
+pub(crate) struct CostArguments {
+    /// A state machine: its ARN, its name, or a unique part of it.
+    machine: Option<String>,
+    /// Price every transition, also those of the free tier.
+    #[arg(long)]
+    no_free_tier: bool,
+    /// Split what was paid.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    by: Option<GroupBy>,
+    /// End with 3 when an amount of all machines together crosses a threshold, such as 'usd>100'.
+    #[arg(long, value_name = "CONDITION")]
+    fail_on: Vec<String>,
+    /// What the executions would cost with something different: type=express or type=standard.
+    #[arg(long, value_name = "type=TYPE")]
+    what_if: Option<String>,
+    #[command(flatten)]
+    range: Range,
+}
+
+pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
+    let thresholds = arguments.fail_on.iter().map(|it| Threshold::parse(it)).collect::<Result<Vec<_>, _>>()?;
+    let what_if = arguments.what_if.as_deref().map(parse_what_if).transpose()?;
+    let reader = context.reader()?;
+    let (since, until) = context.range(&arguments.range)?;
+    let machine = select::optional_machine(&reader, arguments.machine.as_deref())?;
+    let mut prices = Prices::new(context)?;
+    if arguments.no_free_tier {
+        prices.book.free_transitions = 0;
+    }
+    // The whole account is priced also for one machine: it has its share of tiers and free tier.
+    let everything = costs(&reader, &prices, since, until)?;
+    let adviser = Adviser::new(&reader, &prices, since, until, &everything)?;
+    let is_wanted = |it: &&MachineCost| machine.as_deref().is_none_or(|arn| it.machine.arn == arn);
+    let advised: Vec<Advice> =
+        everything.iter().filter(is_wanted).map(|it| adviser.advise(it, &everything)).collect::<Result<_, _>>()?;
+    let groups = arguments.by.map(|by| groups::groups(&reader, by, since, until)).transpose()?;
+    let all: Vec<(MachineCost, Advice)> = everything
+        .into_iter()
+        .filter(|it| machine.as_deref().is_none_or(|arn| it.machine.arn == arn))
+        .zip(advised)
+        .collect();
+    let states = reader.state_transitions(machine.as_deref(), since, until)?;
+    let (first, last) = period(all.iter().map(|it| &it.0));
+    let from = since.or(first).map(analyzer::time::format);
+    let to = until.or(last).map(analyzer::time::format);
+    let mut report = report(&all, &states, &prices, json!({"from": from, "to": to}));
+    if let Some(what_if) = what_if {
+        add_what_if(&mut report, &all, what_if);
+    }
+    if let Some((by, groups)) = arguments.by.zip(groups) {
+        groups::add(&mut report, &all, by, &groups, &states);
+    }
+    report.print(context.output)?;
+    let crossed: Vec<&Threshold> = thresholds.iter().filter(|it| it.is_crossed(&all)).collect();
+    for it in &crossed {
+        eprintln!("the threshold {it} is crossed");
+    }
+    Ok(if crossed.is_empty() { 0 } else { EXIT_THRESHOLD })
+}
+
+/// The same executions as the other type, beside what was paid.
+fn add_what_if(report: &mut Report, all: &[(MachineCost, Advice)], as_type: WorkflowType) {
+    let amount = |it: &MachineCost| match as_type {
+        WorkflowType::Standard => it.standard.map(|it| it.net()),
+        WorkflowType::Express => it.express.map(|it| it.total()),
+    };
+    if let Some(Value::Array(machines)) = report.fields.get_mut("machines") {
+        for (machine, (it, advice)) in machines.iter_mut().zip(all) {
+            let possible = as_type == WorkflowType::Standard || advice.eligibility.eligible.unwrap_or(true);
+            machine["what_if"] = json!({"type": as_type.as_str(), "usd": amount(it).map(number), "possible": possible});
+        }
+    }
+    let paid: Usd = all.iter().filter_map(|it| it.0.actual).sum();
+    let other: Usd = all.iter().filter_map(|it| amount(&it.0)).sum();
+    report.heading += &format!(
+        "\nAll of it as {}: {} instead of {}.",
+        as_type.as_str(),
+        text::usd(other),
+        text::usd(paid)
+    );
+}
+
+fn parse_what_if(text: &str) -> Result<WorkflowType, Failure> {
+    let kind = text.strip_prefix("type=").and_then(|it| WorkflowType::parse(&it.to_ascii_uppercase()));
+    kind.ok_or_else(|| {
+        Failure::usage(format!("`{text}` changes nothing that is known")).hint("use type=express or type=standard")
+    })
+}
+
+fn report(all: &[(MachineCost, Advice)], states: &[StateTransitions], prices: &Prices, period: Value) -> Report {
+    let mut table = TextTable::with_columns(&[
+        "machine",
+        "type",
+        "#executions",
+        "#transitions",
+        "#paid",
+        "#as Standard",
+        "#as Express",
+        "Express memory",
+        "#a month",
+        "advice",
+    ]);
+    for (it, advice) in all {
+        table.rows.push(table_row(it, advice));
+    }
+    let mut fields = Map::new();
+    fields.insert("period".to_owned(), period);
+    fields.insert("prices".to_owned(), prices_to_json(all, prices));
+    fields.insert("machines".to_owned(), all.iter().map(|(it, advice)| to_json(it, advice, states)).collect());
+    fields.insert("assumptions".to_owned(), assumptions(all, prices).into());
+    Report {
+        command: "cost",
+        fields,
+        rows: "machines",
+        table,
+        heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book.as_of, prices.book.source),
+        footer: all
+            .iter()
+            .flat_map(|(it, advice)| sentences(it, advice))
+            .chain(left_out(all))
+            .chain(assumptions(all, prices))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    }
+}
+
+fn table_row(it: &MachineCost, advice: &Advice) -> Vec<String> {
+    let money = |it: Option<Usd>| it.map_or_else(|| "not known".to_owned(), text::usd);
+    vec![
+        text::cut(&it.machine.name, 40),
+        it.machine.workflow_type.as_str().to_owned(),
+        text::count(it.machine.executions),
+        text::count(it.transitions),
+        money(it.actual),
+        money(it.standard.map(|it| it.net())),
+        money(it.express.map(|it| it.total())),
+        it.memory_mb.map_or_else(
+            || "–".to_owned(),
+            |mb| format!("{mb} MB{}", if it.is_memory_measured { "" } else { " (estimate)" }),
+        ),
+        advice.projection.as_ref().map_or_else(|| "–".to_owned(), |it| text::usd(it.usd)),
+        advice.recommendation.as_str().replace('_', " "),
+    ]
+}
+
+/// What to do about a machine and why, for somebody who pays the bill.
+fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
+    let name = &it.machine.name;
+    let mut lines = Vec::new();
+    let saves = advice.saves_per_month.map_or_else(|| "an unknown amount".to_owned(), text::usd);
+    match advice.recommendation {
+        Recommendation::MoveToExpress => lines.push(format!(
+            "{name}: as Express it would cost {saves} a month less, logs not counted; nothing in it needs Standard, but see the risks."
+        )),
+        Recommendation::MoveToStandard => {
+            lines.push(format!("{name}: as Standard it would cost {saves} a month less, its logs counted."));
+        }
+        Recommendation::MoveParts => {
+            let parts: Vec<String> =
+                advice.hybrid.iter().map(|it| format!("{} ({})", joined(&it.region.states), text::usd(it.saves))).collect();
+            lines.push(format!("{name}: moving {} into Express children would save {saves} a month.", parts.join("; ")));
+        }
+        Recommendation::Stay | Recommendation::Unknown => {}
+    }
+    if !advice.eligibility.blockers.is_empty() && it.machine.workflow_type == WorkflowType::Standard {
+        let why: Vec<String> = advice.eligibility.blockers.iter().map(|it| {
+            it.state.as_ref().map_or_else(|| it.detail.clone(), |state| format!("`{state}`: {}", it.detail))
+        }).collect();
+        lines.push(format!("{name}: cannot be Express. {}", why.join("; ")));
+    }
+    if let Some(Month { usd, interval, days }) = &advice.projection {
+        let sure = interval.map_or_else(
+            || format!("from {days:.1} days, too few to say how sure"),
+            |(low, high)| format!("{} to {} with 95 % confidence, from {days:.0} days", text::usd(low), text::usd(high)),
+        );
+        lines.push(format!("{name}: about {} a month at this rate ({sure}).", text::usd(*usd)));
+    }
+    let Waste { retries, failed, polling, .. } = &advice.waste;
+    let wasted: Vec<String> = [("retries", retries), ("failed executions", failed), ("polling", polling)]
+        .into_iter()
+        .filter_map(|(what, usd)| usd.filter(|it| *it > Usd::ZERO).map(|it| format!("{} in {what}", text::usd(it))))
+        .collect();
+    if !wasted.is_empty() {
+        lines.push(format!("{name}: {}, at list price.", wasted.join(", ")));
+    }
+    lines
+}
+
+fn joined(states: &[analyzer::model::Name]) -> String {
+    states.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Machines whose amounts leave something out, a line each.
+fn left_out(all: &[(MachineCost, Advice)]) -> Vec<String> {
+    all.iter()
+        .map(|it| &it.0)
+        .filter(|it| !it.unpriced.is_empty())
+        .map(|it| format!("{}: {}", it.machine.name, it.unpriced.join("; ")))
+        .collect()
+}
+
+/// What the figures rest on and nobody has confirmed.
+fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
+    let all: Vec<&MachineCost> = all.iter().map(|it| &it.0).collect();
+    let mut lines = vec![format!(
+        "Start and end of an execution count as {} transitions: no public page settles it.",
+        prices.book.extra_transitions
+    )];
+    if all.iter().any(|it| it.is_region_assumed) {
+        lines.push("Executions without a region are priced in the assumed one (`--price-region`).".to_owned());
+    }
+    if all.iter().any(|it| !it.is_memory_measured) {
+        lines.push(
+            "Express memory is the documented estimate (50 MB, billed as 64 MB) where no billing details are known."
+                .to_owned(),
+        );
+    }
+    if all.iter().any(|it| !prices.book.is_express_confirmed(&it.region)) {
+        lines.push("Express rates outside us-east-1, sa-east-1 and ap-east-1 are assumed to be equal.".to_owned());
+    }
+    lines
+}
+
+fn prices_to_json(all: &[(MachineCost, Advice)], prices: &Prices) -> Value {
+    let mut regions: Vec<(&str, bool)> = all.iter().map(|it| &it.0).map(|it| (it.region.as_str(), it.is_region_assumed)).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    let source = |assumed: bool| {
+        if assumed { "assumed".to_owned() } else { prices.book.source.clone() }
+    };
+    let book = |(region, assumed): (&str, bool)| json!({"region": region, "as_of": prices.book.as_of, "source": source(assumed)});
+    match regions.as_slice() {
+        [] => json!({"region": Value::Null, "as_of": prices.book.as_of, "source": prices.book.source}),
+        [only] => book(*only),
+        many => {
+            let mut first = book(many[0]);
+            first["books"] = many.iter().map(|it| book(*it)).collect();
+            first
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "coverage is a fraction")]
+fn to_json(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Value {
+    let is_standard = it.machine.workflow_type == WorkflowType::Standard;
+    // The rounded net amount decides, and the free tier is what is left of the gross one.
+    let standard_net = if is_standard { it.actual } else { it.standard.map(|it| it.net()) };
+    json!({
+        "state_machine_arn": it.machine.arn,
+        "machine": it.machine.name,
+        "type": it.machine.workflow_type.as_str(),
+        "executions": it.machine.executions,
+        "coverage": (it.machine.executions > 0).then(|| it.machine.complete as f64 / it.machine.executions as f64),
+        "billed_transitions": it.transitions,
+        "actual_usd": it.actual.map(number),
+        "standard": {
+            "usd": standard_net.map(number),
+            "transitions_usd": it.standard.map(|it| number(it.gross)),
+            "free_tier_usd": it.standard.zip(standard_net).map(|(bill, net)| number(bill.gross - net)),
+        },
+        "express": {
+            "usd": it.express.map(|it| number(it.total())),
+            "requests_usd": it.express.map(|it| number(it.requests)),
+            "duration_usd": it.express.map(|it| number(it.duration)),
+            "billed_gb_s": it.usage.memory_time.as_gb_seconds(),
+            "billed_memory_mb": it.memory_mb,
+            "memory_source": if it.is_memory_measured { "billing_details" } else { "estimate" },
+        },
+        "logs_usd": advice.observing.logs.map(number),
+        "xray_usd": advice.observing.xray.map(number),
+        "lambda_usd": advice.observing.lambda.map(number),
+        "express_eligible": advice.eligibility.eligible,
+        "blockers": advice.eligibility.blockers.iter().map(finding_to_json).collect::<Vec<_>>(),
+        "risks": advice.eligibility.risks.iter().map(finding_to_json).collect::<Vec<_>>(),
+        "hybrid": advice.hybrid.iter().map(part_to_json).collect::<Vec<_>>(),
+        "hybrid_parent_definition": advice.hybrid_parent,
+        "break_even": advice.break_even.as_ref().map(break_even_to_json),
+        "recommendation": advice.recommendation.as_str(),
+        "saves_usd_per_month": advice.saves_per_month.map(number),
+        "projection_month": advice.projection.as_ref().map(month_to_json),
+        "waste": waste_to_json(&advice.waste),
+        "by_state": by_state(it, states),
+        "unpriced": it.unpriced,
+    })
+}
+
+fn finding_to_json(it: &Finding) -> Value {
+    json!({"state": it.state.as_deref(), "rule": it.rule, "detail": it.detail})
+}
+
+fn part_to_json(it: &Part) -> Value {
+    json!({
+        "states": it.region.states.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        "entry": it.region.entry.as_str(),
+        "next": it.region.exit.as_deref(),
+        "calls": it.region.calls,
+        "transitions": it.region.transitions,
+        "longest_ms": it.region.longest.as_millis(),
+        "saves_usd": number(it.saves),
+        "call": advice::call_form(&it.region.entry),
+        "child_definition": it.child,
+    })
+}
+
+fn break_even_to_json(it: &BreakEven) -> Value {
+    let rounded = |it: f64| (it * 1_000.0).round() / 1_000.0;
+    json!({
+        "transitions": rounded(it.transitions),
+        "duration_s": rounded(it.duration_s),
+        "own_transitions": rounded(it.own_transitions),
+        "own_duration_s": rounded(it.own_duration_s),
+    })
+}
+
+fn month_to_json(it: &Month) -> Value {
+    json!({
+        "usd": number(it.usd),
+        "low_usd": it.interval.map(|it| number(it.0)),
+        "high_usd": it.interval.map(|it| number(it.1)),
+        "basis_days": (it.days * 1_000.0).round() / 1_000.0,
+    })
+}
+
+fn waste_to_json(it: &Waste) -> Value {
+    let error = |(error, retries, backoff, usd): &(String, u64, analyzer::model::Micros, Option<Usd>)| json!({"error": error, "retries": retries, "backoff_ms": backoff.as_millis(), "usd": usd.map(number)});
+    json!({
+        "retries_usd": it.retries.map(number),
+        "failed_usd": it.failed.map(number),
+        "polling_usd": it.polling.map(number),
+        "by_error": it.by_error.iter().map(error).collect::<Vec<_>>(),
+    })
+}
+
+/// Splits what was paid over the states by their transitions; what no visible state billed stands under `null`.
+fn by_state(it: &MachineCost, states: &[StateTransitions]) -> Value {
+    let own: Vec<&StateTransitions> = states.iter().filter(|state| state.machine_arn == it.machine.arn).collect();
+    let visible: u64 = own.iter().map(|it| it.transitions).sum();
+    let rest = it.transitions.saturating_sub(visible);
+    let mut lines: Vec<(Value, u64)> = own.iter().map(|it| (it.state.clone().into(), it.transitions)).collect();
+    if rest > 0 {
+        lines.push((Value::Null, rest));
+    }
+    let total = u128::from(visible + rest).max(1);
+    let parts: Option<Vec<Usd>> = it
+        .actual
+        .map(|paid| lines.iter().map(|(_, transitions)| paid.scaled(u128::from(*transitions), total)).collect());
+    let rounded = parts.map(|it| rounded_to_add_up(&it));
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(index, (state, transitions))| {
+            json!({"state": state, "transitions": transitions, "usd": rounded.as_ref().map(|it| number(it[index]))})
+        })
+        .collect()
+}

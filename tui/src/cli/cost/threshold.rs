@@ -1,0 +1,74 @@
+//! `--fail-on`: which amount must not be crossed?
+
+use std::fmt;
+
+use analyzer::model::Usd;
+
+use super::advice::Advice;
+use crate::cli::bill::MachineCost;
+use crate::failure::Failure;
+
+/// A condition on an amount of all machines together.
+pub(super) struct Threshold {
+    metric: Metric,
+    above: bool,
+    or_equal: bool,
+    limit: Usd,
+    text: String,
+}
+
+#[derive(Clone, Copy)]
+enum Metric {
+    Usd,
+    MonthUsd,
+    SavesUsd,
+    RetriesUsd,
+    FailedUsd,
+    PollingUsd,
+}
+
+const METRICS: [(&str, Metric); 6] = [
+    ("usd", Metric::Usd),
+    ("month_usd", Metric::MonthUsd),
+    ("saves_usd", Metric::SavesUsd),
+    ("retries_usd", Metric::RetriesUsd),
+    ("failed_usd", Metric::FailedUsd),
+    ("polling_usd", Metric::PollingUsd),
+];
+
+impl Threshold {
+    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+        let refuse = || {
+            let known = METRICS.map(|it| it.0).join(", ");
+            Failure::usage(format!("`{text}` is no condition"))
+                .hint(format!("write METRIC>AMOUNT, such as 'usd>100'; >=, < and <= work too; the metrics are {known}"))
+        };
+        let at = text.find(['>', '<']).ok_or_else(refuse)?;
+        let name = text[..at].trim();
+        let metric = METRICS.into_iter().find(|it| it.0 == name).ok_or_else(refuse)?.1;
+        let above = text[at..].starts_with('>');
+        let rest = &text[at + 1..];
+        let or_equal = rest.starts_with('=');
+        let limit = Usd::parse(rest.trim_start_matches('=').trim().trim_start_matches('$')).ok_or_else(refuse)?;
+        Ok(Self { metric, above, or_equal, limit, text: text.to_owned() })
+    }
+
+    pub(super) fn is_crossed(&self, all: &[(MachineCost, Advice)]) -> bool {
+        let amount = |(it, advice): &(MachineCost, Advice)| match self.metric {
+            Metric::Usd => it.actual,
+            Metric::MonthUsd => advice.projection.as_ref().map(|it| it.usd),
+            Metric::SavesUsd => advice.saves_per_month,
+            Metric::RetriesUsd => advice.waste.retries,
+            Metric::FailedUsd => advice.waste.failed,
+            Metric::PollingUsd => advice.waste.polling,
+        };
+        let total: Usd = all.iter().filter_map(amount).sum();
+        (self.or_equal && total == self.limit) || if self.above { total > self.limit } else { total < self.limit }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
