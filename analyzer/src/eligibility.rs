@@ -174,7 +174,8 @@ fn repeating(resource: &str) -> Option<&'static str> {
     }
     let action = resource.rsplit(':').find(|it| it.parse::<u32>().is_err())?;
     let action = action.split('.').next()?;
-    let reads = ["get", "describe", "list", "head", "query", "scan", "batchGet", "select", "lookup", "estimate", "detect"];
+    let reads =
+        ["get", "describe", "list", "head", "query", "scan", "batchGet", "select", "lookup", "estimate", "detect"];
     if reads.iter().any(|it| action.starts_with(it)) {
         return None;
     }
@@ -185,7 +186,9 @@ fn repeating(resource: &str) -> Option<&'static str> {
         "sendMessage" | "sendMessageBatch" => "the queue may get the message twice",
         "putEvents" => "the event may be sent twice",
         "startExecution" | "startSyncExecution" => "the child may be started twice",
-        "runTask" | "startJobRun" | "submitJob" | "createTransformJob" | "createTrainingJob" => "the job may be started twice",
+        "runTask" | "startJobRun" | "submitJob" | "createTransformJob" | "createTrainingJob" => {
+            "the job may be started twice"
+        }
         _ if resource.starts_with("http:") => "the request may be sent twice",
         _ => "whether it is safe to repeat is not known",
     })
@@ -202,7 +205,8 @@ mod tests {
         (it.eligible, rules(&it.blockers), rules(&it.risks))
     }
 
-    const PUT: &str = r#"{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::dynamodb:putItem","End":true}}}"#;
+    const PUT: &str =
+        r#"{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::dynamodb:putItem","End":true}}}"#;
     const JOB: &str = r#"{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::glue:startJobRun.sync","End":true}}}"#;
 
     #[test]
@@ -213,7 +217,13 @@ mod tests {
 
     #[test]
     fn jobs_long_runs_and_redrives_keep_it_standard() {
-        let measured = Measured { timed: 10, over_limit: 1, longest: Some(Micros(400_000_000)), redriven: 2, ..Measured::default() };
+        let measured = Measured {
+            timed: 10,
+            over_limit: 1,
+            longest: Some(Micros(400_000_000)),
+            redriven: 2,
+            ..Measured::default()
+        };
         let (eligible, blockers, _) = judged(JOB, &measured);
         assert_eq!((eligible, blockers), (Some(false), vec!["sync_integration", "duration_over_limit", "redrive"]));
     }

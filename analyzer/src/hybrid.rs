@@ -358,15 +358,19 @@ fn moved_out(machine: &StateMachine, region: &Region) -> (Value, Map<String, Val
         format!("{} result", region.entry),
     );
     let mut calling = Map::new();
-    calling.insert(entry, json!({
-        "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:startSyncExecution",
-        "Parameters": {"StateMachineArn": format!("${{{}}}", child_parameter(&region.entry)), "Input.$": "$"},
-        "Next": check,
-    }));
+    calling.insert(
+        entry,
+        json!({
+            "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:startSyncExecution",
+            "Parameters": {"StateMachineArn": format!("${{{}}}", child_parameter(&region.entry)), "Input.$": "$"},
+            "Next": check,
+        }),
+    );
     calling.insert(check, json!({
         "Type": "Choice", "Choices": [{"Variable": "$.Status", "StringEquals": "SUCCEEDED", "Next": result}], "Default": failed,
     }));
-    let mut unpack = json!({"Type": "Pass", "Parameters": {"output.$": "States.StringToJson($.Output)"}, "OutputPath": "$.output"});
+    let mut unpack =
+        json!({"Type": "Pass", "Parameters": {"output.$": "States.StringToJson($.Output)"}, "OutputPath": "$.output"});
     match &region.exit {
         Some(exit) => unpack["Next"] = exit.as_str().into(),
         None => unpack["End"] = true.into(),
@@ -445,7 +449,8 @@ mod tests {
     fn brute_force(sets: &[(u128, Usd)]) -> Usd {
         let mut best = Usd::ZERO;
         for subset in 0..1_u32 << sets.len() {
-            let chosen: Vec<&(u128, Usd)> = (0..sets.len()).filter(|it| subset >> it & 1 == 1).map(|it| &sets[it]).collect();
+            let chosen: Vec<&(u128, Usd)> =
+                (0..sets.len()).filter(|it| subset >> it & 1 == 1).map(|it| &sets[it]).collect();
             let disjoint = chosen.iter().enumerate().all(|(a, x)| chosen[..a].iter().all(|y| x.0 & y.0 == 0));
             if disjoint {
                 best = best.max(chosen.iter().map(|it| it.1).sum());

@@ -30,9 +30,8 @@ pub fn project(days: &[Usd]) -> Option<Projection> {
     let month = month_of(days.iter().copied().sum(), days.len());
     let interval = (days.len() >= DAYS).then(|| {
         let mut random = SplitMix(0x5eed);
-        let mut sums: Vec<Usd> = (0..DRAWS)
-            .map(|_| (0..days.len()).map(|_| days[random.below(days.len())]).sum())
-            .collect();
+        let mut sums: Vec<Usd> =
+            (0..DRAWS).map(|_| (0..days.len()).map(|_| days[random.below(days.len())]).sum()).collect();
         sums.sort_unstable();
         let at = |per_mille: usize| month_of(sums[(DRAWS - 1) * per_mille / 1_000], days.len());
         (at(25), at(975))

@@ -4,6 +4,7 @@
 //! local socket, because DuckDB lets a file be open for writing in one process only.
 
 mod batch;
+mod billing;
 mod cell;
 mod error;
 mod executions;
@@ -20,6 +21,7 @@ mod states;
 mod store;
 mod writer;
 
+pub use billing::{BilledUsage, billed_usage};
 pub use cell::{Cell, Table};
 pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};

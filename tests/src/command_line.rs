@@ -47,6 +47,11 @@ fn every_result_is_what_its_schema_says() {
         vec!["whatif", "image-ingest", "--free", "ResizeImage", "--no-retries", "--no-cold-starts"],
         vec!["cost"],
         vec!["cost", "--no-free-tier", "ml-inference"],
+        vec!["cost", "--by", "error"],
+        vec!["cost", "--by", "state", "--what-if", "type=express"],
+        vec!["prices"],
+        vec!["whatif", "order-processing", "--curve", "PackItems"],
+        vec!["bottlenecks", "--status", "FAILED"],
         vec!["sql", "SELECT * FROM visits LIMIT 5"],
         vec!["config"],
     ] {

@@ -5,5 +5,6 @@ mod concurrency;
 mod corpus;
 mod forms;
 mod layering;
+mod money;
 mod stepscope;
 mod synthetic;

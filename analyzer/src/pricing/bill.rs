@@ -167,7 +167,8 @@ mod tests {
             per_request: Usd::parse("0.000001").expect("an amount"),
             tiers: vec![(0, gb_hour("0.06")), (3_600_000, gb_hour("0.03")), (18_000_000, gb_hour("0.01642"))],
         };
-        let usage = ExpressUsage { requests: 100_000_000, memory_time: GbMillis(GbMillis::of(64, 10_000).0 * 100_000_000) };
+        let usage =
+            ExpressUsage { requests: 100_000_000, memory_time: GbMillis(GbMillis::of(64, 10_000).0 * 100_000_000) };
         let bill = express(usage, usage.memory_time, &rates);
         assert_eq!(format!("{:.2} + {:.2}", bill.requests.as_f64(), bill.duration.as_f64()), "100.00 + 382.97");
     }

@@ -7,6 +7,7 @@ mod bill;
 mod book;
 
 pub use bill::{
-    ExpressBill, ExpressUsage, StandardBill, billed_memory_mb, billed_ms, express, log_ingestion, rounded_to_add_up, standard,
+    ExpressBill, ExpressUsage, StandardBill, billed_memory_mb, billed_ms, express, log_ingestion, rounded_to_add_up,
+    standard,
 };
 pub use book::{BookError, ExpressRates, LambdaRates, LogRates, PriceBook, StandardRate, XrayRates};

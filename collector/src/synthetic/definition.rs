@@ -135,7 +135,10 @@ mod tests {
         for plan in [order_processing(), image_ingest(), ml_inference(), api_enrich()] {
             let value = definition(&plan);
             let machine = StateMachine::from_value(&value).expect("a definition");
-            assert_eq!(problems(&machine).iter().map(|it| it.message.clone()).collect::<Vec<_>>(), Vec::<String>::new());
+            assert_eq!(
+                problems(&machine).iter().map(|it| it.message.clone()).collect::<Vec<_>>(),
+                Vec::<String>::new()
+            );
         }
     }
 }

@@ -247,7 +247,9 @@ pub(crate) fn number(amount: Usd) -> Value {
 }
 
 /// How far the stored executions reach, for the period of a bill.
-pub(crate) fn period<'a>(costs: impl Iterator<Item = &'a MachineCost> + Clone) -> (Option<Timestamp>, Option<Timestamp>) {
+pub(crate) fn period<'a>(
+    costs: impl Iterator<Item = &'a MachineCost> + Clone,
+) -> (Option<Timestamp>, Option<Timestamp>) {
     let first = costs.clone().filter_map(|it| it.machine.first_at).min();
     let last = costs.filter_map(|it| it.machine.last_at).max();
     (first, last.map(|it| it + Micros(1)))
@@ -271,6 +273,27 @@ pub(crate) fn price_lines(book: &PriceBook) -> Vec<[String; 8]> {
     for region in book.regions() {
         if let Some(rate) = book.standard(region) {
             add(region, "standard_transition", "transition", "0".to_owned(), rate.per_transition, book.source.clone());
+        }
+        if let Some(rates) = book.logs(region) {
+            for (above, rate) in &rates.tiers {
+                add(region, "vended_logs", "GB", above.to_string(), *rate, book.source.clone());
+            }
+            add(region, "log_storage", "GB-month", "0".to_owned(), rates.per_gb_month_stored, book.source.clone());
+        }
+        if let Some(rates) = book.xray(region) {
+            add(region, "xray_trace", "trace", rates.free_traces.to_string(), rates.per_trace, book.source.clone());
+        }
+        if let Some(rates) = book.lambda(region) {
+            add(region, "lambda_request", "request", "0".to_owned(), rates.per_request, book.source.clone());
+            add(region, "lambda_duration", "GB-second", "0".to_owned(), rates.per_gb_second, book.source.clone());
+            add(
+                region,
+                "lambda_duration_arm",
+                "GB-second",
+                "0".to_owned(),
+                rates.per_gb_second_arm,
+                book.source.clone(),
+            );
         }
         if let Some(rates) = book.express(region) {
             let source = if book.is_express_confirmed(region) {

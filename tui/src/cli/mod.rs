@@ -8,8 +8,10 @@ mod cost;
 mod dash;
 mod demo;
 mod executions;
+mod export;
 mod import;
 mod overview;
+mod prices;
 mod schema;
 mod select;
 mod selection;
@@ -95,6 +97,10 @@ enum Command {
     Whatif(whatif::WhatifArguments),
     /// Show what was billed, and what Standard and Express would cost.
     Cost(cost::CostArguments),
+    /// Hand the data on: FOCUS, Infracost, Perfetto, Prometheus.
+    Export(export::ExportArguments),
+    /// Show the price book in force.
+    Prices(prices::PricesArguments),
     /// Run a read-only query over the documented views.
     Sql(sql::SqlArguments),
     /// Print the JSON Schema of a command's result.
@@ -188,6 +194,8 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Bottlenecks(it) => bottlenecks::run(&context, &it),
         Command::Whatif(it) => whatif::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
+        Command::Export(it) => export::run(&context, &it),
+        Command::Prices(it) => prices::run(&context, &it),
         Command::Sql(it) => sql::run(&context, &it),
         Command::Schema(it) => schema::run(&it),
         Command::Config => config::run(&context),

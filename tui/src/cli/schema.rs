@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 10] = [
+const SCHEMAS: [(&str, &str); 12] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -13,6 +13,8 @@ const SCHEMAS: [(&str, &str); 10] = [
     ("bottlenecks", include_str!("../../schemas/bottlenecks.json")),
     ("whatif", include_str!("../../schemas/whatif.json")),
     ("cost", include_str!("../../schemas/cost.json")),
+    ("prices", include_str!("../../schemas/prices.json")),
+    ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),
     ("demo", include_str!("../../schemas/demo.json")),
     ("config", include_str!("../../schemas/config.json")),

@@ -192,7 +192,8 @@ impl<'a> Adviser<'a> {
         let (parent, children) = hybrid::split(machine, &best);
         let n_complete = it.machine.complete.max(1);
         let part = |region: Region| {
-            let child = children.iter().find(|child| child.0 == region.entry).map_or(Value::Null, |child| child.1.clone());
+            let child =
+                children.iter().find(|child| child.0 == region.entry).map_or(Value::Null, |child| child.1.clone());
             let saves = region.saves(&rates).scaled(n_complete.into(), hybrid.runs().max(1).into());
             Part { saves, child, region }
         };

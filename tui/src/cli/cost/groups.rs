@@ -59,7 +59,8 @@ pub(super) fn add(
     groups: &[Usage],
     states: &[StateTransitions],
 ) {
-    let mut table = TextTable::with_columns(&["machine", by.as_str(), "#executions", "#transitions", "#paid", "#share"]);
+    let mut table =
+        TextTable::with_columns(&["machine", by.as_str(), "#executions", "#transitions", "#paid", "#share"]);
     let Some(Value::Array(machines)) = report.fields.get_mut("machines") else { return };
     for (machine, (it, _)) in machines.iter_mut().zip(all) {
         let own: Vec<Usage> = if by == GroupBy::State {

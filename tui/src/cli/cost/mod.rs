@@ -1,9 +1,11 @@
 //! `cost`: what was billed, and what Standard and Express would cost for the very same executions.
 
+use std::path::PathBuf;
+
 use analyzer::eligibility::Finding;
 use analyzer::model::{Usd, WorkflowType};
 use analyzer::pricing::rounded_to_add_up;
-use clap::Args;
+use clap::{Args, Subcommand};
 use queries::StateTransitions;
 use serde_json::{Map, Value, json};
 use tui::text;
@@ -16,6 +18,7 @@ use crate::report::{Report, TextTable};
 
 mod advice;
 mod groups;
+mod reconcile;
 mod threshold;
 
 use advice::{Advice, Adviser, BreakEven, Month, Part, Recommendation, Waste};
@@ -23,7 +26,10 @@ use groups::GroupBy;
 use threshold::Threshold;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct CostArguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// A state machine: its ARN, its name, or a unique part of it.
     machine: Option<String>,
     /// Price every transition, also those of the free tier.
@@ -42,7 +48,20 @@ pub(crate) struct CostArguments {
     range: Range,
 }
 
+#[derive(Subcommand)]
+enum Action {
+    /// Compare a Cost and Usage Report or a FOCUS export of AWS (CSV or Parquet) with what was counted.
+    Reconcile {
+        file: PathBuf,
+        #[command(flatten)]
+        range: Range,
+    },
+}
+
 pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
+    if let Some(Action::Reconcile { file, range }) = &arguments.action {
+        return reconcile::run(context, file, range);
+    }
     let thresholds = arguments.fail_on.iter().map(|it| Threshold::parse(it)).collect::<Result<Vec<_>, _>>()?;
     let what_if = arguments.what_if.as_deref().map(parse_what_if).transpose()?;
     let reader = context.reader()?;
@@ -97,12 +116,8 @@ fn add_what_if(report: &mut Report, all: &[(MachineCost, Advice)], as_type: Work
     }
     let paid: Usd = all.iter().filter_map(|it| it.0.actual).sum();
     let other: Usd = all.iter().filter_map(|it| amount(&it.0)).sum();
-    report.heading += &format!(
-        "\nAll of it as {}: {} instead of {}.",
-        as_type.as_str(),
-        text::usd(other),
-        text::usd(paid)
-    );
+    report.heading +=
+        &format!("\nAll of it as {}: {} instead of {}.", as_type.as_str(), text::usd(other), text::usd(paid));
 }
 
 fn parse_what_if(text: &str) -> Result<WorkflowType, Failure> {
@@ -188,15 +203,20 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         Recommendation::Stay | Recommendation::Unknown => {}
     }
     if !advice.eligibility.blockers.is_empty() && it.machine.workflow_type == WorkflowType::Standard {
-        let why: Vec<String> = advice.eligibility.blockers.iter().map(|it| {
-            it.state.as_ref().map_or_else(|| it.detail.clone(), |state| format!("`{state}`: {}", it.detail))
-        }).collect();
+        let why: Vec<String> = advice
+            .eligibility
+            .blockers
+            .iter()
+            .map(|it| it.state.as_ref().map_or_else(|| it.detail.clone(), |state| format!("`{state}`: {}", it.detail)))
+            .collect();
         lines.push(format!("{name}: cannot be Express. {}", why.join("; ")));
     }
     if let Some(Month { usd, interval, days }) = &advice.projection {
         let sure = interval.map_or_else(
             || format!("from {days:.1} days, too few to say how sure"),
-            |(low, high)| format!("{} to {} with 95 % confidence, from {days:.0} days", text::usd(low), text::usd(high)),
+            |(low, high)| {
+                format!("{} to {} with 95 % confidence, from {days:.0} days", text::usd(low), text::usd(high))
+            },
         );
         lines.push(format!("{name}: about {} a month at this rate ({sure}).", text::usd(*usd)));
     }
@@ -247,7 +267,8 @@ fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
 }
 
 fn prices_to_json(all: &[(MachineCost, Advice)], prices: &Prices) -> Value {
-    let mut regions: Vec<(&str, bool)> = all.iter().map(|it| &it.0).map(|it| (it.region.as_str(), it.is_region_assumed)).collect();
+    let mut regions: Vec<(&str, bool)> =
+        all.iter().map(|it| &it.0).map(|it| (it.region.as_str(), it.is_region_assumed)).collect();
     regions.sort_unstable();
     regions.dedup();
     let source = |assumed: bool| {

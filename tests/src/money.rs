@@ -1,0 +1,236 @@
+//! Money from outside: the parts of a bill add up to it, advice follows from what was measured, and other tools read it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::stepscope::Bench;
+
+fn demo() -> Bench {
+    let bench = Bench::new();
+    let path = bench.db();
+    let output = bench.run(&[
+        "demo",
+        "--once",
+        "--executions",
+        "400",
+        "--end",
+        "2026-11-01T00:00:00Z",
+        "--keep",
+        &path.to_string_lossy(),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    bench
+}
+
+/// Pico-dollars, exactly: amounts have at most twelve decimals.
+fn pico(text: &str) -> i128 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = format!("{whole}{fraction:0<12}");
+    digits.parse().unwrap_or_else(|_| panic!("`{text}` is no amount"))
+}
+
+/// The amounts under a key of a JSON text, as they are written.
+fn written<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let marker = format!("\"{key}\": ");
+    text.match_indices(&marker)
+        .map(|(at, _)| {
+            let rest = &text[at + marker.len()..];
+            &rest[..rest.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(rest.len())]
+        })
+        .collect()
+}
+
+fn machine<'a>(result: &'a Value, name: &str) -> &'a Value {
+    let machines = result["machines"].as_array().expect("machines");
+    machines.iter().find(|it| it["machine"] == name).unwrap_or_else(|| panic!("no machine {name}"))
+}
+
+#[test]
+fn every_split_of_a_bill_adds_up_to_it() {
+    let bench = demo();
+    for by in ["state", "day", "error", "version", "path", "account", "region"] {
+        let output = bench.run(&["cost", "order-processing", "--by", by, "-o", "json"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let paid = pico(written(&text, "actual_usd")[0]);
+        let groups = &text[text.find("\"groups\"").expect("groups")..];
+        let parts: i128 = written(groups, "usd").into_iter().map(pico).sum();
+        assert_eq!(parts, paid, "by {by}");
+    }
+}
+
+#[test]
+fn a_machine_that_needs_standard_is_not_promised_express() {
+    let bench = demo();
+    let cost = bench.json(&["cost"]);
+    let inference = machine(&cost, "ml-inference");
+    assert_eq!(inference["express_eligible"], false);
+    let blockers = inference["blockers"].as_array().expect("blockers");
+    let rules: Vec<&str> = blockers.iter().filter_map(|it| it["rule"].as_str()).collect();
+    assert!(rules.contains(&"sync_integration") && rules.contains(&"callback"), "{rules:?}");
+    assert_eq!(inference["recommendation"], "move_parts_to_express");
+    for part in inference["hybrid"].as_array().expect("parts") {
+        let states: Vec<&str> = part["states"].as_array().expect("states").iter().filter_map(Value::as_str).collect();
+        assert!(!states.contains(&"RunTransform") && !states.contains(&"AskReviewer"), "{states:?}");
+        assert!(part["child_definition"]["States"].is_object());
+    }
+    let orders = machine(&cost, "order-processing");
+    assert_eq!((&orders["express_eligible"], &orders["recommendation"]), (&json!(true), &json!("move_to_express")));
+    assert!(orders["risks"].as_array().expect("risks").iter().any(|it| it["state"] == "ChargeCard"));
+}
+
+/// The saving of a part is its transitions, less two a call, less what the child is billed: recomputed from `show`.
+#[test]
+fn what_a_part_saves_can_be_recomputed_from_the_timelines() {
+    let bench = demo();
+    let cost = bench.json(&["cost", "ml-inference"]);
+    let part = &machine(&cost, "ml-inference")["hybrid"][0];
+    let inside: Vec<&str> = part["states"].as_array().expect("states").iter().filter_map(Value::as_str).collect();
+    let shown = bench.json(&["show", "--all"]);
+    let (mut calls, mut transitions) = (0_u64, 0_u64);
+    for run in shown["executions"].as_array().expect("executions").iter().filter(|it| it["machine"] == "ml-inference") {
+        let visits = run["visits"].as_array().expect("visits");
+        let is_inside = |it: &Value| it["state"].as_str().is_some_and(|state| inside.contains(&state));
+        for (index, visit) in visits.iter().enumerate().filter(|(_, it)| is_inside(it)) {
+            calls += u64::from(index == 0 || !is_inside(&visits[index - 1]));
+            transitions += visit["attempts"].as_array().map_or(1, |it| it.len().max(1)) as u64;
+        }
+    }
+    assert_eq!((part["calls"].as_u64(), part["transitions"].as_u64()), (Some(calls), Some(transitions)));
+    let most = transitions as f64 * 0.000_025 - calls as f64 * (2.0 * 0.000_025 + 0.000_001);
+    let saves = part["saves_usd"].as_f64().expect("an amount");
+    assert!(saves > 0.0 && saves < most, "{saves} of {most}");
+}
+
+#[test]
+fn thresholds_end_with_three_and_nonsense_with_two() {
+    let bench = demo();
+    for (condition, code) in
+        [("usd>0.001", 3), ("usd>1000", 0), ("retries_usd>=0", 3), ("saves_usd<0", 0), ("euro>1", 2), ("usd", 2)]
+    {
+        let output = bench.run(&["cost", "--fail-on", condition]);
+        assert_eq!(output.status.code(), Some(code), "{condition}");
+    }
+    let output = bench.run(&["cost", "--what-if", "type=fast"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// What we export as FOCUS, read back as a bill, is what we counted; and its costs are the bill.
+#[test]
+fn a_focus_export_reconciles_with_its_own_source() {
+    let bench = demo();
+    let output = bench.run(&["export", "focus"]);
+    let path = bench.write("focus.csv", &output.stdout);
+    let reconciled = bench.json(&["cost", "reconcile", &path.to_string_lossy()]);
+    for day in reconciled["days"].as_array().expect("days") {
+        assert_eq!(day["reason"], "equal", "{day}");
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let billed: i128 = text.lines().skip(1).filter_map(|it| it.split(',').next()).map(pico).sum();
+    let cost = bench.run(&["cost", "-o", "json"]);
+    let paid: i128 = written(&String::from_utf8_lossy(&cost.stdout), "actual_usd").into_iter().map(pico).sum();
+    assert_eq!(billed, paid);
+    let header: Vec<&str> = text.lines().next().unwrap_or_default().split(',').collect();
+    for column in FOCUS_MANDATORY {
+        assert!(header.contains(&column), "{column}");
+    }
+}
+
+/// FOCUS 1.2 calls these columns mandatory.
+const FOCUS_MANDATORY: [&str; 22] = [
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ContractedCost",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+];
+
+#[test]
+fn a_bill_that_counts_one_more_for_each_execution_names_the_setting() {
+    let bench = demo();
+    let cost = bench.json(&["cost", "--by", "day"]);
+    let mut days: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for it in cost["machines"].as_array().expect("machines") {
+        for group in it["groups"].as_array().expect("groups") {
+            let day = days.entry(group["day"].as_str().expect("a day").to_owned()).or_default();
+            day.0 += group["transitions"].as_u64().unwrap_or(0);
+            day.1 += group["executions"].as_u64().unwrap_or(0);
+        }
+    }
+    let mut report = "line_item_usage_start_date,line_item_product_code,line_item_usage_type,line_item_usage_amount,line_item_unblended_cost\n".to_owned();
+    for (day, (transitions, executions)) in &days {
+        report += &format!("{day}T00:00:00Z,AmazonStates,StateTransition,{},0\n", transitions + executions);
+    }
+    let path = bench.write("cur.csv", report.as_bytes());
+    let reconciled = bench.json(&["cost", "reconcile", &path.to_string_lossy()]);
+    for day in reconciled["days"].as_array().expect("days") {
+        assert!(day["reason"].as_str().is_some_and(|it| it.contains("transitions_per_execution_extra = 1")), "{day}");
+    }
+}
+
+#[test]
+fn an_offer_file_of_aws_becomes_a_price_book() {
+    let bench = demo();
+    let product = |usage: &str| json!({"attributes": {"regionCode": "eu-west-3", "usagetype": usage}});
+    let price = |usd: &str, begin: &str| json!({"beginRange": begin, "pricePerUnit": {"USD": usd}});
+    let offer = json!({
+        "offerCode": "AmazonStates", "publicationDate": "2026-11-20T00:00:00Z",
+        "products": {"A": product("EUW3-StateTransition"), "B": product("EUW3-StepFunctions-Request"), "C": product("EUW3-StepFunctions-GB-Second")},
+        "terms": {"OnDemand": {
+            "A": {"A.1": {"priceDimensions": {"x": price("0.0000297000", "0")}}},
+            "B": {"B.1": {"priceDimensions": {"x": price("0.0000010000", "0")}}},
+            "C": {"C.1": {"priceDimensions": {"x": price("0.0000166700", "0"), "y": price("0.0000083300", "3600000")}}},
+        }},
+    });
+    let offer = bench.write("offer.json", offer.to_string().as_bytes());
+    let book = bench.db().with_file_name("book.toml");
+    let output = bench.run(&["prices", "import", &offer.to_string_lossy(), "--to", &book.to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let prices = bench.json(&["--prices", &book.to_string_lossy(), "prices", "--region", "eu-west-3"]);
+    assert_eq!((&prices["as_of"], &prices["prices"][0]["usd"]), (&json!("2026-11-20"), &json!("0.0000297")));
+}
+
+#[test]
+fn a_perfetto_trace_has_every_visit_and_the_whole_path() {
+    let bench = demo();
+    let newest = bench.json(&["executions", "order-processing", "--limit", "1"]);
+    let arn = newest["executions"][0]["execution_arn"].as_str().expect("an ARN").to_owned();
+    let shown = bench.json(&["show", &arn]);
+    let output = bench.run(&["export", "perfetto", &arn]);
+    let trace: Value = serde_json::from_slice(&output.stdout).expect("a trace");
+    let events = trace["traceEvents"].as_array().expect("events");
+    let visits = shown["visits"].as_array().expect("visits");
+    let slices = events.iter().filter(|it| it["args"]["id"].is_u64()).count();
+    assert_eq!(slices, visits.len());
+    let path: f64 =
+        events.iter().filter(|it| it["ph"] == "X" && it["tid"] == 2).filter_map(|it| it["dur"].as_f64()).sum();
+    assert!((path / 1_000.0 - shown["duration_ms"].as_f64().expect("a duration")).abs() < 1e-6);
+}
+
+#[test]
+fn infracost_and_prometheus_have_every_machine() {
+    let bench = demo();
+    let usage = String::from_utf8_lossy(&bench.run(&["export", "infracost"]).stdout).into_owned();
+    let metrics = String::from_utf8_lossy(&bench.run(&["export", "prometheus"]).stdout).into_owned();
+    for name in ["order-processing", "image-ingest", "ml-inference"] {
+        assert!(usage.contains(&format!("aws_sfn_state_machine.{name}:\n    monthly_transitions: ")), "{usage}");
+        assert!(metrics.contains(&format!("stepscope_executions{{state_machine=\"{name}\"")), "{metrics}");
+    }
+}

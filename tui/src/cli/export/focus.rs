@@ -1,0 +1,220 @@
+//! FOCUS 1.2: what was billed, a row per machine, day and charge. Projections are no charges and are not in it.
+//!
+//! Source: the FinOps Open Cost and Usage Specification, version 1.2. Quantities are those of the day in which the
+//! executions started; the billed amounts of a machine add up to its bill.
+
+use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
+use analyzer::pricing::rounded_to_add_up;
+use queries::Usage;
+
+use crate::cli::bill::{MachineCost, Prices, costs};
+use crate::cli::{Context, Range};
+use crate::failure::Failure;
+
+const DAY: Micros = Micros(86_400_000_000);
+
+/// The columns, in the order of the rows: the 21 mandatory ones of FOCUS 1.2, the conditional ones that apply, our own.
+const COLUMNS: [&str; 44] = [
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingCurrency",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "RegionId",
+    "RegionName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+    "AvailabilityZone",
+    "CommitmentDiscountStatus",
+    "x_ExecutionType",
+    "x_Scenario",
+];
+
+/// One charge of a machine in a day.
+struct Charge {
+    day: String,
+    meter: &'static str,
+    unit: &'static str,
+    quantity: String,
+    rate: Usd,
+    list: Usd,
+}
+
+pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure> {
+    let reader = context.reader()?;
+    let (since, until) = context.range(range)?;
+    let prices = Prices::new(context)?;
+    let usage = reader.cost_groups("day", since, until)?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let broken = |error: csv::Error| Failure::new("the rows cannot be written").because(error.to_string());
+    writer.write_record(COLUMNS).map_err(broken)?;
+    for it in costs(&reader, &prices, since, until)? {
+        let Some(paid) = it.actual else { continue };
+        let charges: Vec<Charge> = usage
+            .iter()
+            .filter(|row| row.machine_arn == it.machine.arn)
+            .flat_map(|row| charges(&it, row, &prices))
+            .collect();
+        let list: Usd = charges.iter().map(|it| it.list).sum();
+        // What was paid is less than the list price by the free tier and the volume tiers.
+        let parts: Vec<Usd> = charges
+            .iter()
+            .map(|charge| {
+                let share = charge.list.atto().unsigned_abs();
+                paid.scaled(share, list.atto().unsigned_abs().max(1))
+            })
+            .collect();
+        for (charge, billed) in charges.iter().zip(rounded_to_add_up(&parts)) {
+            writer.write_record(row(&it, charge, billed)).map_err(broken)?;
+        }
+    }
+    let bytes =
+        writer.into_inner().map_err(|error| Failure::new("the rows cannot be written").because(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| Failure::new("the rows are no text").because(error.to_string()))
+}
+
+fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
+    let Some(day) = row.key.clone() else { return Vec::new() };
+    let mut found = Vec::new();
+    match it.machine.workflow_type {
+        WorkflowType::Standard => {
+            if let Some(rate) = prices.book.standard(&it.region).map(|it| it.per_transition) {
+                let count = row.transitions + prices.book.extra_transitions * row.executions;
+                let list = rate * count;
+                found.push(Charge {
+                    day,
+                    meter: "StateTransition",
+                    unit: "StateTransitions",
+                    quantity: count.to_string(),
+                    rate,
+                    list,
+                });
+            }
+        }
+        WorkflowType::Express => {
+            if let Some(rates) = prices.book.express(&it.region) {
+                let rate = rates.per_request;
+                found.push(Charge {
+                    day: day.clone(),
+                    meter: "StepFunctions-Request",
+                    unit: "Requests",
+                    quantity: row.executions.to_string(),
+                    rate,
+                    list: rate * row.executions,
+                });
+                let rate = rates.tiers.first().map_or(Usd::ZERO, |it| it.1);
+                found.push(Charge {
+                    day,
+                    meter: "StepFunctions-GB-Second",
+                    unit: "GB-Seconds",
+                    // Exact: 1,024,000 MB-milliseconds are a GB-second, and a millionth of it is below any bill.
+                    quantity: Usd::from_atto(1_000_000_000_000_000_000)
+                        .scaled(row.mb_ms.into(), 1_024_000)
+                        .to_decimal(),
+                    rate,
+                    list: rate.scaled(row.mb_ms.into(), 1_024_000),
+                });
+            }
+        }
+    }
+    found
+}
+
+fn row(it: &MachineCost, charge: &Charge, billed: Usd) -> Vec<String> {
+    let machine = &it.machine;
+    let day = analyzer::time::parse(&charge.day).unwrap_or(Timestamp(0));
+    let (month, next_month) = month_around(&charge.day);
+    let sku = format!("{}-{}", it.region, charge.meter);
+    let null = String::new;
+    vec![
+        billed.to_decimal(),
+        machine.account.clone(),
+        machine.account.clone(),
+        "USD".to_owned(),
+        next_month,
+        month,
+        "Usage".to_owned(),
+        null(),
+        format!("AWS Step Functions {} ({})", charge.unit, machine.workflow_type.as_str()),
+        "Usage-Based".to_owned(),
+        seconds(day + DAY),
+        seconds(day),
+        charge.quantity.clone(),
+        charge.unit.to_owned(),
+        charge.list.to_decimal(),
+        charge.rate.to_decimal(),
+        billed.to_decimal(),
+        "AWS".to_owned(),
+        charge.list.to_decimal(),
+        charge.rate.to_decimal(),
+        "Standard".to_owned(),
+        "USD".to_owned(),
+        charge.quantity.clone(),
+        charge.unit.to_owned(),
+        "AWS".to_owned(),
+        "AWS".to_owned(),
+        it.region.clone(),
+        it.region.clone(),
+        machine.arn.clone(),
+        machine.name.clone(),
+        "State Machine".to_owned(),
+        "Integration".to_owned(),
+        "AWS Step Functions".to_owned(),
+        "Other (Integration)".to_owned(),
+        sku.clone(),
+        charge.meter.to_owned(),
+        format!("{sku}-OnDemand"),
+        machine.account.clone(),
+        machine.account.clone(),
+        null(),
+        null(),
+        null(),
+        machine.workflow_type.as_str().to_owned(),
+        "actual".to_owned(),
+    ]
+}
+
+/// FOCUS has no fractions of a second.
+fn seconds(at: Timestamp) -> String {
+    analyzer::time::format(at).replace(".000Z", "Z")
+}
+
+/// The first instants of the month of a day and of the month after it.
+fn month_around(day: &str) -> (String, String) {
+    let year: i64 = day.get(..4).and_then(|it| it.parse().ok()).unwrap_or(1970);
+    let month: i64 = day.get(5..7).and_then(|it| it.parse().ok()).unwrap_or(1);
+    let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let text = |year: i64, month: i64| format!("{year:04}-{month:02}-01T00:00:00Z");
+    (text(year, month), text(next_year, next_month))
+}

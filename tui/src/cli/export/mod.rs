@@ -1,0 +1,65 @@
+//! `export`: hands the data on, in forms that other tools read.
+
+mod focus;
+mod infracost;
+mod perfetto;
+mod prometheus;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Context, Range};
+use crate::Outcome;
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub(crate) struct ExportArguments {
+    #[command(subcommand)]
+    form: Form,
+    /// Write here instead of to stdout.
+    #[arg(long, global = true, value_name = "PATH")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Form {
+    /// What was billed, as FOCUS 1.2 rows: a CSV row per machine, day and charge.
+    Focus {
+        #[command(flatten)]
+        range: Range,
+    },
+    /// Measured usage for `infracost breakdown --usage-file`.
+    Infracost {
+        #[command(flatten)]
+        range: Range,
+    },
+    /// The timelines of executions as a Chrome trace, which ui.perfetto.dev opens.
+    Perfetto {
+        /// Executions: their ARNs, names, or unique parts of them.
+        #[arg(required = true, value_name = "EXECUTION")]
+        executions: Vec<String>,
+    },
+    /// Counts, durations and money of every machine in the Prometheus text format.
+    Prometheus {
+        #[command(flatten)]
+        range: Range,
+    },
+}
+
+pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
+    let text = match &arguments.form {
+        Form::Focus { range } => focus::export(context, range)?,
+        Form::Infracost { range } => infracost::export(context, range)?,
+        Form::Perfetto { executions } => perfetto::export(context, executions)?,
+        Form::Prometheus { range } => prometheus::export(context, range)?,
+    };
+    match &arguments.out {
+        Some(path) => std::fs::write(path, text).map_err(|error| {
+            Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string())
+        })?,
+        None => std::io::stdout().lock().write_all(text.as_bytes())?,
+    }
+    Ok(0)
+}

@@ -1,0 +1,88 @@
+//! A Chrome trace (JSON) of executions: a process each, a track per branch, slices with their category, and the critical
+//! path on a track of its own. `ui.perfetto.dev` and `chrome://tracing` open it.
+
+use std::collections::BTreeMap;
+
+use analyzer::critical_path::merged;
+use analyzer::execution::Run;
+use analyzer::model::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cli::show::for_each_run;
+use crate::cli::{Context, select};
+use crate::failure::Failure;
+
+/// The tracks of the execution itself and of its critical path.
+const EXECUTION: u64 = 1;
+const PATH: u64 = 2;
+
+pub(super) fn export(context: &Context, executions: &[String]) -> Result<String, Failure> {
+    let reader = context.reader()?;
+    let rows = executions.iter().map(|it| select::execution(&reader, it)).collect::<Result<Vec<_>, _>>()?;
+    let mut events = Vec::new();
+    let mut number = 0;
+    for_each_run(&reader, &rows, |_, run| {
+        number += 1;
+        add(run, number, &mut events);
+        Ok(())
+    })?;
+    let trace = json!({"traceEvents": events, "displayTimeUnit": "ms"});
+    Ok(trace.to_string() + "\n")
+}
+
+fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
+    let it = &run.execution;
+    let last = run.events.last().map(|it| it.at);
+    let slice = |name: &str, track: u64, from: Timestamp, to: Timestamp, category: &str, arguments: Value| json!({"ph": "X", "name": name, "cat": category, "pid": process, "tid": track, "ts": from.0, "dur": (to - from).0, "args": arguments});
+    let named = |what: &str, track: u64, name: &str| json!({"ph": "M", "name": what, "pid": process, "tid": track, "args": {"name": name}});
+    events.push(named("process_name", EXECUTION, &format!("{} {}", it.machine, it.name)));
+    events.push(named("thread_name", EXECUTION, "execution"));
+    events.push(named("thread_name", PATH, "critical path"));
+    if let (Some(from), Some(to)) = (it.started_at, it.stopped_at.or(last)) {
+        let arguments =
+            json!({"execution_arn": it.arn.as_str(), "status": it.status.as_str(), "error": it.error.as_deref()});
+        events.push(slice(&it.name, EXECUTION, from, to, "execution", arguments));
+    }
+    for step in merged(&run.path) {
+        let state = step.owner.map_or("execution", |owner| &run.timeline.visits[owner].state);
+        events.push(slice(
+            state,
+            PATH,
+            step.from,
+            step.to,
+            step.category.as_str(),
+            json!({"category": step.category.as_str()}),
+        ));
+    }
+    let mut tracks: BTreeMap<(Option<u64>, Option<u32>, Option<u32>), u64> = BTreeMap::new();
+    for visit in &run.timeline.visits {
+        let next = PATH + 1 + tracks.len() as u64;
+        let track = *tracks.entry((visit.parent, visit.branch, visit.iteration)).or_insert(next);
+        if track == next {
+            let name = match (visit.branch, visit.iteration) {
+                (Some(branch), _) => format!("branch {branch}"),
+                (_, Some(item)) => format!("item {item}"),
+                _ => "states".to_owned(),
+            };
+            events.push(named("thread_name", track, &name));
+        }
+        let Some(to) = visit.exited_at.or(last) else { continue };
+        let arguments = json!({
+            "id": visit.id, "status": visit.status.as_str(), "attempts": visit.attempts.len(), "error": visit.error.as_deref(),
+        });
+        events.push(slice(&visit.state, track, visit.entered_at, to, visit.kind.as_str(), arguments));
+        for (number, attempt) in (1..).zip(&visit.attempts) {
+            let Some(ended) = attempt.ended_at.or(last) else { continue };
+            let name = format!("attempt {number}");
+            let from = attempt.started_at.unwrap_or(attempt.scheduled_at);
+            events.push(slice(
+                &name,
+                track,
+                from,
+                ended,
+                "attempt",
+                json!({"status": attempt.status.as_str(), "error": attempt.error.as_deref()}),
+            ));
+        }
+    }
+}
