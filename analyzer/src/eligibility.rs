@@ -102,9 +102,10 @@ fn blocking_state(state: &State) -> Option<Finding> {
 
 /// Calls that Express does not have.
 pub fn blocking_call(resource: &str) -> Option<(&'static str, &'static str)> {
-    if resource.ends_with(".waitForTaskToken") {
+    let (_, pattern) = resource.rsplit_once('.').unwrap_or_default();
+    if pattern == "waitForTaskToken" {
         Some(("callback", "Express has no `.waitForTaskToken`"))
-    } else if resource.ends_with(".sync") || resource.ends_with(".sync:2") {
+    } else if pattern == "sync" || pattern == "sync:2" {
         Some(("sync_integration", "Express has no `.sync`"))
     } else if resource.contains(":activity:") {
         Some(("activity", "Express has no Activities"))

@@ -36,6 +36,9 @@ pub struct Rates {
     pub memory_mb: u64,
 }
 
+/// Where a visit happens: its parent, branch and iteration.
+type Scope = (Option<u64>, Option<u32>, Option<u32>);
+
 /// A part that could be an Express child, and what it did in the recorded runs.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -102,7 +105,7 @@ impl<'a> Hybrid<'a> {
                 transitions[*parent] += transitions[index];
             }
         }
-        let mut scopes: BTreeMap<(Option<u64>, Option<u32>, Option<u32>), Vec<usize>> = BTreeMap::new();
+        let mut scopes: BTreeMap<Scope, Vec<usize>> = BTreeMap::new();
         for (index, visit) in visits.iter().enumerate() {
             scopes.entry((visit.parent, visit.branch, visit.iteration)).or_default().push(index);
         }
@@ -115,8 +118,8 @@ impl<'a> Hybrid<'a> {
                 while at < scope.len() {
                     let end = (at..scope.len()).find(|&it| bits[it] & *mask == 0).unwrap_or(scope.len());
                     if end > at {
-                        let (first, last) = (&visits[scope[at]], &visits[scope[end - 1]]);
-                        let span = last.exited_at.map_or(Micros::ZERO, |it| it - first.entered_at);
+                        let (entered, left) = (&visits[scope[at]], &visits[scope[end - 1]]);
+                        let span = left.exited_at.map_or(Micros::ZERO, |it| it - entered.entered_at);
                         region.calls += 1;
                         region.transitions += scope[at..end].iter().map(|&it| transitions[it]).sum::<u64>();
                         region.longest = region.longest.max(span);
@@ -151,8 +154,8 @@ impl<'a> Hybrid<'a> {
             .iter()
             .map(|(it, mask)| {
                 let feasible = it.calls > 0 && it.longest <= EXPRESS_LIMIT;
-                let lost: Usd = (0..n_states).filter(|&it| mask >> it & 1 == 1).map(|it| inside[it].0).sum();
-                (*mask, if feasible { it.saves(&self.rates) - lost } else { -Usd::from_atto(1) })
+                let forgone: Usd = (0..n_states).filter(|&it| mask >> it & 1 == 1).map(|it| inside[it].0).sum();
+                (*mask, if feasible { it.saves(&self.rates) - forgone } else { -Usd::from_atto(1) })
             })
             .collect();
         let chosen = heaviest_disjoint(&weights, n_states);

@@ -35,7 +35,7 @@ fn in_usual_order(line: &[u8]) -> Option<(Head<'_>, Details<'_>)> {
     cursor.expect_all(b"\",\"event_timestamp\":\"")?;
     let millis = Some(millis(cursor.digits())?);
     cursor.expect_all(b"\",\"execution_arn\":")?;
-    let arn = Some(std::str::from_utf8(cursor.string()?).ok()?);
+    let arn = Some(cursor.string()?);
     cursor.expect_all(b",\"redrive_count\":\"")?;
     cursor.number()?;
     cursor.expect_all(b"\"}")?;
@@ -55,7 +55,7 @@ fn in_any_order(line: &[u8]) -> Option<(Head<'_>, Details<'_>)> {
             b"details" => details = Some(Details::read(&mut cursor)?),
             b"previous_event_id" => head.previous = Some(number(cursor.string()?)?),
             b"event_timestamp" => head.millis = Some(millis(cursor.string()?)?),
-            b"execution_arn" => head.arn = Some(std::str::from_utf8(cursor.string()?).ok()?),
+            b"execution_arn" => head.arn = Some(cursor.string()?),
             b"redrive_count" => {
                 cursor.string()?;
             }
@@ -74,7 +74,7 @@ struct Head<'a> {
     previous: Option<u64>,
     millis: Option<i64>,
     kind: Option<&'a str>,
-    arn: Option<&'a str>,
+    arn: Option<&'a [u8]>,
 }
 
 /// The members of the details, as they stand in the text.
@@ -97,9 +97,10 @@ fn event(
     policy: PayloadPolicy,
     names: &mut Interner,
 ) -> Option<(Name, Event)> {
-    let arn = head.arn?;
+    let execution_arn = names.intern_bytes(head.arn?)?;
     let kind = EventKind::parse(head.kind?);
-    if details.region.is_some() && ExecutionArn::parse(arn).map(|it| it.region.as_bytes()) != details.region {
+    if details.region.is_some() && ExecutionArn::parse(&execution_arn).map(|it| it.region.as_bytes()) != details.region
+    {
         return None;
     }
     // The answer of a call to Step Functions has to be looked into.
@@ -119,7 +120,7 @@ fn event(
     }
     let resource = match (details.resource_type, details.resource) {
         (Some(kind), resource) => Some(joined(kind, resource.unwrap_or_default(), names)?),
-        (None, Some(resource)) => Some(names.intern(std::str::from_utf8(resource).ok()?)),
+        (None, Some(resource)) => Some(names.intern_bytes(resource)?),
         (None, None) => None,
     };
     let event = Event {
@@ -127,13 +128,16 @@ fn event(
         previous: head.previous?,
         at: analyzer::model::Timestamp::from_millis(head.millis?),
         kind,
-        name: details.name.map(|it| std::str::from_utf8(it).map(|it| names.intern(it))).transpose().ok()?,
+        name: match details.name {
+            Some(name) => Some(names.intern_bytes(name)?),
+            None => None,
+        },
         resource,
         number: details.number,
         log_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         detail: (detail != Detail::default()).then(|| Box::new(detail)),
     };
-    Some((names.intern(arn), event))
+    Some((execution_arn, event))
 }
 
 /// `lambda` and `invoke` make `lambda:invoke`, without an allocation for what is already known.
@@ -144,7 +148,7 @@ fn joined(kind: &[u8], action: &[u8], names: &mut Interner) -> Option<Name> {
     text[..kind.len()].copy_from_slice(kind);
     text[kind.len()] = b':';
     text[kind.len() + 1..].copy_from_slice(action);
-    Some(names.intern(std::str::from_utf8(text).ok()?))
+    names.intern_bytes(text)
 }
 
 impl<'a> Details<'a> {

@@ -17,7 +17,7 @@ use crate::Outcome;
 use crate::report::{Report, TextTable};
 
 /// Machines with at most so many executions are replayed for slack and bounds; `bottlenecks` does it for any number.
-const REPLAYED: u64 = 1_000;
+const REPLAYED: u64 = 200;
 
 #[derive(Args)]
 pub(crate) struct StatesArguments {
