@@ -96,6 +96,9 @@ impl Recommendation {
     }
 }
 
+/// What a walk over the runs found: habits, parts to move, and the parent's definition without them.
+type Looked = (Vec<Pattern>, Vec<Part>, Option<Value>);
+
 /// What all machines' advice is made from.
 pub(super) struct Adviser<'a> {
     reader: &'a Reader,
@@ -160,11 +163,7 @@ impl<'a> Adviser<'a> {
     }
 
     /// One walk over the machine's runs: habits, and what its parts would cost as children.
-    fn look(
-        &self,
-        it: &MachineCost,
-        definition: Option<&StateMachine>,
-    ) -> Result<(Vec<Pattern>, Vec<Part>, Option<Value>), Failure> {
+    fn look(&self, it: &MachineCost, definition: Option<&StateMachine>) -> Result<Looked, Failure> {
         let filter = ExecutionFilter {
             machine_arn: Some(it.machine.arn.as_str().into()),
             since: self.since,
@@ -195,7 +194,7 @@ impl<'a> Adviser<'a> {
             let child =
                 children.iter().find(|child| child.0 == region.entry).map_or(Value::Null, |child| child.1.clone());
             let saves = region.saves(&rates).scaled(n_complete.into(), hybrid.runs().max(1).into());
-            Part { saves, child, region }
+            Part { region, saves, child }
         };
         let parts = best.iter().cloned().map(part).collect();
         Ok((patterns.finish(), parts, Some(parent)))

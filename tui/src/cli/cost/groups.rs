@@ -65,7 +65,7 @@ pub(super) fn add(
     for (machine, (it, _)) in machines.iter_mut().zip(all) {
         let own: Vec<Usage> = if by == GroupBy::State {
             let own = states.iter().filter(|row| row.machine_arn == it.machine.arn);
-            own.map(|row| of_state(row)).collect()
+            own.map(of_state).collect()
         } else {
             groups.iter().filter(|row| row.machine_arn == it.machine.arn).cloned().collect()
         };

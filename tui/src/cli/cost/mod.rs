@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use analyzer::eligibility::Finding;
-use analyzer::model::{Usd, WorkflowType};
+use analyzer::model::{Name, Usd, WorkflowType};
 use analyzer::pricing::rounded_to_add_up;
 use clap::{Args, Subcommand};
 use queries::StateTransitions;
@@ -75,13 +75,13 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     let everything = costs(&reader, &prices, since, until)?;
     let adviser = Adviser::new(&reader, &prices, since, until, &everything)?;
     let is_wanted = |it: &&MachineCost| machine.as_deref().is_none_or(|arn| it.machine.arn == arn);
-    let advised: Vec<Advice> =
+    let advice: Vec<Advice> =
         everything.iter().filter(is_wanted).map(|it| adviser.advise(it, &everything)).collect::<Result<_, _>>()?;
     let groups = arguments.by.map(|by| groups::groups(&reader, by, since, until)).transpose()?;
     let all: Vec<(MachineCost, Advice)> = everything
         .into_iter()
         .filter(|it| machine.as_deref().is_none_or(|arn| it.machine.arn == arn))
-        .zip(advised)
+        .zip(advice)
         .collect();
     let states = reader.state_transitions(machine.as_deref(), since, until)?;
     let (first, last) = period(all.iter().map(|it| &it.0));
@@ -231,7 +231,7 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
     lines
 }
 
-fn joined(states: &[analyzer::model::Name]) -> String {
+fn joined(states: &[Name]) -> String {
     states.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
 }
 
@@ -336,7 +336,7 @@ fn finding_to_json(it: &Finding) -> Value {
 
 fn part_to_json(it: &Part) -> Value {
     json!({
-        "states": it.region.states.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        "states": it.region.states.iter().map(Name::as_str).collect::<Vec<_>>(),
         "entry": it.region.entry.as_str(),
         "next": it.region.exit.as_deref(),
         "calls": it.region.calls,

@@ -12,6 +12,9 @@ use crate::cli::show::for_each_run;
 use crate::cli::{Context, select};
 use crate::failure::Failure;
 
+/// Where a visit happens: its parent, branch and iteration.
+type Scope = (Option<u64>, Option<u32>, Option<u32>);
+
 /// The tracks of the execution itself and of its critical path.
 const EXECUTION: u64 = 1;
 const PATH: u64 = 2;
@@ -54,7 +57,7 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
             json!({"category": step.category.as_str()}),
         ));
     }
-    let mut tracks: BTreeMap<(Option<u64>, Option<u32>, Option<u32>), u64> = BTreeMap::new();
+    let mut tracks: BTreeMap<Scope, u64> = BTreeMap::new();
     for visit in &run.timeline.visits {
         let next = PATH + 1 + tracks.len() as u64;
         let track = *tracks.entry((visit.parent, visit.branch, visit.iteration)).or_insert(next);

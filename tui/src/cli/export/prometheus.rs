@@ -1,6 +1,6 @@
 //! The Prometheus text format: gauges over what is stored, for a textfile collector.
 
-use analyzer::model::Micros;
+use analyzer::model::{Micros, Usd};
 
 use crate::cli::bill::{MachineCost, Prices, costs};
 use crate::cli::{Context, Range};
@@ -10,19 +10,18 @@ use crate::failure::Failure;
 type Metric = (&'static str, &'static str, fn(&MachineCost) -> Option<f64>);
 
 const METRICS: [Metric; 9] = [
-    ("stepscope_executions", "Executions stored.", |it| count(it.machine.executions)),
-    ("stepscope_executions_running", "Executions that have not ended.", |it| count(it.machine.running)),
+    ("stepscope_executions", "Executions stored.", |it| Some(count(it.machine.executions))),
+    ("stepscope_executions_running", "Executions that have not ended.", |it| Some(count(it.machine.running))),
     ("stepscope_executions_failed", "Executions that failed, timed out or were aborted.", |it| {
         count(it.machine.failed)
     }),
     ("stepscope_execution_duration_p50_seconds", "Median duration.", |it| seconds(it.machine.p50)),
     ("stepscope_execution_duration_p95_seconds", "95th percentile of the duration.", |it| seconds(it.machine.p95)),
     ("stepscope_execution_duration_p99_seconds", "99th percentile of the duration.", |it| seconds(it.machine.p99)),
-    ("stepscope_billed_transitions", "Billed state transitions.", |it| count(it.transitions)),
-    ("stepscope_cost_usd", "What was paid for Step Functions.", |it| it.actual.map(|it| it.as_f64())),
+    ("stepscope_billed_transitions", "Billed state transitions.", |it| Some(count(it.transitions))),
+    ("stepscope_cost_usd", "What was paid for Step Functions.", |it| it.actual.map(Usd::as_f64)),
     ("stepscope_coverage_ratio", "Executions whose events are known in full.", |it| {
-        let whole = count(it.machine.executions).filter(|it| *it > 0.0)?;
-        count(it.machine.complete).map(|part| part / whole)
+        (it.machine.executions > 0).then(|| count(it.machine.complete) / count(it.machine.executions))
     }),
 ];
 
@@ -54,8 +53,8 @@ fn escaped(label: &str) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the format has floating point numbers only")]
-fn count(it: u64) -> Option<f64> {
-    Some(it as f64)
+fn count(it: u64) -> f64 {
+    it as f64
 }
 
 fn seconds(it: Option<Micros>) -> Option<f64> {
