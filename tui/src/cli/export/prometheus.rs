@@ -13,7 +13,7 @@ const METRICS: [Metric; 9] = [
     ("stepscope_executions", "Executions stored.", |it| Some(count(it.machine.executions))),
     ("stepscope_executions_running", "Executions that have not ended.", |it| Some(count(it.machine.running))),
     ("stepscope_executions_failed", "Executions that failed, timed out or were aborted.", |it| {
-        count(it.machine.failed)
+        Some(count(it.machine.failed))
     }),
     ("stepscope_execution_duration_p50_seconds", "Median duration.", |it| seconds(it.machine.p50)),
     ("stepscope_execution_duration_p95_seconds", "95th percentile of the duration.", |it| seconds(it.machine.p95)),
