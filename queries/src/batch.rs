@@ -4,7 +4,6 @@ use analyzer::critical_path::merged;
 use analyzer::execution::{Execution, Run};
 use analyzer::model::{Detail, Event, Micros, Name, Timestamp};
 use analyzer::timeline::{Category, Visit};
-use duckdb::Connection;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
@@ -13,9 +12,9 @@ use crate::history::record_to_json;
 use crate::names::Names;
 use crate::packed::{PackedEvent, Packer};
 use crate::rows::{
-    At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine, ExecutionRows,
-    HistoryLine, HistoryRows, MachineLine, MachineRows, PathStepLine, PathStepRows, PayloadLine, PayloadRows,
-    VisitLine, VisitRows,
+    Appenders, At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine,
+    ExecutionRows, HistoryLine, HistoryRows, MachineLine, MachineRows, PathStepLine, PathStepRows, PayloadLine,
+    PayloadRows, VisitLine, VisitRows,
 };
 
 /// Rows waiting to be appended.
@@ -195,16 +194,16 @@ impl Batch {
         }
     }
 
-    pub(crate) fn append_to(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        self.machines.append_to(connection)?;
-        self.executions.append_to(connection)?;
-        self.histories.append_to(connection)?;
-        self.event_details.append_to(connection)?;
-        self.payloads.append_to(connection)?;
-        self.visits.append_to(connection)?;
-        self.attempts.append_to(connection)?;
-        self.path_steps.append_to(connection)?;
-        self.children.append_to(connection)
+    pub(crate) fn append_to(&mut self, appenders: &mut Appenders<'_>) -> Result<(), StoreError> {
+        self.machines.append_to(appenders)?;
+        self.executions.append_to(appenders)?;
+        self.histories.append_to(appenders)?;
+        self.event_details.append_to(appenders)?;
+        self.payloads.append_to(appenders)?;
+        self.visits.append_to(appenders)?;
+        self.attempts.append_to(appenders)?;
+        self.path_steps.append_to(appenders)?;
+        self.children.append_to(appenders)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{Store, StoreError, reader};
 /// Events held of executions that are not complete yet.
 const HELD_EVENTS: usize = 400_000;
 /// Events that are analysed and appended together.
-const BATCH_EVENTS: usize = 60_000;
+const BATCH_EVENTS: usize = 15_000;
 /// Bytes of payloads that are appended together.
 const BATCH_BYTES: usize = 12 << 20;
 

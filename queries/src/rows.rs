@@ -1,14 +1,16 @@
 //! The rows of the tables that imports fill, as columns for DuckDB's Arrow appender.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use duckdb::Connection;
 use duckdb::arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder,
     UInt32Builder, UInt64Builder,
 };
 use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use duckdb::arrow::record_batch::RecordBatch;
+use duckdb::{Appender, Connection};
+use rustc_hash::FxHashMap;
 
 use crate::StoreError;
 
@@ -75,27 +77,65 @@ macro_rules! table {
             }
 
             /// Appends all rows to the table and forgets them.
-            pub(crate) fn append_to(&mut self, connection: &Connection) -> Result<(), StoreError> {
+            pub(crate) fn append_to(&mut self, appenders: &mut Appenders<'_>) -> Result<(), StoreError> {
                 if self.n_rows == 0 {
                     return Ok(());
                 }
                 self.n_rows = 0;
                 let fields = vec![$(Field::new(stringify!($column), <$type as Value>::data_type(), true),)*];
                 let columns: Vec<ArrayRef> = vec![$(<$type as Value>::finish(&mut self.$column),)*];
-                append(connection, $table, fields, columns)
+                appenders.append($table, fields, columns)
             }
         }
     };
 }
 
-/// The appender is flushed by hand: dropping it would swallow errors.
-fn append(connection: &Connection, table: &str, fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<(), StoreError> {
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|error| StoreError::Corrupt(format!("rows of `{table}`: {error}")))?;
-    let mut appender = connection.appender(table)?;
-    appender.append_record_batch(batch)?;
-    appender.flush()?;
-    Ok(())
+/// Rows that an appender holds before it hands them to the table, which costs a good deal each time.
+const HELD_ROWS: usize = 40_000;
+const HELD_BYTES: usize = 8 << 20;
+
+/// The open appenders of a connection. They are flushed by hand: dropping one would swallow errors.
+pub(crate) struct Appenders<'a> {
+    connection: &'a Connection,
+    open: FxHashMap<&'static str, Held<'a>>,
+}
+
+struct Held<'a> {
+    appender: Appender<'a>,
+    n_rows: usize,
+    n_bytes: usize,
+}
+
+impl<'a> Appenders<'a> {
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        Self { connection, open: FxHashMap::default() }
+    }
+
+    fn append(&mut self, table: &'static str, fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<(), StoreError> {
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+            .map_err(|error| StoreError::Corrupt(format!("rows of `{table}`: {error}")))?;
+        let held = match self.open.entry(table) {
+            Entry::Occupied(it) => it.into_mut(),
+            Entry::Vacant(it) => it.insert(Held { appender: self.connection.appender(table)?, n_rows: 0, n_bytes: 0 }),
+        };
+        held.n_rows += batch.num_rows();
+        held.n_bytes += batch.get_array_memory_size();
+        held.appender.append_record_batch(batch)?;
+        if held.n_rows >= HELD_ROWS || held.n_bytes >= HELD_BYTES { held.flush() } else { Ok(()) }
+    }
+
+    /// Hands on all that is held, which a commit needs.
+    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+        self.open.values_mut().filter(|it| it.n_rows > 0).try_for_each(Held::flush)
+    }
+}
+
+impl Held<'_> {
+    fn flush(&mut self) -> Result<(), StoreError> {
+        (self.n_rows, self.n_bytes) = (0, 0);
+        self.appender.flush()?;
+        Ok(())
+    }
 }
 
 table!(NameRows, NameLine, "name" { id: u32, text: Box<str> });

@@ -8,7 +8,7 @@ use duckdb::types::Value;
 
 use crate::StoreError;
 use crate::batch::Batch;
-use crate::rows::NameRows;
+use crate::rows::{Appenders, NameRows};
 
 /// Events of one transaction: full row groups go to the file at once, and only the rest goes through the log.
 const TRANSACTION_EVENTS: usize = 1_000_000;
@@ -90,28 +90,33 @@ impl Drop for Writer {
 
 fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError> {
     let mut n_open = None;
+    let mut appenders = Appenders::new(connection);
     for job in jobs {
         match job {
             Job::Append(mut prepared) => {
                 if n_open.is_none() {
                     connection.execute_batch("BEGIN")?;
                 }
-                append(connection, &mut prepared)?;
+                append(connection, &mut appenders, &mut prepared)?;
                 let n_events = n_open.unwrap_or(0) + prepared.n_events;
                 n_open = Some(n_events);
                 if n_events >= TRANSACTION_EVENTS {
+                    appenders.flush()?;
                     connection.execute_batch("COMMIT")?;
                     n_open = None;
                 }
             }
             Job::Commit(done) => {
                 if n_open.take().is_some() {
+                    appenders.flush()?;
                     connection.execute_batch("COMMIT")?;
                 }
                 let _ = done.send(());
             }
         }
     }
+    // Dropping an appender hands on what it holds, and that must still be inside the transaction.
+    drop(appenders);
     if n_open.is_some() {
         // Whoever sent the rows gave up before it asked for them to be kept.
         connection.execute_batch("ROLLBACK")?;
@@ -119,10 +124,10 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError>
     Ok(())
 }
 
-fn append(connection: &Connection, prepared: &mut Prepared) -> Result<(), StoreError> {
+fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut Prepared) -> Result<(), StoreError> {
     delete(connection, &prepared.replaced)?;
-    prepared.names.append_to(connection)?;
-    prepared.batch.append_to(connection)?;
+    prepared.names.append_to(appenders)?;
+    prepared.batch.append_to(appenders)?;
     for (table, values) in &prepared.side {
         let marks = vec!["?"; values.len()].join(", ");
         connection
