@@ -4,6 +4,8 @@
 
 pub mod asl;
 pub mod assembly;
+pub mod change_point;
+pub mod compare;
 pub mod critical_path;
 pub mod eligibility;
 pub mod execution;
@@ -14,7 +16,9 @@ pub mod population;
 pub mod pricing;
 pub mod projection;
 pub mod quantile;
+mod random;
 pub mod replay;
+pub mod statistics;
 pub mod time;
 pub mod timeline;
 pub mod transitions;

@@ -6,6 +6,7 @@
 //! Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
 
 use crate::model::Usd;
+use crate::random::SplitMix;
 
 const DRAWS: usize = 2_000;
 /// With fewer days there is no interval: nobody knows how days differ.
@@ -42,23 +43,6 @@ pub fn project(days: &[Usd]) -> Option<Projection> {
 /// What an amount of so many days is in a month.
 pub fn month_of(amount: Usd, n_days: usize) -> Usd {
     amount.scaled(MONTH_MILLIDAYS, 1_000 * n_days.max(1) as u128)
-}
-
-/// The generator of Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap_or(0)
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};
 pub use history::StoredExecution;
 pub use ingest::{ImportStats, Ingest, QuarantineRow};
-pub use machines::{BilledRun, MachineRow, MonthTransitions, StateTransitions};
+pub use machines::{BilledRun, MachineRow, MonthTransitions, SpanRow, StateTransitions};
 pub use reader::Reader;
 pub use spending::{MachineMeasures, Observing, RetriedError, Usage};
 pub use states::{PathRow, StateRow};

@@ -10,6 +10,7 @@ const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
 const STATES: &str = include_str!("../sql/state_transitions.sql");
 const TREND: &str = include_str!("../sql/machine_trend.sql");
 const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
+const SERIES: &str = include_str!("../sql/duration_series.sql");
 const RUNS: &str = include_str!("../sql/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
@@ -60,7 +61,39 @@ pub struct StateTransitions {
     pub retries: u64,
 }
 
+/// One row of `duration_series.sql`: the executions that started in one span of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanRow {
+    pub from: Timestamp,
+    pub executions: u64,
+    pub p50: Micros,
+    pub p95: Micros,
+    pub failed: u64,
+}
+
 impl Reader {
+    /// How a machine's executions did over time, in spans of so many seconds.
+    pub fn duration_series(
+        &self,
+        machine_arn: &str,
+        span_s: i64,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<SpanRow>, StoreError> {
+        let params = [text(Some(machine_arn)), Cell::Int(span_s), time(since), time(until)];
+        let row = |cells: Vec<Cell>| {
+            let mut it = Take::new(cells);
+            Ok(SpanRow {
+                from: Timestamp(it.int()?),
+                executions: it.count()?,
+                p50: Micros(it.int()?),
+                p95: Micros(it.int()?),
+                failed: it.count()?,
+            })
+        };
+        self.query(SERIES, &params)?.into_iter().map(row).collect()
+    }
+
     /// The texts of a machine's definitions, the newest first.
     pub fn definitions(&self, machine_arn: &str) -> Result<Vec<String>, StoreError> {
         self.query(DEFINITIONS, &[text(Some(machine_arn))])?.into_iter().map(|row| Take::new(row).text()).collect()

@@ -4,6 +4,7 @@ mod command_line;
 mod concurrency;
 mod corpus;
 mod forms;
+mod incidents;
 mod layering;
 mod money;
 mod stepscope;

@@ -2,6 +2,7 @@
 
 mod bill;
 mod bottlenecks;
+mod compare;
 mod completions;
 mod config;
 mod cost;
@@ -10,6 +11,7 @@ mod demo;
 mod executions;
 mod export;
 mod import;
+mod incidents;
 mod overview;
 mod prices;
 mod schema;
@@ -95,6 +97,10 @@ enum Command {
     Bottlenecks(bottlenecks::BottlenecksArguments),
     /// Re-simulate executions with something changed.
     Whatif(whatif::WhatifArguments),
+    /// Explain what changed between two sets of executions: causes, contributions, how sure.
+    Compare(compare::CompareArguments),
+    /// Find since when something is different.
+    Incidents(incidents::IncidentsArguments),
     /// Show what was billed, and what Standard and Express would cost.
     Cost(cost::CostArguments),
     /// Hand the data on: FOCUS, Infracost, Perfetto, Prometheus.
@@ -193,6 +199,8 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::States(it) => states::run(&context, &it),
         Command::Bottlenecks(it) => bottlenecks::run(&context, &it),
         Command::Whatif(it) => whatif::run(&context, &it),
+        Command::Compare(it) => compare::run(&context, &it),
+        Command::Incidents(it) => incidents::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Export(it) => export::run(&context, &it),
         Command::Prices(it) => prices::run(&context, &it),

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 12] = [
+const SCHEMAS: [(&str, &str); 14] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -13,6 +13,8 @@ const SCHEMAS: [(&str, &str); 12] = [
     ("bottlenecks", include_str!("../../schemas/bottlenecks.json")),
     ("whatif", include_str!("../../schemas/whatif.json")),
     ("cost", include_str!("../../schemas/cost.json")),
+    ("compare", include_str!("../../schemas/compare.json")),
+    ("incidents", include_str!("../../schemas/incidents.json")),
     ("prices", include_str!("../../schemas/prices.json")),
     ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),

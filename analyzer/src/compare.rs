@@ -1,0 +1,623 @@
+//! What changed between two sets of executions, where, and how sure is that?
+//!
+//! The difference of the mean durations is split exactly, without statistics: every execution's wall time is partitioned
+//! over (state, category) by its critical path, so the differences of those means add up to it. Each is split again: a
+//! part because executions take other ways (*mix*, Kitagawa 1955 over path groups), a part because a state is on the
+//! path more often (more items, more rounds of a loop, fewer slots), and the rest because it is *slower*. Statistics
+//! only decide which parts are worth naming.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::execution::Run;
+use crate::model::{Micros, Name, StateType, Status, Timestamp};
+use crate::statistics::{
+    Block, Estimate, benjamini_hochberg, hodges_lehmann, mann_whitney, mean_difference, proportions,
+};
+use crate::timeline::{Category, VisitStatus};
+
+/// Named from this false-alarm rate on, and from this share of the difference.
+const Q: f64 = 0.05;
+const SHARE: f64 = 0.01;
+/// Errors come first when the failure rate rose by this much.
+const RISEN: f64 = 0.01;
+const MINUTE: i64 = 60_000_000;
+const EVIDENCE: usize = 3;
+
+/// A part of an execution's wall time; the state is `None` for the execution's own.
+type Part = (Option<Name>, Category);
+
+/// What is kept of one execution.
+#[derive(Clone, Debug)]
+struct Seen {
+    arn: Name,
+    started_at: Timestamp,
+    duration: Micros,
+    /// Where and with what it failed.
+    failure: Option<(Option<Name>, Name)>,
+    is_failed: bool,
+    version: Option<Name>,
+    group: u32,
+    critical: BTreeMap<Part, i64>,
+    /// Visits of each state that are on the path.
+    on_path: BTreeMap<Name, u32>,
+    /// Visits of each state, on the path or not.
+    visits: BTreeMap<Name, u32>,
+    /// Items of each Map, over all its rounds.
+    items: BTreeMap<Name, u32>,
+    /// The time of each state, on the path or not.
+    spans: BTreeMap<Name, i64>,
+    /// Branches that each Choice took.
+    choices: Vec<(Name, Name)>,
+    transitions: u64,
+}
+
+/// Collects the executions of both sides.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    baseline: Vec<Seen>,
+    incident: Vec<Seen>,
+    groups: BTreeMap<Vec<Name>, u32>,
+    /// The Map that a state runs inside of.
+    maps: BTreeMap<Name, Name>,
+    /// Parallels and Maps.
+    containers: BTreeSet<Name>,
+}
+
+/// Which side an execution belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Baseline,
+    Incident,
+}
+
+/// Durations of one side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SideSummary {
+    pub n: usize,
+    pub failed: u64,
+    pub p50: Option<Micros>,
+    pub p95: Option<Micros>,
+    pub mean_ms: Option<f64>,
+    pub mean_transitions: Option<f64>,
+}
+
+/// Why a cause is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CauseKind {
+    /// A state spends more or less time in a category.
+    Time(Category),
+    /// Other branches, more items, more rounds of a loop.
+    PathMix,
+    Errors,
+    Version,
+}
+
+impl CauseKind {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Time(category) => category.as_str(),
+            Self::PathMix => "path_mix",
+            Self::Errors => "errors",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// One part of the difference.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    pub state: Option<Name>,
+    pub kind: CauseKind,
+    pub error: Option<Name>,
+    /// Milliseconds of the difference of the means; 0 for errors and versions, which carry no latency of their own.
+    pub contribution_ms: f64,
+    pub share: f64,
+    pub interval: Option<(f64, f64)>,
+    pub p_value: f64,
+    pub q_value: f64,
+    pub first_seen: Option<Timestamp>,
+    pub evidence: Vec<Name>,
+    /// A sentence on what is behind it, where more is known.
+    pub detail: Option<String>,
+}
+
+impl Cause {
+    /// Whether it is significant and large enough to be named.
+    pub fn is_named(&self) -> bool {
+        let is_latency = !matches!(self.kind, CauseKind::Errors | CauseKind::Version);
+        self.q_value <= Q && (!is_latency || self.share.abs() >= SHARE)
+    }
+}
+
+/// A state that became slower without an effect on the end.
+#[derive(Clone, Debug)]
+pub struct Harmless {
+    pub state: Name,
+    pub before: Micros,
+    pub after: Micros,
+}
+
+#[derive(Clone, Debug)]
+pub struct Compared {
+    pub baseline: SideSummary,
+    pub incident: SideSummary,
+    /// The typical shift of the duration in milliseconds.
+    pub shift: Option<Estimate>,
+    pub shift_p_value: f64,
+    /// Of the failure rates.
+    pub failures: Option<(Estimate, f64)>,
+    pub difference_ms: Option<f64>,
+    /// All parts, the most important first.
+    pub causes: Vec<Cause>,
+    pub harmless: Vec<Harmless>,
+}
+
+impl Compared {
+    /// What is left of the difference of the means beside the named causes.
+    pub fn unexplained_ms(&self, all: bool) -> Option<f64> {
+        let named: f64 = self.causes.iter().filter(|it| all || it.is_named()).map(|it| it.contribution_ms).sum();
+        self.difference_ms.map(|it| it - named)
+    }
+}
+
+impl Comparison {
+    /// Takes a closed and complete run in; others have no exact path and are left out.
+    pub fn add(&mut self, run: &Run, side: Side) {
+        let it = &run.execution;
+        let (Some(started_at), Some(duration)) = (it.started_at, it.duration()) else { return };
+        if !it.complete {
+            return;
+        }
+        let visits = &run.timeline.visits;
+        let mut critical: BTreeMap<Part, i64> = BTreeMap::new();
+        let mut on_path: BTreeSet<usize> = BTreeSet::new();
+        for step in &run.path {
+            let state = step.owner.map(|owner| visits[owner].state.clone());
+            *critical.entry((state, step.category)).or_default() += step.span().0;
+            on_path.extend(step.owner);
+        }
+        let mut path_visits: BTreeMap<Name, u32> = BTreeMap::new();
+        for &visit in &on_path {
+            *path_visits.entry(visits[visit].state.clone()).or_default() += 1;
+        }
+        let mut items: BTreeMap<Name, BTreeSet<(u64, u32)>> = BTreeMap::new();
+        let mut spans: BTreeMap<Name, i64> = BTreeMap::new();
+        let mut counts: BTreeMap<Name, u32> = BTreeMap::new();
+        let mut choices = Vec::new();
+        let mut way: Vec<Name> = Vec::new();
+        for (index, visit) in visits.iter().enumerate() {
+            *counts.entry(visit.state.clone()).or_default() += 1;
+            if visit.kind.is_container() {
+                self.containers.insert(visit.state.clone());
+            }
+            *spans.entry(visit.state.clone()).or_default() += visit.duration().unwrap_or_default().0;
+            if let (Some(parent), Some(iteration)) = (visit.parent, visit.iteration)
+                && let Some(map) = visits.iter().find(|it| it.id == parent)
+            {
+                items.entry(map.state.clone()).or_default().insert((parent, iteration));
+                if !self.maps.contains_key(&visit.state) {
+                    self.maps.insert(visit.state.clone(), map.state.clone());
+                }
+            }
+            if visit.kind == StateType::Choice {
+                let place = (visit.parent, visit.branch, visit.iteration);
+                let next = visits[index + 1..].iter().find(|it| (it.parent, it.branch, it.iteration) == place);
+                if let Some(next) = next {
+                    let taken = (visit.state.clone(), next.state.clone());
+                    // A way through a loop is one way, however often it is gone; inside items it is no way of the run.
+                    if visit.iteration.is_none() && !choices.contains(&taken) {
+                        way.extend([taken.0.clone(), taken.1.clone()]);
+                    }
+                    choices.push(taken);
+                }
+            }
+        }
+        let next_group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let group = *self.groups.entry(way).or_insert(next_group);
+        let is_failed = matches!(it.status, Status::Failed | Status::TimedOut | Status::Aborted);
+        let blamed = visits
+            .iter()
+            .rev()
+            .find(|it| matches!(it.status, VisitStatus::Failed | VisitStatus::TimedOut) && !it.kind.is_container());
+        let error = it.error.clone().or_else(|| is_failed.then(|| it.status.as_str().into()));
+        let seen = Seen {
+            arn: it.arn.clone(),
+            started_at,
+            duration,
+            failure: error.filter(|_| is_failed).map(|error| (blamed.map(|it| it.state.clone()), error)),
+            is_failed,
+            version: it.version_arn.clone(),
+            group,
+            critical,
+            on_path: path_visits,
+            visits: counts,
+            items: items.into_iter().map(|(map, it)| (map, u32::try_from(it.len()).unwrap_or(u32::MAX))).collect(),
+            spans,
+            choices,
+            transitions: it.transitions.billed().0,
+        };
+        match side {
+            Side::Baseline => self.baseline.push(seen),
+            Side::Incident => self.incident.push(seen),
+        }
+    }
+
+    pub fn finish(self) -> Compared {
+        let (b, i) = (&self.baseline, &self.incident);
+        let sorted = |side: &[Seen]| {
+            let mut all: Vec<i64> = side.iter().map(|it| it.duration.0).collect();
+            all.sort_unstable();
+            all
+        };
+        let (before, after) = (sorted(b), sorted(i));
+        let (baseline, incident) = (summary(b, &before), summary(i, &after));
+        let difference_ms = incident.mean_ms.zip(baseline.mean_ms).map(|(i, b)| i - b);
+        let milli = |it: Estimate| Estimate { estimate: it.estimate / 1e3, low: it.low / 1e3, high: it.high / 1e3 };
+        let mut causes = if b.is_empty() || i.is_empty() { Vec::new() } else { self.causes() };
+        let q_values = benjamini_hochberg(&causes.iter().map(|it| it.p_value).collect::<Vec<_>>());
+        for (cause, q_value) in causes.iter_mut().zip(q_values) {
+            cause.q_value = q_value;
+            cause.share = difference_ms.filter(|it| *it != 0.0).map_or(0.0, |it| cause.contribution_ms / it);
+        }
+        let failures = proportions(baseline.failed, b.len() as u64, incident.failed, i.len() as u64);
+        let has_risen = failures.is_some_and(|(it, p)| it.estimate >= RISEN && p <= Q);
+        causes.sort_by(|x, y| {
+            let first = |it: &Cause| has_risen && it.kind == CauseKind::Errors && it.is_named();
+            let weight = |it: &Cause| difference_ms.map_or(0.0, |d| it.contribution_ms * d.signum());
+            first(y).cmp(&first(x)).then(y.is_named().cmp(&x.is_named())).then(weight(y).total_cmp(&weight(x)))
+        });
+        let harmless = self.harmless(&causes);
+        Compared {
+            shift: hodges_lehmann(&before, &after).map(milli),
+            shift_p_value: mann_whitney(&before, &after),
+            failures,
+            difference_ms,
+            causes,
+            harmless,
+            baseline,
+            incident,
+        }
+    }
+
+    /// The parts of the difference of the means, which add up to it, and what carries no latency.
+    fn causes(&self) -> Vec<Cause> {
+        let mut parts = self.decomposed();
+        let mut causes = Vec::new();
+        for ((state, category), us) in std::mem::take(&mut parts.time) {
+            causes.push(self.time_cause(state, category, us));
+        }
+        for (state, us) in parts.mix {
+            causes.push(self.mix_cause(state.as_ref(), us));
+        }
+        causes.extend(self.error_causes());
+        causes.extend(self.version_cause());
+        causes
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "means")]
+    fn decomposed(&self) -> Parts {
+        let mut parts = Parts::default();
+        let (n_b, n_i) = (self.baseline.len() as f64, self.incident.len() as f64);
+        for group in 0..u32::try_from(self.groups.len()).unwrap_or(0) {
+            let (b, i) = (Means::of(&self.baseline, group), Means::of(&self.incident, group));
+            let (w_b, w_i) = (b.n / n_b, i.n / n_i);
+            let decides = self.deciding_choice();
+            if b.n == 0.0 || i.n == 0.0 {
+                let total = w_i * i.total() - w_b * b.total();
+                *parts.mix.entry(decides).or_default() += total;
+                continue;
+            }
+            *parts.mix.entry(decides).or_default() += (w_i - w_b) * f64::midpoint(b.total(), i.total());
+            let weight = f64::midpoint(w_b, w_i);
+            let keys: BTreeSet<&Part> = b.critical.keys().chain(i.critical.keys()).collect();
+            for key in keys {
+                let (m_b, m_i) = (b.mean(key), i.mean(key));
+                let (often_b, often_i) = (b.often(key.0.as_ref()), i.often(key.0.as_ref()));
+                if often_b == 0.0 || often_i == 0.0 || key.0.is_none() {
+                    *parts.time.entry(key.clone()).or_default() += weight * (m_i - m_b);
+                    continue;
+                }
+                let (each_b, each_i) = (m_b / often_b, m_i / often_i);
+                let each = f64::midpoint(each_b, each_i);
+                let state = key.0.clone().unwrap_or_else(|| "".into());
+                // A run has the state on its path or not, because of what is slow beside it; and if so, so often.
+                let (present_b, present_i) = (b.present(&state), i.present(&state));
+                let (rounds_b, rounds_i) = (often_b / present_b, often_i / present_i);
+                let present = f64::midpoint(present_b, present_i);
+                let map = self.maps.get(&state);
+                let (count_b, count_i) =
+                    map.map_or_else(|| (b.visits(&state), i.visits(&state)), |map| (b.items(map), i.items(map)));
+                let by_count = if count_b > 0.0 { rounds_b * count_i / count_b } else { rounds_i };
+                // More items, or more rounds of a loop.
+                let more = present * (by_count - rounds_b) * each;
+                *parts.mix.entry(Some(map.unwrap_or(&state).clone())).or_default() += weight * more;
+                // As many items, but more of them one after the other: fewer slots.
+                let fewer_slots = if map.is_some() { present * (rounds_i - by_count) * each } else { 0.0 };
+                if let Some(map) = map {
+                    *parts.time.entry((Some(map.clone()), Category::SlotWait)).or_default() += weight * fewer_slots;
+                }
+                *parts.time.entry(key.clone()).or_default() += weight * (m_i - m_b - more - fewer_slots);
+            }
+        }
+        parts
+    }
+
+    /// The Choice whose branches changed their shares most; `None` where none did.
+    #[expect(clippy::cast_precision_loss, reason = "shares")]
+    fn deciding_choice(&self) -> Option<Name> {
+        let shares = |side: &[Seen]| {
+            let mut taken: BTreeMap<(Name, Name), f64> = BTreeMap::new();
+            for it in side.iter().flat_map(|it| &it.choices) {
+                *taken.entry(it.clone()).or_default() += 1.0 / side.len() as f64;
+            }
+            taken
+        };
+        let (b, i) = (shares(&self.baseline), shares(&self.incident));
+        let mut moved: BTreeMap<&Name, f64> = BTreeMap::new();
+        for key in b.keys().chain(i.keys()).collect::<BTreeSet<_>>() {
+            let change = i.get(key).unwrap_or(&0.0) - b.get(key).unwrap_or(&0.0);
+            *moved.entry(&key.0).or_default() += change.abs();
+        }
+        moved.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).map(|it| it.0.clone())
+    }
+
+    fn time_cause(&self, state: Option<Name>, category: Category, us: f64) -> Cause {
+        let key = (state.clone(), category);
+        let value = |it: &Seen| it.critical.get(&key).copied().unwrap_or(0);
+        // Fewer slots show in how many items follow one another, not in the Map's own spans.
+        let inner: Vec<&Name> = self.maps.iter().filter(|it| Some(it.1) == state.as_ref()).map(|it| it.0).collect();
+        let slots = |it: &Seen| inner.iter().map(|inner| i64::from(it.on_path.get(*inner).copied().unwrap_or(0))).sum();
+        if category == Category::SlotWait && !inner.is_empty() {
+            return self.cause(state, CauseKind::Time(category), us, &slots);
+        }
+        self.cause(state, CauseKind::Time(category), us, &value)
+    }
+
+    fn mix_cause(&self, state: Option<&Name>, us: f64) -> Cause {
+        let taken: BTreeSet<&Name> = self
+            .baseline
+            .iter()
+            .chain(&self.incident)
+            .flat_map(|it| &it.choices)
+            .filter(|it| Some(&it.0) == state)
+            .map(|it| &it.1)
+            .collect();
+        if taken.is_empty() {
+            let measure = |it: &Seen| {
+                let Some(state) = state else { return 0 };
+                let items = it.items.get(state).or_else(|| it.on_path.get(state));
+                i64::from(items.copied().unwrap_or(0))
+            };
+            return self.cause(state.cloned(), CauseKind::PathMix, us, &measure);
+        }
+        // Each branch is asked about; the surest answer counts, corrected for their number.
+        let (n_b, n_i) = (self.baseline.len() as u64, self.incident.len() as u64);
+        let count = |side: &[Seen], branch: &Name| {
+            side.iter().filter(|it| it.choices.iter().any(|it| Some(&it.0) == state && it.1 == *branch)).count() as u64
+        };
+        let tested = taken.iter().filter_map(|branch| {
+            let (b, i) = (count(&self.baseline, branch), count(&self.incident, branch));
+            proportions(b, n_b, i, n_i).map(|it| (*branch, it.0.estimate, it.1, b, i))
+        });
+        let Some((branch, change, p, b, i)) = tested.min_by(|x, y| x.2.total_cmp(&y.2)) else {
+            return self.cause(state.cloned(), CauseKind::PathMix, us, &|_| 0);
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a count of branches")]
+        let p_value = (p * taken.len() as f64).min(1.0);
+        let measure = |it: &Seen| i64::from(it.choices.iter().any(|it| it.1 == *branch));
+        let mut cause = self.cause(state.cloned(), CauseKind::PathMix, us, &measure);
+        cause.p_value = p_value;
+        let more = if change > 0.0 { "more" } else { "fewer" };
+        cause.detail = Some(format!("{more} executions go to `{branch}`: {b} of {n_b} before, {i} of {n_i} after"));
+        cause
+    }
+
+    fn cause(&self, state: Option<Name>, kind: CauseKind, us: f64, measure: &dyn Fn(&Seen) -> i64) -> Cause {
+        let values = |side: &[Seen]| side.iter().map(measure).collect::<Vec<i64>>();
+        let (b, i) = (values(&self.baseline), values(&self.incident));
+        let mut sorted = b.clone();
+        sorted.sort_unstable();
+        let usual = sorted.get(sorted.len() * 95 / 100).or(sorted.last()).copied().unwrap_or(0);
+        let mut unusual: Vec<(&Seen, i64)> =
+            self.incident.iter().zip(i.iter().copied()).filter(|it| it.1 > usual).collect();
+        let first_seen = unusual.iter().map(|it| it.0.started_at).min();
+        unusual.sort_by_key(|it| (std::cmp::Reverse(it.1), it.0.arn.clone()));
+        let is_time = matches!(kind, CauseKind::Time(category) if category != Category::SlotWait);
+        let interval = is_time
+            .then(|| mean_difference(&blocks(&self.baseline, &b), &blocks(&self.incident, &i)))
+            .flatten()
+            // The interval of the plain difference, moved to the part of it that the cause stands for.
+            .map(|it| ((us + it.low - it.estimate) / 1e3, (us + it.high - it.estimate) / 1e3));
+        Cause {
+            state,
+            kind,
+            error: None,
+            contribution_ms: us / 1e3,
+            share: 0.0,
+            interval,
+            p_value: mann_whitney(&b, &i),
+            q_value: 1.0,
+            first_seen,
+            evidence: unusual.iter().take(EVIDENCE).map(|it| it.0.arn.clone()).collect(),
+            detail: None,
+        }
+    }
+
+    fn error_causes(&self) -> Vec<Cause> {
+        let failures = |side: &[Seen]| {
+            let mut found: BTreeMap<(Option<Name>, Name), u64> = BTreeMap::new();
+            for failure in side.iter().filter_map(|it| it.failure.clone()) {
+                *found.entry(failure).or_default() += 1;
+            }
+            found
+        };
+        let (b, i) = (failures(&self.baseline), failures(&self.incident));
+        let (n_b, n_i) = (self.baseline.len() as u64, self.incident.len() as u64);
+        let keys: BTreeSet<&(Option<Name>, Name)> = b.keys().chain(i.keys()).collect();
+        let cause = |key: &(Option<Name>, Name)| {
+            let (before, after) = (b.get(key).copied().unwrap_or(0), i.get(key).copied().unwrap_or(0));
+            let (change, p_value) = proportions(before, n_b, after, n_i)?;
+            let mut own: Vec<&Seen> = self.incident.iter().filter(|it| it.failure.as_ref() == Some(key)).collect();
+            own.sort_by_key(|it| it.started_at);
+            Some(Cause {
+                state: key.0.clone(),
+                kind: CauseKind::Errors,
+                error: Some(key.1.clone()),
+                contribution_ms: 0.0,
+                share: 0.0,
+                interval: None,
+                p_value,
+                q_value: 1.0,
+                first_seen: own.first().map(|it| it.started_at),
+                evidence: own.iter().take(EVIDENCE).map(|it| it.arn.clone()).collect(),
+                detail: Some(format!(
+                    "{before} of {n_b} before, {after} of {n_i} after ({:+.1} points)",
+                    change.estimate * 100.0
+                )),
+            })
+        };
+        keys.into_iter().filter_map(cause).collect()
+    }
+
+    fn version_cause(&self) -> Option<Cause> {
+        let newest = self.incident.iter().filter_map(|it| it.version.as_ref()).max()?;
+        let with = |side: &[Seen]| side.iter().filter(|it| it.version.as_ref() == Some(newest)).count() as u64;
+        let (b, i) = (with(&self.baseline), with(&self.incident));
+        let (_, p_value) = proportions(b, self.baseline.len() as u64, i, self.incident.len() as u64)?;
+        let own = self.incident.iter().filter(|it| it.version.as_ref() == Some(newest));
+        Some(Cause {
+            state: None,
+            kind: CauseKind::Version,
+            error: None,
+            contribution_ms: 0.0,
+            share: 0.0,
+            interval: None,
+            p_value,
+            q_value: 1.0,
+            first_seen: own.clone().map(|it| it.started_at).min(),
+            evidence: own.take(EVIDENCE).map(|it| it.arn.clone()).collect(),
+            detail: Some(format!("`{newest}`: {b} executions before, {i} after")),
+        })
+    }
+
+    /// States that became a fifth slower, surely, without a named cause of their own: they are not on the path.
+    fn harmless(&self, causes: &[Cause]) -> Vec<Harmless> {
+        let states: BTreeSet<&Name> = self.incident.iter().flat_map(|it| it.spans.keys()).collect();
+        let mut found = Vec::new();
+        for state in states {
+            let is_named = causes.iter().any(|it| it.is_named() && it.state.as_ref() == Some(state));
+            if is_named || self.containers.contains(state) {
+                continue;
+            }
+            let spans = |side: &[Seen]| {
+                let mut all: Vec<i64> = side.iter().filter_map(|it| it.spans.get(state).copied()).collect();
+                all.sort_unstable();
+                all
+            };
+            let (b, i) = (spans(&self.baseline), spans(&self.incident));
+            let (Some(&before), Some(&after)) = (b.get(b.len() / 2), i.get(i.len() / 2)) else { continue };
+            if after * 5 > before * 6 && mann_whitney(&b, &i) < 0.001 {
+                found.push(Harmless { state: state.clone(), before: Micros(before), after: Micros(after) });
+            }
+        }
+        found
+    }
+}
+
+/// The parts of the difference of the means, in microseconds.
+#[derive(Debug, Default)]
+struct Parts {
+    time: BTreeMap<Part, f64>,
+    mix: BTreeMap<Option<Name>, f64>,
+}
+
+/// Means of the executions of one path group.
+struct Means {
+    n: f64,
+    present: BTreeMap<Name, f64>,
+    visits: BTreeMap<Name, f64>,
+    critical: BTreeMap<Part, f64>,
+    on_path: BTreeMap<Name, f64>,
+    items: BTreeMap<Name, f64>,
+}
+
+impl Means {
+    #[expect(clippy::cast_precision_loss, reason = "means")]
+    fn of(side: &[Seen], group: u32) -> Self {
+        let mut it = Self {
+            n: 0.0,
+            present: BTreeMap::new(),
+            visits: BTreeMap::new(),
+            critical: BTreeMap::new(),
+            on_path: BTreeMap::new(),
+            items: BTreeMap::new(),
+        };
+        for seen in side.iter().filter(|it| it.group == group) {
+            it.n += 1.0;
+            for (key, us) in &seen.critical {
+                *it.critical.entry(key.clone()).or_default() += *us as f64;
+            }
+            for (state, count) in &seen.on_path {
+                *it.on_path.entry(state.clone()).or_default() += f64::from(*count);
+                *it.present.entry(state.clone()).or_default() += 1.0;
+            }
+            for (state, count) in &seen.visits {
+                *it.visits.entry(state.clone()).or_default() += f64::from(*count);
+            }
+            for (map, count) in &seen.items {
+                *it.items.entry(map.clone()).or_default() += f64::from(*count);
+            }
+        }
+        it
+    }
+
+    fn mean(&self, key: &Part) -> f64 {
+        self.critical.get(key).map_or(0.0, |it| it / self.n)
+    }
+
+    fn total(&self) -> f64 {
+        if self.n == 0.0 { 0.0 } else { self.critical.values().sum::<f64>() / self.n }
+    }
+
+    fn often(&self, state: Option<&Name>) -> f64 {
+        state.and_then(|it| self.on_path.get(it)).map_or(0.0, |it| it / self.n)
+    }
+
+    /// The part of the executions that have the state on their path.
+    fn present(&self, state: &Name) -> f64 {
+        self.present.get(state).map_or(0.0, |it| it / self.n)
+    }
+
+    fn visits(&self, state: &Name) -> f64 {
+        self.visits.get(state).map_or(0.0, |it| it / self.n)
+    }
+
+    fn items(&self, map: &Name) -> f64 {
+        self.items.get(map).map_or(0.0, |it| it / self.n)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "means")]
+fn summary(side: &[Seen], sorted: &[i64]) -> SideSummary {
+    let spans: Vec<Micros> = sorted.iter().map(|&it| Micros(it)).collect();
+    let mean = |sum: f64| (!side.is_empty()).then(|| sum / side.len() as f64);
+    SideSummary {
+        n: side.len(),
+        failed: side.iter().filter(|it| it.is_failed).count() as u64,
+        p50: crate::quantile::of_sorted(&spans, 0.5),
+        p95: crate::quantile::of_sorted(&spans, 0.95),
+        mean_ms: mean(sorted.iter().sum::<i64>() as f64 / 1e3),
+        mean_transitions: mean(side.iter().map(|it| it.transitions).sum::<u64>() as f64),
+    }
+}
+
+/// Sums and counts by minute of start.
+#[expect(clippy::cast_precision_loss, reason = "means")]
+fn blocks(side: &[Seen], values: &[i64]) -> Vec<Block> {
+    let mut minutes: BTreeMap<i64, Block> = BTreeMap::new();
+    for (seen, value) in side.iter().zip(values) {
+        let block = minutes.entry(seen.started_at.0.div_euclid(MINUTE)).or_default();
+        *block = (block.0 + *value as f64, block.1 + 1.0);
+    }
+    minutes.into_values().collect()
+}

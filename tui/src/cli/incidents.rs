@@ -1,0 +1,160 @@
+//! `incidents`: since when is something different? Found by the change-point detector, machine by machine.
+
+use analyzer::change_point::{ChangePoint, change_points};
+use analyzer::model::{Micros, Name, Timestamp};
+use clap::Args;
+use queries::{Reader, SpanRow};
+use serde_json::{Value, json};
+use tui::text;
+
+use super::{Context, Range, select};
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::report::{Report, TextTable};
+
+/// Spans that the stored time is cut into at most; none shorter than a minute, and so that each has some executions.
+const SPANS: u64 = 240;
+const EXECUTIONS_A_SPAN: u64 = 8;
+
+#[derive(Args)]
+pub(crate) struct IncidentsArguments {
+    /// A state machine: its ARN, its name, or a unique part of it.
+    machine: Option<String>,
+    #[command(flatten)]
+    range: Range,
+}
+
+/// A change of a machine, with the ranges to compare.
+pub(super) struct Found {
+    pub(super) machine: Name,
+    pub(super) metric: &'static str,
+    pub(super) at: Timestamp,
+    pub(super) before: f64,
+    pub(super) after: f64,
+    pub(super) p_value: f64,
+    pub(super) baseline: (Timestamp, Timestamp),
+    pub(super) incident: (Timestamp, Timestamp),
+}
+
+pub(crate) fn run(context: &Context, arguments: &IncidentsArguments) -> Outcome {
+    let reader = context.reader()?;
+    let (since, until) = context.range(&arguments.range)?;
+    let wanted = select::optional_machine(&reader, arguments.machine.as_deref())?;
+    let mut all = Vec::new();
+    for machine in reader.machines(since, until)? {
+        if wanted.as_deref().is_none_or(|it| it == machine.arn) {
+            all.extend(found(&reader, &machine.arn.as_str().into(), since, until)?);
+        }
+    }
+    all.sort_by_key(|it| std::cmp::Reverse(it.at));
+    let mut table =
+        TextTable::with_columns(&["since (UTC)", "machine", "what", "#before", "#after", "#p", "to compare"]);
+    for it in &all {
+        table.rows.push(vec![
+            analyzer::time::format(it.at)[..16].replace('T', " "),
+            text::cut(it.machine.rsplit(':').next().unwrap_or(&it.machine), 28),
+            it.metric.replace('_', " "),
+            shown(it.metric, it.before),
+            shown(it.metric, it.after),
+            format!("{:.0e}", it.p_value),
+            format!("--baseline {} --incident {}", range(it.baseline), range(it.incident)),
+        ]);
+    }
+    let incidents: Vec<Value> = all.iter().map(to_json).collect();
+    Report {
+        command: "incidents",
+        fields: [("incidents".to_owned(), incidents.into())].into_iter().collect(),
+        rows: "incidents",
+        table,
+        heading: if all.is_empty() { "No significant change.".to_owned() } else { String::new() },
+        footer: String::new(),
+    }
+    .print(context.output)?;
+    Ok(0)
+}
+
+fn shown(metric: &str, value: f64) -> String {
+    if metric == "failure_rate" {
+        return format!("{:.1} %", value * 100.0);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds for people")]
+    text::span(Micros((value * 1e3) as i64))
+}
+
+fn range((from, to): (Timestamp, Timestamp)) -> String {
+    let short = |it| analyzer::time::format(it).replace(".000Z", "Z");
+    format!("{}/{}", short(from), short(to))
+}
+
+fn to_json(it: &Found) -> Value {
+    let range = |(from, to): (Timestamp, Timestamp)| json!({"from": analyzer::time::format(from), "to": analyzer::time::format(to)});
+    json!({
+        "state_machine_arn": it.machine.as_str(),
+        "metric": it.metric,
+        "at": analyzer::time::format(it.at),
+        "before": it.before,
+        "after": it.after,
+        "p_value": it.p_value,
+        "baseline": range(it.baseline),
+        "incident": range(it.incident),
+    })
+}
+
+/// The changes of one machine's typical duration and failure rate, in order of time.
+pub(super) fn found(
+    reader: &Reader,
+    machine: &Name,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<Vec<Found>, Failure> {
+    let row = reader.machines(since, until)?.into_iter().find(|it| it.arn == **machine);
+    let Some((first, last, executions)) = row.and_then(|it| Some((it.first_at?, it.last_at?, it.executions))) else {
+        return Ok(Vec::new());
+    };
+    let n_spans = (executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
+    let span_s = ((last - first).0 / 1_000_000 / n_spans).max(60);
+    let series = reader.duration_series(machine, span_s, since, until)?;
+    #[expect(clippy::cast_precision_loss, reason = "logarithms of durations")]
+    let logs = |of: fn(&SpanRow) -> Micros| series.iter().map(|it| (of(it).0.max(1) as f64).ln()).collect::<Vec<f64>>();
+    #[expect(clippy::cast_precision_loss, reason = "rates")]
+    let failures: Vec<f64> = series.iter().map(|it| it.failed as f64 / it.executions.max(1) as f64).collect();
+    let mut all = Vec::new();
+    for (metric, values) in [("p50_ms", logs(|it| it.p50)), ("p95_ms", logs(|it| it.p95)), ("failure_rate", failures)] {
+        let changes = change_points(&values);
+        for (index, change) in changes.iter().enumerate() {
+            let from = if index == 0 { 0 } else { changes[index - 1].at };
+            let to = changes.get(index + 1).map_or(series.len(), |it| it.at);
+            all.push(of_change(machine, metric, &series, (from, to), change, last));
+        }
+    }
+    // A level that moved by less than a tenth, or a rate by less than a point, is nothing anybody is called for.
+    all.retain(|it| match it.metric {
+        "failure_rate" => (it.after - it.before).abs() >= 0.01,
+        _ => (it.after / it.before.max(1e-9) - 1.0).abs() >= 0.1,
+    });
+    Ok(all)
+}
+
+fn of_change(
+    machine: &Name,
+    metric: &'static str,
+    series: &[SpanRow],
+    (from, to): (usize, usize),
+    change: &ChangePoint,
+    last: Timestamp,
+) -> Found {
+    let at = series[change.at].from;
+    let end = series.get(to).map_or(last + Micros(1_000_000), |it| it.from);
+    // The detector looks at logarithms, so that one slow run does not look like a change; people want milliseconds.
+    let value = |log: f64| if metric == "failure_rate" { log } else { log.exp() / 1e3 };
+    Found {
+        machine: machine.clone(),
+        metric,
+        at,
+        before: value(change.before),
+        after: value(change.after),
+        p_value: change.p_value,
+        baseline: (series[from].from, at),
+        incident: (at, end),
+    }
+}
