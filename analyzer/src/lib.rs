@@ -10,6 +10,7 @@ pub mod critical_path;
 pub mod eligibility;
 pub mod execution;
 pub mod hybrid;
+pub mod lint;
 pub mod model;
 pub mod patterns;
 pub mod population;

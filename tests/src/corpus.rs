@@ -147,10 +147,10 @@ fn what_aws_would_refuse_is_quarantined_and_everything_else_goes_in() {
     for it in quarantine {
         assert!(it["source"].as_str().is_some_and(|it| it.contains("/statelint/")), "{it}");
     }
-    assert_eq!(quarantine.len(), 21);
+    assert_eq!(quarantine.len(), 23);
     assert_eq!(result["executions"], 259);
     assert_eq!(result["events"], 2_221);
-    assert_eq!(bench.rows("FROM quarantine").len(), 21);
+    assert_eq!(bench.rows("FROM quarantine").len(), 23);
 }
 
 #[test]

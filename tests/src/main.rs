@@ -6,6 +6,7 @@ mod corpus;
 mod forms;
 mod incidents;
 mod layering;
+mod linting;
 mod money;
 mod stepscope;
 mod synthetic;

@@ -16,7 +16,7 @@ pub struct Problem {
 /// Everything that makes a definition invalid; empty for one that AWS would take.
 pub fn problems(machine: &StateMachine) -> Vec<Problem> {
     let mut found = Vec::new();
-    check_machine(machine, "", &mut found);
+    check_machine(machine, "", is_jsonata(&machine.fields), &mut found);
     let mut names: Vec<&Name> = machine.all_states().into_iter().map(|it| &it.name).collect();
     names.sort();
     for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
@@ -28,7 +28,11 @@ pub fn problems(machine: &StateMachine) -> Vec<Problem> {
     found
 }
 
-fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
+fn is_jsonata(fields: &Map<String, Value>) -> bool {
+    fields.get("QueryLanguage").and_then(Value::as_str) == Some("JSONata")
+}
+
+fn check_machine(machine: &StateMachine, path: &str, is_in_jsonata: bool, found: &mut Vec<Problem>) {
     let mut report = |place: &str, message: String| {
         found.push(Problem { path: format!("{path}{place}"), message });
     };
@@ -47,6 +51,17 @@ fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
                 .push(Problem { path: here.clone(), message: format!("`{target}` is not among the states beside it") });
         }
         check_state(state, &here, found);
+        let language = state.fields.get("QueryLanguage").and_then(Value::as_str);
+        if is_in_jsonata && language == Some("JSONPath") {
+            let message = "a machine in JSONata has no states in JSONPath".to_owned();
+            found.push(Problem { path: format!("{here}/QueryLanguage"), message });
+        } else if !is_in_jsonata && language != Some("JSONata") {
+            for field in ["Parameters", "ResultSelector", "ItemSelector"] {
+                if let Some(template) = state.fields.get(field) {
+                    check_template(template, &format!("{here}/{field}"), found);
+                }
+            }
+        }
         for (index, inner) in state.inner.iter().enumerate() {
             check_machine(
                 inner,
@@ -54,9 +69,63 @@ fn check_machine(machine: &StateMachine, path: &str, found: &mut Vec<Problem>) {
                     "{here}/{}",
                     if state.processor.is_some() { "ItemProcessor".to_owned() } else { format!("Branches[{index}]") }
                 ),
+                is_in_jsonata,
                 found,
             );
         }
+    }
+}
+
+/// In a payload template, what a key ending in `.$` has is a path or the call of an intrinsic function.
+fn check_template(value: &Value, path: &str, found: &mut Vec<Problem>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, inner) in fields {
+                let here = format!("{path}/{key}");
+                if !key.ends_with(".$") {
+                    check_template(inner, &here, found);
+                } else if !inner.as_str().is_some_and(is_path_or_call) {
+                    found.push(Problem {
+                        path: here,
+                        message: "neither a path nor the call of an intrinsic function".to_owned(),
+                    });
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|it| check_template(it, path, found)),
+        _ => {}
+    }
+}
+
+fn is_path_or_call(text: &str) -> bool {
+    const INTRINSICS: [&str; 18] = [
+        "Format",
+        "StringToJson",
+        "JsonToString",
+        "Array",
+        "ArrayPartition",
+        "ArrayContains",
+        "ArrayRange",
+        "ArrayGetItem",
+        "ArrayLength",
+        "ArrayUnique",
+        "Base64Encode",
+        "Base64Decode",
+        "Hash",
+        "JsonMerge",
+        "MathRandom",
+        "MathAdd",
+        "StringSplit",
+        "UUID",
+    ];
+    let text = text.trim();
+    if let Some(call) = text.strip_prefix("States.") {
+        return call.split_once('(').is_some_and(|(name, _)| INTRINSICS.contains(&name.trim()));
+    }
+    match text.strip_prefix("$$") {
+        Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
+        // A path, a variable, or a placeholder that is filled in at deployment.
+        None => text.starts_with('$') || text.contains("${") || (text.starts_with('%') && text.ends_with('%')),
     }
 }
 

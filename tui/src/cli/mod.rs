@@ -12,6 +12,7 @@ mod executions;
 mod export;
 mod import;
 mod incidents;
+mod lint;
 mod overview;
 mod prices;
 mod schema;
@@ -103,6 +104,8 @@ enum Command {
     Incidents(incidents::IncidentsArguments),
     /// Show what was billed, and what Standard and Express would cost.
     Cost(cost::CostArguments),
+    /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
+    Lint(lint::LintArguments),
     /// Hand the data on: FOCUS, Infracost, Perfetto, Prometheus.
     Export(export::ExportArguments),
     /// Show the price book in force.
@@ -202,6 +205,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Compare(it) => compare::run(&context, &it),
         Command::Incidents(it) => incidents::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
+        Command::Lint(it) => lint::run(&context, &it),
         Command::Export(it) => export::run(&context, &it),
         Command::Prices(it) => prices::run(&context, &it),
         Command::Sql(it) => sql::run(&context, &it),

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 14] = [
+const SCHEMAS: [(&str, &str); 15] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -15,6 +15,7 @@ const SCHEMAS: [(&str, &str); 14] = [
     ("cost", include_str!("../../schemas/cost.json")),
     ("compare", include_str!("../../schemas/compare.json")),
     ("incidents", include_str!("../../schemas/incidents.json")),
+    ("lint", include_str!("../../schemas/lint.json")),
     ("prices", include_str!("../../schemas/prices.json")),
     ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),

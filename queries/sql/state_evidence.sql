@@ -1,0 +1,24 @@
+-- What do the runs of a machine say about its states? $1 machine ARN. A row per state and error; the error is NULL for the
+-- state as a whole.
+WITH own AS (SELECT e.id, e.status, e.error_id FROM execution e JOIN machine m ON m.id = e.machine_id WHERE m.arn = $1),
+tries AS (
+    SELECT v.state_id, a.error_id, count(*) AS errors
+    FROM attempt a JOIN own e ON e.id = a.execution_id
+    JOIN visit v ON v.execution_id = a.execution_id AND v.visit_id = a.visit_id
+    WHERE a.error_id IS NOT NULL GROUP BY ALL
+),
+fatal AS (
+    SELECT v.state_id, e.error_id, count(*) AS failed
+    FROM visit v JOIN own e ON e.id = v.execution_id
+    WHERE e.status = 3 AND v.status IN (2, 5) AND v.error_id = e.error_id GROUP BY ALL
+),
+states AS (
+    SELECT v.state_id, count(*) AS visits, sum(v.retries)::BIGINT AS retries, quantile_cont(v.duration_us, 0.99) AS p99_us
+    FROM visit v JOIN own e ON e.id = v.execution_id GROUP BY v.state_id
+)
+SELECT n.text, s.visits, s.retries, s.p99_us, NULL AS error, 0 AS errors, 0 AS failed FROM states s JOIN name n ON n.id = s.state_id
+UNION ALL
+SELECT n.text, 0, 0, NULL, x.text, coalesce(t.errors, 0), coalesce(f.failed, 0)
+FROM tries t FULL JOIN fatal f ON f.state_id = t.state_id AND f.error_id = t.error_id
+JOIN name n ON n.id = coalesce(t.state_id, f.state_id) JOIN name x ON x.id = coalesce(t.error_id, f.error_id)
+ORDER BY ALL
