@@ -8,6 +8,7 @@ mod billing;
 mod cell;
 mod error;
 mod executions;
+mod forget;
 mod history;
 mod ingest;
 mod machines;

@@ -137,7 +137,7 @@ fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut
     Ok(())
 }
 
-fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
+pub(crate) fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
     const TABLES: [(&str, &str); 8] = [
         ("execution", "id"),
         ("history", "execution_id"),

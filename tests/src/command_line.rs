@@ -51,6 +51,8 @@ fn every_result_is_what_its_schema_says() {
         vec!["cost", "--by", "state", "--what-if", "type=express"],
         vec!["prices"],
         vec!["lint", "order-processing"],
+        vec!["--now", "2026-11-02", "redrivable"],
+        vec!["diff", "order-processing", "image-ingest"],
         vec!["incidents"],
         vec![
             "compare",
@@ -66,7 +68,8 @@ fn every_result_is_what_its_schema_says() {
         vec!["sql", "SELECT * FROM visits LIMIT 5"],
         vec!["config"],
     ] {
-        is_valid(&bench, arguments[0], &bench.json(&arguments));
+        let command = arguments.iter().find(|it| !it.starts_with("--") && !it.starts_with("2026")).expect("a command");
+        is_valid(&bench, command, &bench.json(&arguments));
     }
     let executions = bench.json(&["executions", "--limit", "1"]);
     let arn = executions["executions"][0]["execution_arn"].as_str().expect("an ARN").to_owned();
@@ -263,4 +266,21 @@ fn what_cannot_be_priced_is_not_said_to_cost_nothing() {
     for execution in executions["executions"].as_array().expect("executions") {
         assert!(execution["usd"].is_null() && !execution["gaps"].as_array().expect("gaps").is_empty(), "{execution}");
     }
+}
+
+#[test]
+fn what_is_forgotten_or_pruned_is_gone_with_everything_of_it() {
+    let bench = demo();
+    let newest = bench.json(&["executions", "--limit", "1"]);
+    let arn = newest["executions"][0]["execution_arn"].as_str().expect("an ARN").to_owned();
+    is_valid(&bench, "forget", &bench.json(&["forget", &arn]));
+    for view in ["executions", "events", "visits", "attempts", "critical_path"] {
+        let rows = bench.rows(&format!("SELECT count(*) FROM {view} WHERE execution_arn = '{arn}'"));
+        assert_eq!(rows, ["[0]"], "{view}");
+    }
+    assert_eq!(bench.run(&["forget", &arn]).status.code(), Some(2));
+    let pruned = bench.json(&["prune", "--before", "2026-10-31T12:00:00Z"]);
+    is_valid(&bench, "prune", &pruned);
+    assert!(pruned["forgotten"].as_u64().is_some_and(|it| it > 50), "{pruned}");
+    assert_eq!(bench.rows("SELECT count(*) FROM executions WHERE started_at < '2026-10-31 12:00'"), ["[0]"]);
 }

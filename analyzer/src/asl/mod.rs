@@ -4,9 +4,11 @@
 //! [`State::fields`], so nothing of a definition is lost.
 
 mod check;
+mod diff;
 mod model;
 mod parse;
 
 pub use check::{Problem, problems};
+pub use diff::{Change, ChangeKind, changes};
 pub use model::{Catcher, ProcessorMode, Retrier, SERVICE_LIMIT, State, StateMachine};
 pub use parse::{ParseError, text_to_value};

@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 use super::PayloadPolicy;
 
 /// The head of an event: what both forms carry, each under its own key.
-pub(super) struct Head {
-    pub(super) id: u64,
-    pub(super) previous: u64,
-    pub(super) at: Timestamp,
-    pub(super) kind: EventKind,
+pub(crate) struct Head {
+    pub(crate) id: u64,
+    pub(crate) previous: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) kind: EventKind,
 }
 
 /// Builds an event from its head and its details. `region` is the execution's own and need not be repeated.
-pub(super) fn event(
+pub(crate) fn event(
     head: Head,
     details: Map<String, Value>,
     region: Option<&str>,

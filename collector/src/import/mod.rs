@@ -11,7 +11,7 @@ mod classify;
 mod definition;
 mod eventbridge;
 mod executions;
-mod fields;
+pub(crate) mod fields;
 mod history;
 mod lambda_report;
 mod logs;

@@ -8,13 +8,16 @@ mod config;
 mod cost;
 mod dash;
 mod demo;
+mod diff;
 mod executions;
 mod export;
+mod forget;
 mod import;
 mod incidents;
 mod lint;
 mod overview;
 mod prices;
+mod redrivable;
 mod schema;
 mod select;
 mod selection;
@@ -106,6 +109,14 @@ enum Command {
     Cost(cost::CostArguments),
     /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
     Lint(lint::LintArguments),
+    /// Say what changed between two definitions.
+    Diff(diff::DiffArguments),
+    /// List failed runs that can still be redriven, with the command for each.
+    Redrivable(redrivable::RedrivableArguments),
+    /// Forget an execution: its events, payloads and everything computed from them.
+    Forget(forget::ForgetArguments),
+    /// Forget closed executions from before a time.
+    Prune(forget::PruneArguments),
     /// Hand the data on: FOCUS, Infracost, Perfetto, Prometheus.
     Export(export::ExportArguments),
     /// Show the price book in force.
@@ -206,6 +217,10 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Incidents(it) => incidents::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),
+        Command::Diff(it) => diff::run(&context, &it),
+        Command::Redrivable(it) => redrivable::run(&context, &it),
+        Command::Forget(it) => forget::forget(&context, &it),
+        Command::Prune(it) => forget::prune(&context, &it),
         Command::Export(it) => export::run(&context, &it),
         Command::Prices(it) => prices::run(&context, &it),
         Command::Sql(it) => sql::run(&context, &it),

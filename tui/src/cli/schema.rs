@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 15] = [
+const SCHEMAS: [(&str, &str); 19] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -16,6 +16,10 @@ const SCHEMAS: [(&str, &str); 15] = [
     ("compare", include_str!("../../schemas/compare.json")),
     ("incidents", include_str!("../../schemas/incidents.json")),
     ("lint", include_str!("../../schemas/lint.json")),
+    ("diff", include_str!("../../schemas/diff.json")),
+    ("redrivable", include_str!("../../schemas/redrivable.json")),
+    ("forget", include_str!("../../schemas/forget.json")),
+    ("prune", include_str!("../../schemas/prune.json")),
     ("prices", include_str!("../../schemas/prices.json")),
     ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),

@@ -1,0 +1,33 @@
+//! Forgets executions: all their rows, payloads first of all.
+
+use analyzer::model::Timestamp;
+
+use crate::cell::Take;
+use crate::machines::{text, time};
+use crate::{Store, StoreError, reader, writer};
+
+const OLDER: &str = "SELECT id FROM execution WHERE started_at < $1 AND status >= 2";
+const NAMED: &str = "SELECT id FROM execution WHERE arn = $1";
+
+impl Store {
+    /// Forgets one execution; says whether it was stored.
+    pub fn forget(&self, execution_arn: &str) -> Result<bool, StoreError> {
+        self.delete_found(NAMED, &[text(Some(execution_arn))]).map(|it| it > 0)
+    }
+
+    /// Forgets the closed executions that started before an instant; says how many.
+    pub fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.delete_found(OLDER, &[time(Some(before))])
+    }
+
+    fn delete_found(&self, sql: &str, params: &[crate::Cell]) -> Result<u64, StoreError> {
+        let mut ids = Vec::new();
+        for row in reader::run(&self.connection, sql, params)?.rows {
+            ids.push(u32::try_from(Take::new(row).count()?).unwrap_or(u32::MAX));
+        }
+        self.connection.execute_batch("BEGIN")?;
+        let deleted = writer::delete(&self.connection, &ids);
+        self.connection.execute_batch(if deleted.is_ok() { "COMMIT; CHECKPOINT" } else { "ROLLBACK" })?;
+        deleted.map(|()| ids.len() as u64)
+    }
+}
