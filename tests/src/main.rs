@@ -7,6 +7,7 @@ mod forms;
 mod incidents;
 mod layering;
 mod linting;
+mod live;
 mod money;
 mod stepscope;
 mod synthetic;

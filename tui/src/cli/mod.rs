@@ -2,6 +2,7 @@
 
 mod bill;
 mod bottlenecks;
+mod collect;
 mod compare;
 mod completions;
 mod config;
@@ -16,6 +17,7 @@ mod import;
 mod incidents;
 mod lint;
 mod overview;
+mod policy;
 mod prices;
 mod redrivable;
 mod schema;
@@ -89,6 +91,10 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Read histories, logs, traces and definitions from files, folders or standard input.
     Import(import::ImportArguments),
+    /// Collect machines, executions and histories from AWS.
+    Collect(collect::CollectArguments),
+    /// Print the IAM policy that `collect` needs, and nothing more.
+    Policy(policy::PolicyArguments),
     /// Open the dashboard.
     Dash,
     /// List executions, newest first.
@@ -207,6 +213,8 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Demo(it) => demo::run(&context, &it),
         Command::Import(it) => import::run(&context, &it),
+        Command::Collect(it) => collect::run(&context, &it),
+        Command::Policy(it) => policy::run(&context, &it),
         Command::Dash => dash::run(&context),
         Command::Executions(it) => executions::run(&context, &it),
         Command::Show(it) => show::run(&context, &it),

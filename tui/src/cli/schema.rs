@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 19] = [
+const SCHEMAS: [(&str, &str); 20] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -20,6 +20,7 @@ const SCHEMAS: [(&str, &str); 19] = [
     ("redrivable", include_str!("../../schemas/redrivable.json")),
     ("forget", include_str!("../../schemas/forget.json")),
     ("prune", include_str!("../../schemas/prune.json")),
+    ("collect", include_str!("../../schemas/collect.json")),
     ("prices", include_str!("../../schemas/prices.json")),
     ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),
