@@ -255,6 +255,26 @@ fn a_denied_call_is_named_and_the_rest_goes_in() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+#[test]
+fn the_doctor_says_whether_the_service_answers() {
+    let bench = Bench::new();
+    let address = serve(Arc::new(Service::new(1, 0, None)));
+    let ask = |address: &str| {
+        let mut command =
+            bench.command(&["doctor", "--endpoint-url", address, "--region", "us-east-1", "--now", "2026-11-25"]);
+        command
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .output()
+            .expect("it runs")
+            .status
+            .code()
+    };
+    assert_eq!(ask(&address), Some(0));
+    let denying = serve(Arc::new(Service::new(1, 0, Some("ListStateMachines"))));
+    assert_eq!(ask(&denying), Some(1));
+}
+
 /// The collector calls nothing that the printed policy does not allow.
 #[test]
 fn the_policy_allows_what_is_called_and_nothing_else() {

@@ -57,6 +57,16 @@ pub(super) async fn run(options: &LiveOptions, send: Send<'_>) -> Result<LiveRep
     Ok(LiveReport { targets: vec![target], calls: budget.calls, throttled: budget.throttled })
 }
 
+/// Whether the service answers and lets machines be listed; what it said otherwise.
+pub(super) async fn probe(options: &LiveOptions) -> Result<(), String> {
+    let client = client(options).await;
+    let answer = client.list_state_machines().max_results(1).send().await;
+    answer.map(|_| ()).map_err(|error| {
+        let refused = refused(&error);
+        format!("{} ({})", refused.message, refused.code)
+    })
+}
+
 async fn client(options: &LiveOptions) -> Client {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // Tries are counted here, so that the report tells every call.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::import::{PayloadPolicy, Stopped};
 
 /// What to collect, and from where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LiveOptions {
     pub profile: Option<String>,
     pub region: Option<String>,
@@ -77,14 +77,20 @@ impl std::fmt::Display for CollectError {
 
 impl std::error::Error for CollectError {}
 
+/// Asks the service whether it would answer the collector; the error says what it said.
+pub fn probe(options: &LiveOptions) -> Result<Result<(), String>, CollectError> {
+    Ok(runtime()?.block_on(driver::probe(options)))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CollectError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(|error| CollectError::Runtime(error.to_string()))
+}
+
 /// Collects once, sending what is found in batches.
 pub fn collect(
     options: &LiveOptions,
     send: &mut dyn FnMut(Observed) -> Result<(), Stopped>,
 ) -> Result<LiveReport, CollectError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CollectError::Runtime(error.to_string()))?;
-    runtime.block_on(driver::run(options, send)).map_err(|_| CollectError::Stopped)
+    runtime()?.block_on(driver::run(options, send)).map_err(|_| CollectError::Stopped)
 }

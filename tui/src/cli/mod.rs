@@ -10,6 +10,7 @@ mod cost;
 mod dash;
 mod demo;
 mod diff;
+mod doctor;
 mod executions;
 mod export;
 mod forget;
@@ -93,6 +94,8 @@ enum Command {
     Import(import::ImportArguments),
     /// Collect machines, executions and histories from AWS.
     Collect(collect::CollectArguments),
+    /// Check the database, the configuration, the prices and the way to AWS.
+    Doctor(doctor::DoctorArguments),
     /// Print the IAM policy that `collect` needs, and nothing more.
     Policy(policy::PolicyArguments),
     /// Open the dashboard.
@@ -214,6 +217,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Demo(it) => demo::run(&context, &it),
         Command::Import(it) => import::run(&context, &it),
         Command::Collect(it) => collect::run(&context, &it),
+        Command::Doctor(it) => doctor::run(&context, &it),
         Command::Policy(it) => policy::run(&context, &it),
         Command::Dash => dash::run(&context),
         Command::Executions(it) => executions::run(&context, &it),

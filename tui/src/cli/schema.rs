@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 20] = [
+const SCHEMAS: [(&str, &str); 21] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -21,6 +21,7 @@ const SCHEMAS: [(&str, &str); 20] = [
     ("forget", include_str!("../../schemas/forget.json")),
     ("prune", include_str!("../../schemas/prune.json")),
     ("collect", include_str!("../../schemas/collect.json")),
+    ("doctor", include_str!("../../schemas/doctor.json")),
     ("prices", include_str!("../../schemas/prices.json")),
     ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),

@@ -1,0 +1,145 @@
+//! `doctor`: what works, what does not, and what to do about it.
+
+use std::path::Path;
+
+use analyzer::model::Micros;
+use clap::Args;
+use collector::live::{LiveOptions, probe};
+use queries::Reader;
+use serde_json::{Value, json};
+use tui::text;
+
+use super::Context;
+use crate::Outcome;
+use crate::failure::EXIT_FAILED;
+use crate::report::{Report, TextTable};
+
+/// Prices older than this deserve a look.
+const STALE: Micros = Micros(180 * 86_400_000_000);
+
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// A profile of the AWS configuration.
+    #[arg(long)]
+    profile: Option<String>,
+    #[arg(long)]
+    region: Option<String>,
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// Do not ask AWS.
+    #[arg(long)]
+    offline: bool,
+}
+
+struct Check {
+    what: &'static str,
+    /// `None` for what was not looked at.
+    ok: Option<bool>,
+    detail: String,
+    fix: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, arguments: &DoctorArguments) -> Outcome {
+    let checks = [database(&context.config.db_path()), prices(context)?, service(arguments)?];
+    let is_well = checks.iter().all(|it| it.ok != Some(false));
+    report(&checks).print(context.output)?;
+    Ok(if is_well { 0 } else { EXIT_FAILED })
+}
+
+fn database(path: &Path) -> Check {
+    let what = "database";
+    if !path.exists() {
+        let detail = format!("`{}` does not exist yet", path.display());
+        return Check {
+            what,
+            ok: Some(true),
+            detail,
+            fix: Some("`stepscope import` or `collect` makes it".to_owned()),
+        };
+    }
+    let machines = Reader::open(path).and_then(|it| it.machines(None, None));
+    match machines {
+        Ok(machines) => {
+            let executions: u64 = machines.iter().map(|it| it.executions).sum();
+            let complete: u64 = machines.iter().map(|it| it.complete).sum();
+            let detail = format!(
+                "`{}`: {} machines, {} executions, {} of them known in full",
+                path.display(),
+                machines.len(),
+                text::count(executions),
+                text::count(complete)
+            );
+            Check { what, ok: Some(true), detail, fix: None }
+        }
+        Err(error) => {
+            let fix = "give another file with --db, or end the process that has it open".to_owned();
+            Check { what, ok: Some(false), detail: error.to_string(), fix: Some(fix) }
+        }
+    }
+}
+
+fn prices(context: &Context) -> Result<Check, crate::failure::Failure> {
+    let book = context.price_book()?;
+    let as_of = analyzer::time::parse(&book.as_of);
+    let now = context.now()?;
+    let is_stale = as_of.is_none_or(|it| now - it > STALE);
+    let fix = is_stale.then(|| "`stepscope prices import` makes a book from AWS's current offer file".to_owned());
+    Ok(Check {
+        what: "prices",
+        ok: Some(!is_stale),
+        detail: format!("{} of {}, {} regions", book.source, book.as_of, book.regions().count()),
+        fix,
+    })
+}
+
+fn service(arguments: &DoctorArguments) -> Result<Check, crate::failure::Failure> {
+    let what = "aws";
+    if arguments.offline {
+        return Ok(Check { what, ok: None, detail: "not asked".to_owned(), fix: None });
+    }
+    let options = LiveOptions {
+        profile: arguments.profile.clone(),
+        region: arguments.region.clone(),
+        role_arn: arguments.role_arn.clone(),
+        endpoint_url: arguments.endpoint_url.clone(),
+        ..LiveOptions::default()
+    };
+    let answer = probe(&options).map_err(|error| crate::failure::Failure::new(error.to_string()))?;
+    Ok(match answer {
+        Ok(()) => {
+            Check { what, ok: Some(true), detail: "Step Functions answers and lists machines".to_owned(), fix: None }
+        }
+        Err(why) => {
+            let fix = "check credentials, region and network; `stepscope policy` prints the permissions; --offline leaves this out";
+            Check { what, ok: Some(false), detail: why, fix: Some(fix.to_owned()) }
+        }
+    })
+}
+
+fn report(checks: &[Check]) -> Report {
+    let mut table = TextTable::with_columns(&["", "what", "found", "what to do"]);
+    let sign = |ok: Option<bool>| match ok {
+        Some(true) => "ok",
+        Some(false) => "wrong",
+        None => "–",
+    };
+    for it in checks {
+        table.rows.push(vec![
+            sign(it.ok).to_owned(),
+            it.what.to_owned(),
+            it.detail.clone(),
+            it.fix.clone().unwrap_or_default(),
+        ]);
+    }
+    let line = |it: &Check| json!({"check": it.what, "ok": it.ok, "detail": it.detail, "fix": it.fix});
+    Report {
+        command: "doctor",
+        fields: [("checks".to_owned(), checks.iter().map(line).collect::<Vec<Value>>().into())].into_iter().collect(),
+        rows: "checks",
+        table,
+        heading: String::new(),
+        footer: String::new(),
+    }
+}
