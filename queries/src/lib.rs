@@ -20,6 +20,7 @@ mod server;
 mod spending;
 mod states;
 mod store;
+mod versions;
 mod writer;
 
 pub use billing::{BilledUsage, billed_usage};
@@ -33,3 +34,4 @@ pub use reader::Reader;
 pub use spending::{MachineMeasures, Observing, RetriedError, Usage};
 pub use states::{PathRow, StateRow};
 pub use store::Store;
+pub use versions::VersionRow;

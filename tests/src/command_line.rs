@@ -50,6 +50,7 @@ fn every_result_is_what_its_schema_says() {
         vec!["cost", "--by", "error"],
         vec!["cost", "--by", "state", "--what-if", "type=express"],
         vec!["prices"],
+        vec!["versions", "order-processing"],
         vec!["doctor", "--offline", "--now", "2026-11-25"],
         vec!["lint", "order-processing"],
         vec!["--now", "2026-11-02", "redrivable"],

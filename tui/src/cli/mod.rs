@@ -28,6 +28,7 @@ mod show;
 mod simulate;
 mod sql;
 mod states;
+mod versions;
 mod whatif;
 mod when;
 
@@ -118,6 +119,8 @@ enum Command {
     Cost(cost::CostArguments),
     /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
     Lint(lint::LintArguments),
+    /// Say what ran when, how each version did, and what changed.
+    Versions(versions::VersionsArguments),
     /// Say what changed between two definitions.
     Diff(diff::DiffArguments),
     /// List failed runs that can still be redriven, with the command for each.
@@ -229,6 +232,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Incidents(it) => incidents::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),
+        Command::Versions(it) => versions::run(&context, &it),
         Command::Diff(it) => diff::run(&context, &it),
         Command::Redrivable(it) => redrivable::run(&context, &it),
         Command::Forget(it) => forget::forget(&context, &it),

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 21] = [
+const SCHEMAS: [(&str, &str); 22] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -22,6 +22,7 @@ const SCHEMAS: [(&str, &str); 21] = [
     ("prune", include_str!("../../schemas/prune.json")),
     ("collect", include_str!("../../schemas/collect.json")),
     ("doctor", include_str!("../../schemas/doctor.json")),
+    ("versions", include_str!("../../schemas/versions.json")),
     ("prices", include_str!("../../schemas/prices.json")),
     ("reconcile", include_str!("../../schemas/reconcile.json")),
     ("sql", include_str!("../../schemas/sql.json")),
