@@ -78,7 +78,7 @@ fn report(machine: &str, versions: &[VersionRow], n_definitions: usize, steps: &
         fields: fields.into_iter().collect(),
         rows: "versions",
         table,
-        heading: format!("{n_definitions} definitions are stored."),
+        heading: format!("Definitions stored: {n_definitions}."),
         footer: said.unwrap_or_default(),
     }
 }
