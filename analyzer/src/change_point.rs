@@ -22,22 +22,28 @@ pub struct ChangePoint {
     pub p_value: f64,
 }
 
-/// The accepted changes of a series, in order.
+/// The accepted changes of a series, in order. The least significant proposal falls first, and its two sides become one.
 pub fn change_points(values: &[f64]) -> Vec<ChangePoint> {
-    let cuts = segments(values);
-    let mut found = Vec::new();
-    for (index, &at) in cuts.iter().enumerate() {
-        let from = if index == 0 { 0 } else { cuts[index - 1] };
-        let to = cuts.get(index + 1).copied().unwrap_or(values.len());
-        let (before, after) = (&values[from..at], &values[at..to]);
-        #[expect(clippy::cast_possible_truncation, reason = "ranks of values to nine digits")]
-        let ranks = |side: &[f64]| side.iter().map(|it| (it * 1e9) as i64).collect::<Vec<_>>();
-        let p_value = mann_whitney(&ranks(before), &ranks(after));
-        if p_value <= ALPHA && before.len() >= LEAST && after.len() >= LEAST {
-            found.push(ChangePoint { at, before: mean(before), after: mean(after), p_value });
-        }
+    let mut cuts = segments(values);
+    loop {
+        let found: Vec<ChangePoint> = (0..cuts.len()).map(|index| judged(values, &cuts, index)).collect();
+        let weakest = (0..found.len()).max_by(|&a, &b| found[a].p_value.total_cmp(&found[b].p_value));
+        match weakest.filter(|&it| found[it].p_value > ALPHA) {
+            Some(weakest) => cuts.remove(weakest),
+            None => return found,
+        };
     }
-    found
+}
+
+/// A cut with the levels on both sides of it, up to the next cuts.
+fn judged(values: &[f64], cuts: &[usize], index: usize) -> ChangePoint {
+    let at = cuts[index];
+    let from = if index == 0 { 0 } else { cuts[index - 1] };
+    let to = cuts.get(index + 1).copied().unwrap_or(values.len());
+    let (before, after) = (&values[from..at], &values[at..to]);
+    #[expect(clippy::cast_possible_truncation, reason = "ranks of values to nine digits")]
+    let ranks = |side: &[f64]| side.iter().map(|it| (it * 1e9) as i64).collect::<Vec<_>>();
+    ChangePoint { at, before: mean(before), after: mean(after), p_value: mann_whitney(&ranks(before), &ranks(after)) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean")]
@@ -69,13 +75,15 @@ fn segments(values: &[f64]) -> Vec<usize> {
     let mut last = vec![0_usize];
     let mut candidates = vec![0_usize];
     for to in 1..=n {
+        // A level lasts for some points: one or two that stand out are no level.
+        let (old, young): (Vec<usize>, Vec<usize>) = candidates.iter().partition(|&&from| to - from >= LEAST);
         let options: Vec<(f64, usize)> =
-            candidates.iter().map(|&from| (best[from] + cost(from, to) + penalty, from)).collect();
-        let (value, from) = options.iter().copied().min_by(|x, y| x.0.total_cmp(&y.0)).unwrap_or((0.0, 0));
+            old.iter().map(|&from| (best[from] + cost(from, to) + penalty, from)).collect();
+        let (value, from) = options.iter().copied().min_by(|x, y| x.0.total_cmp(&y.0)).unwrap_or((f64::INFINITY, 0));
         best.push(value);
         last.push(from);
         // What is worse already can never be the last cut of the best segmentation.
-        candidates = options.iter().filter(|it| it.0 - penalty <= value).map(|it| it.1).collect();
+        candidates = options.iter().filter(|it| it.0 - penalty <= value).map(|it| it.1).chain(young).collect();
         candidates.push(to);
     }
     let mut cuts = Vec::new();

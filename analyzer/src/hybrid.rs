@@ -383,7 +383,7 @@ fn moved_out(machine: &StateMachine, region: &Region) -> (Value, Map<String, Val
     (child, calling)
 }
 
-/// The placeholder for the child's ARN in the parent's definition.
+/// The name under which deployment substitutes the child's ARN in the parent's definition.
 pub fn child_parameter(entry: &str) -> String {
     let letters: String = entry.chars().filter(char::is_ascii_alphanumeric).collect();
     format!("{letters}ExpressArn")

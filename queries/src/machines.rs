@@ -72,15 +72,15 @@ pub struct SpanRow {
 }
 
 impl Reader {
-    /// How a machine's executions did over time, in spans of so many seconds.
+    /// How a machine's executions did over time, in spans of so many seconds, one of which begins at `begin`.
     pub fn duration_series(
         &self,
         machine_arn: &str,
         span_s: i64,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
+        (since, until): (Option<Timestamp>, Option<Timestamp>),
+        begin: Timestamp,
     ) -> Result<Vec<SpanRow>, StoreError> {
-        let params = [text(Some(machine_arn)), Cell::Int(span_s), time(since), time(until)];
+        let params = [text(Some(machine_arn)), Cell::Int(span_s), time(since), time(until), time(Some(begin))];
         let row = |cells: Vec<Cell>| {
             let mut it = Take::new(cells);
             Ok(SpanRow {

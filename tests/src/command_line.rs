@@ -7,20 +7,7 @@ use serde_json::Value;
 use crate::stepscope::Bench;
 
 fn demo() -> Bench {
-    let bench = Bench::new();
-    let path = bench.db();
-    let output = bench.run(&[
-        "demo",
-        "--once",
-        "--executions",
-        "200",
-        "--end",
-        "2026-11-01T00:00:00Z",
-        "--keep",
-        &path.to_string_lossy(),
-    ]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    bench
+    Bench::demo(200)
 }
 
 fn is_valid(bench: &Bench, command: &str, result: &Value) {

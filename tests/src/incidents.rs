@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use analyzer::compare::{CauseKind, Comparison, Side};
 use analyzer::execution::Run;
-use analyzer::model::{Event, ExecutionRecord, Interner, Observation};
 use analyzer::timeline::Category;
-use collector::synthetic::{
-    Incident, IncidentKind, Plan, Random, Started, image_ingest, observations, order_processing, simulate,
-};
+use collector::synthetic::{Incident, IncidentKind, Plan, Random, image_ingest, order_processing, simulate};
+
+use crate::stepscope::Bench;
+use crate::synthetic::reconstruct;
 
 const START_MS: i64 = 1_790_000_000_000;
 
@@ -86,17 +86,8 @@ fn faults(random: &mut Random) -> Vec<Fault> {
 
 fn run_of(plan: &Plan, number: i64, random: &mut Random) -> Run {
     let run = simulate(plan, START_MS + number * 2_000, random);
-    let execution_arn = format!("arn:aws:states:us-east-1:123456789012:execution:{}:run-{number}", plan.machine);
-    let started = Started { execution_arn, run, payload: 0 };
-    let mut names = Interner::with_capacity(1_000);
-    let events: Vec<Event> = observations(&started, &mut names)
-        .into_iter()
-        .filter_map(|it| match it {
-            Observation::Event { event, .. } => Some(event),
-            _ => None,
-        })
-        .collect();
-    Run::of(started.execution_arn.as_str().into(), events, ExecutionRecord::default())
+    let arn = format!("arn:aws:states:us-east-1:123456789012:execution:{}:run-{number}", plan.machine);
+    reconstruct(&run, arn)
 }
 
 #[derive(Default)]
@@ -198,22 +189,26 @@ fn a_decoy_off_the_path_is_harmless() {
     assert!(is_named || compared.harmless.iter().any(|it| &*it.state == "ReserveStock"));
 }
 
+/// Whenever the demo ends: spans are laid from the newest execution back, not from the full hour.
+#[test]
+fn the_demo_has_its_incident_at_any_time_of_day() {
+    for end in ["2026-11-25T09:31:00Z", "2026-11-20T03:47:11Z"] {
+        let bench = Bench::demo_until(2_000, end);
+        let compared = bench.json(&["compare", "order-processing"]);
+        assert_eq!(compared["causes"][0]["state"], "ChargeCard", "{end}");
+        let found = bench.json(&["incidents"]);
+        let machines = found["incidents"].as_array().expect("incidents");
+        let is_orders = |it: &serde_json::Value| {
+            it["state_machine_arn"].as_str().is_some_and(|it| it.ends_with(":order-processing"))
+        };
+        assert!(machines.iter().all(is_orders), "{found}");
+    }
+}
+
 /// On the demo the injected cause comes first, since the injected hour, and the parts add up.
 #[test]
 fn the_demo_names_its_incident() {
-    let bench = crate::stepscope::Bench::new();
-    let path = bench.db();
-    let output = bench.run(&[
-        "demo",
-        "--once",
-        "--executions",
-        "2000",
-        "--end",
-        "2026-11-01T00:00:00Z",
-        "--keep",
-        &path.to_string_lossy(),
-    ]);
-    assert!(output.status.success());
+    let bench = Bench::demo(2_000);
     let found = bench.json(&["incidents", "order-processing"]);
     let at = found["incidents"][0]["at"].as_str().expect("an incident").to_owned();
     assert!(at.starts_with("2026-10-31T22:"), "{at}");

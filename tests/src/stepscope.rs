@@ -29,6 +29,20 @@ impl Bench {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// A bench whose database holds a demo of so many executions that ends at `end`.
+    pub(crate) fn demo_until(executions: u64, end: &str) -> Self {
+        let bench = Self::new();
+        let (count, path) = (executions.to_string(), bench.db());
+        let path = path.to_string_lossy();
+        let output = bench.run(&["demo", "--once", "--executions", &count, "--end", end, "--keep", &path]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        bench
+    }
+
+    pub(crate) fn demo(executions: u64) -> Self {
+        Self::demo_until(executions, "2026-11-01T00:00:00Z")
+    }
+
     pub(crate) fn db(&self) -> PathBuf {
         self.folder.path().join("test.duckdb")
     }

@@ -18,8 +18,8 @@ fn plans() -> Vec<Plan> {
     vec![all_shapes(), order_processing(), image_ingest(), ml_inference(), api_enrich()]
 }
 
-fn reconstruct(run: &Simulated) -> Run {
-    let arn = "arn:aws:states:us-east-1:123456789012:execution:synthetic:run".to_owned();
+/// What the timeline makes of the simulated events.
+pub(crate) fn reconstruct(run: &Simulated, arn: String) -> Run {
     let started = Started { execution_arn: arn, run: run.clone(), payload: 0 };
     let mut names = Interner::with_capacity(1_000);
     let events: Vec<Event> = observations(&started, &mut names)
@@ -30,6 +30,10 @@ fn reconstruct(run: &Simulated) -> Run {
         })
         .collect();
     Run::of(started.execution_arn.as_str().into(), events, analyzer::model::ExecutionRecord::default())
+}
+
+fn arn() -> String {
+    "arn:aws:states:us-east-1:123456789012:execution:synthetic:run".to_owned()
 }
 
 fn millis(at: analyzer::model::Timestamp) -> i64 {
@@ -74,7 +78,7 @@ proptest! {
     #[test]
     fn the_timeline_of_any_simulated_execution_is_its_truth(seed in any::<u64>(), plan in 0..5_usize) {
         let truth = simulate(&plans()[plan], START_MS, &mut Random::new(seed));
-        let run = reconstruct(&truth);
+        let run = reconstruct(&truth, arn());
         prop_assert!(run.execution.complete, "{:?}", run.execution.gaps);
         check_visits(&truth, &run);
         check_path(&truth, &run);
@@ -84,7 +88,7 @@ proptest! {
     #[test]
     fn a_replay_without_a_change_gives_back_every_timestamp(seed in any::<u64>(), plan in 0..5_usize) {
         let truth = simulate(&plans()[plan], START_MS, &mut Random::new(seed));
-        let run = reconstruct(&truth);
+        let run = reconstruct(&truth, arn());
         let replay = Replay::new(&run).expect("a complete run");
         prop_assert_eq!(replay.error(), Some(Micros::ZERO));
         let identity = replay.simulate(&Scenario::default()).expect("the model follows it");
@@ -94,7 +98,7 @@ proptest! {
     #[test]
     fn taking_time_away_never_makes_a_run_longer(seed in any::<u64>(), plan in 0..5_usize) {
         let truth = simulate(&plans()[plan], START_MS, &mut Random::new(seed));
-        let run = reconstruct(&truth);
+        let run = reconstruct(&truth, arn());
         let replay = Replay::new(&run).expect("a complete run");
         let recorded = run.execution.duration().expect("a closed run");
         let mut scenarios: Vec<Scenario> = run.timeline.visits.iter().map(|it| Scenario::freeing(&it.state)).collect();
@@ -115,5 +119,5 @@ proptest! {
 #[test]
 fn what_waits_to_be_retried_beside_a_failure_is_aborted() {
     let truth = simulate(&all_shapes(), START_MS, &mut Random::new(12_861_421_617_729_639_735));
-    check_visits(&truth, &reconstruct(&truth));
+    check_visits(&truth, &reconstruct(&truth, arn()));
 }

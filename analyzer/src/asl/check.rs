@@ -124,7 +124,7 @@ fn is_path_or_call(text: &str) -> bool {
     }
     match text.strip_prefix("$$") {
         Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
-        // A path, a variable, or a placeholder that is filled in at deployment.
+        // A path, a variable, or a text that deployment substitutes.
         None => text.starts_with('$') || text.contains("${") || (text.starts_with('%') && text.ends_with('%')),
     }
 }

@@ -14,7 +14,7 @@ use crate::report::{Report, TextTable};
 
 /// Spans that the stored time is cut into at most; none shorter than a minute, and so that each has some executions.
 const SPANS: u64 = 240;
-const EXECUTIONS_A_SPAN: u64 = 8;
+const EXECUTIONS_A_SPAN: u64 = 5;
 
 #[derive(Args)]
 pub(crate) struct IncidentsArguments {
@@ -112,8 +112,9 @@ pub(super) fn found(
         return Ok(Vec::new());
     };
     let n_spans = (executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
+    // The last span ends with the newest execution: what began a moment ago is not diluted.
     let span_s = ((last - first).0 / 1_000_000 / n_spans).max(60);
-    let series = reader.duration_series(machine, span_s, since, until)?;
+    let series = reader.duration_series(machine, span_s, (since, until), last + Micros(1))?;
     #[expect(clippy::cast_precision_loss, reason = "logarithms of durations")]
     let logs = |of: fn(&SpanRow) -> Micros| series.iter().map(|it| (of(it).0.max(1) as f64).ln()).collect::<Vec<f64>>();
     #[expect(clippy::cast_precision_loss, reason = "rates")]

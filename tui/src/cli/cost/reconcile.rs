@@ -10,6 +10,7 @@ use tui::text;
 use crate::Outcome;
 use crate::cli::bill::{Prices, costs};
 use crate::cli::{Context, Range};
+use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
 /// What is billed, with the endings of the usage types and units that stand for it.
@@ -51,6 +52,10 @@ struct Counted {
 
 #[expect(clippy::cast_precision_loss, reason = "a bill's quantities are decimal numbers")]
 pub(super) fn run(context: &Context, file: &Path, range: &Range) -> Outcome {
+    if !file.is_file() {
+        return Err(Failure::usage(format!("there is no file `{}`", file.display()))
+            .hint("give a Cost and Usage Report or a FOCUS export, as CSV or Parquet"));
+    }
     let reader = context.reader()?;
     let (since, until) = context.range(range)?;
     let mut billed: BTreeMap<(String, Meter), f64> = BTreeMap::new();
