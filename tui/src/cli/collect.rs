@@ -12,6 +12,7 @@ use queries::{ExecutionFilter, ImportStats, Reader, Store};
 use serde_json::{Map, Value, json};
 use tui::text;
 
+use super::aws::AwsArguments;
 use super::{Context, when};
 use crate::Outcome;
 use crate::failure::{EXIT_SET_ASIDE, Failure};
@@ -28,18 +29,8 @@ pub(crate) struct CollectArguments {
     /// Seconds between two rounds of `--follow`.
     #[arg(long, default_value_t = 15, value_name = "SECONDS")]
     interval: u64,
-    /// A profile of the AWS configuration.
-    #[arg(long)]
-    profile: Option<String>,
-    /// The region; that of the profile or the environment when not given.
-    #[arg(long)]
-    region: Option<String>,
-    /// A role to assume.
-    #[arg(long, value_name = "ARN")]
-    role_arn: Option<String>,
-    /// Another endpoint than AWS's, such as an emulator's.
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
+    #[command(flatten)]
+    aws: AwsArguments,
     /// Only machines with this in their ARN; may be repeated.
     #[arg(long = "machine", value_name = "TEXT")]
     machines: Vec<String>,
@@ -85,15 +76,12 @@ fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport,
     config.payloads = arguments.payloads.clone().or(config.payloads).or(Some("none".to_owned()));
     let path = config.db_path();
     let options = LiveOptions {
-        profile: arguments.profile.clone(),
-        region: arguments.region.clone(),
-        role_arn: arguments.role_arn.clone(),
-        endpoint_url: arguments.endpoint_url.clone(),
         machines: arguments.machines.clone(),
         since: when::instant(arguments.since.as_deref().unwrap_or("7d"), now)?,
         payloads: config.payload_policy()?,
         known: if path.exists() { known(&path)? } else { HashSet::new() },
         share: arguments.share,
+        ..arguments.aws.options()
     };
     let prices = super::bill::price_lines(&context.price_book()?);
     let open = || {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use analyzer::model::Micros;
 use clap::Args;
-use collector::live::{LiveOptions, probe};
+use collector::live::probe;
 use queries::Reader;
 use serde_json::{Value, json};
 use tui::text;
 
 use super::Context;
+use super::aws::AwsArguments;
 use crate::Outcome;
 use crate::failure::EXIT_FAILED;
 use crate::report::{Report, TextTable};
@@ -19,15 +20,8 @@ const STALE: Micros = Micros(180 * 86_400_000_000);
 
 #[derive(Args)]
 pub(crate) struct DoctorArguments {
-    /// A profile of the AWS configuration.
-    #[arg(long)]
-    profile: Option<String>,
-    #[arg(long)]
-    region: Option<String>,
-    #[arg(long, value_name = "ARN")]
-    role_arn: Option<String>,
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
+    #[command(flatten)]
+    aws: AwsArguments,
     /// Do not ask AWS.
     #[arg(long)]
     offline: bool,
@@ -99,14 +93,7 @@ fn service(arguments: &DoctorArguments) -> Result<Check, crate::failure::Failure
     if arguments.offline {
         return Ok(Check { what, ok: None, detail: "not asked".to_owned(), fix: None });
     }
-    let options = LiveOptions {
-        profile: arguments.profile.clone(),
-        region: arguments.region.clone(),
-        role_arn: arguments.role_arn.clone(),
-        endpoint_url: arguments.endpoint_url.clone(),
-        ..LiveOptions::default()
-    };
-    let answer = probe(&options).map_err(|error| crate::failure::Failure::new(error.to_string()))?;
+    let answer = probe(&arguments.aws.options()).map_err(|error| crate::failure::Failure::new(error.to_string()))?;
     Ok(match answer {
         Ok(()) => {
             Check { what, ok: Some(true), detail: "Step Functions answers and lists machines".to_owned(), fix: None }

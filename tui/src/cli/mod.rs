@@ -1,5 +1,6 @@
 //! The command line: what can be said, and which file answers it.
 
+mod aws;
 mod bill;
 mod bottlenecks;
 mod collect;
