@@ -32,7 +32,7 @@ install: build
 	install -m 755 $(TARGET)/release/stepscope "$(DESTDIR)$(PREFIX)/bin/stepscope"
 	install -m 644 $$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1) "$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)"
 
-# Imports 500 MB of generated logs and prints ratios against DuckDB and a Python script on the same file.
+# Imports a gigabyte of generated logs and prints ratios against DuckDB and a Python script on the same file.
 bench: build
 	@python3 tests/bench/bench.py import $(TARGET)/release/stepscope
 

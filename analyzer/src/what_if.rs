@@ -51,6 +51,6 @@ impl Scenario {
     clippy::cast_possible_truncation,
     reason = "spans stay far below 2^53 microseconds"
 )]
-fn times(span: Micros, factor: f64) -> Micros {
+pub(crate) fn times(span: Micros, factor: f64) -> Micros {
     Micros((span.0 as f64 * factor).round() as i64)
 }

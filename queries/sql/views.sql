@@ -12,9 +12,13 @@ CREATE OR REPLACE MACRO category_text(code) AS
 CREATE OR REPLACE MACRO payload_field_text(code) AS
     ['input', 'output', 'parameters', 'cause', 'assignedVariables'][code + 1];
 
--- The events as rows; `events_of` is a function that stepscope brings along.
+-- Events, steps of the critical path, and attempts as rows, by functions that stepscope brings along.
 CREATE OR REPLACE VIEW event AS
 SELECT execution_id, unnest(events_of(events), recursive := true) FROM history;
+CREATE OR REPLACE VIEW path_step AS
+SELECT execution_id, unnest(path_of(path), recursive := true) FROM history;
+CREATE OR REPLACE VIEW attempt AS
+SELECT execution_id, unnest(attempts_of(attempts), recursive := true) FROM history;
 
 CREATE OR REPLACE VIEW executions AS
 WITH started AS (

@@ -1,6 +1,6 @@
 //! One batch of analysed executions as rows of all tables.
 
-use analyzer::critical_path::merged;
+use analyzer::critical_path::{Step, merged};
 use analyzer::execution::{Execution, Run};
 use analyzer::model::{Detail, Event, Micros, Name, Timestamp};
 use analyzer::timeline::{Category, Visit};
@@ -11,10 +11,11 @@ use crate::StoreError;
 use crate::history::record_to_json;
 use crate::names::Names;
 use crate::packed::{PackedEvent, Packer};
+use crate::packed_attempts::{self, PackedAttempt};
+use crate::packed_path::{self, PackedStep};
 use crate::rows::{
-    Appenders, At, AttemptLine, AttemptRows, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine,
-    ExecutionRows, HistoryLine, HistoryRows, MachineLine, MachineRows, PathStepLine, PathStepRows, PayloadLine,
-    PayloadRows, VisitLine, VisitRows,
+    Appenders, At, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine, ExecutionRows, HistoryLine,
+    HistoryRows, MachineLine, MachineRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
 };
 
 /// Rows waiting to be appended.
@@ -22,13 +23,13 @@ use crate::rows::{
 pub(crate) struct Batch {
     executions: ExecutionRows,
     packer: Packer,
+    path: Vec<u8>,
+    attempts: Vec<u8>,
     histories: HistoryRows,
     event_details: EventDetailRows,
     payloads: PayloadRows,
     visits: VisitRows,
-    attempts: AttemptRows,
     children: ChildRows,
-    path_steps: PathStepRows,
     machines: MachineRows,
 }
 
@@ -41,24 +42,17 @@ pub(crate) type MachineIds = FxHashMap<Name, u32>;
 impl Batch {
     pub(crate) fn add(&mut self, id: u32, run: &Run, fingerprint: u64, names: &mut Names, machines: &mut MachineIds) {
         let mut critical = vec![Micros::ZERO; run.timeline.visits.len()];
-        for step in merged(&run.path) {
+        let path = merged(&run.path);
+        for step in &path {
             if let Some(owner) = step.owner {
                 critical[owner] += step.span();
             }
-            self.path_steps.push(PathStepLine {
-                execution_id: Some(id),
-                visit_id: step.owner.map(|it| small(run.timeline.visits[it].id)),
-                category: Some(step.category as u8),
-                from_at: Some(at(step.from)),
-                to_at: Some(at(step.to)),
-            });
         }
         self.add_execution(id, run, fingerprint, names, machines);
         for event in &run.events {
             self.add_event(id, event, names);
         }
-        let histories = &mut self.histories;
-        self.packer.take(|bytes| histories.push(HistoryLine { execution_id: Some(id), events: Some(bytes.into()) }));
+        self.add_history(id, run, &path, names);
         for (index, visit) in run.timeline.visits.iter().enumerate() {
             self.add_visit(id, visit, critical[index], names);
         }
@@ -121,6 +115,42 @@ impl Batch {
         id
     }
 
+    /// What is stored of an execution as one value each.
+    fn add_history(&mut self, id: u32, run: &Run, path: &[Step], names: &mut Names) {
+        let visits = &run.timeline.visits;
+        self.path.clear();
+        let steps = path.iter().map(|step| PackedStep {
+            visit: step.owner.map(|it| small(visits[it].id)),
+            category: step.category as u8,
+            from: step.from.0,
+            to: step.to.0,
+        });
+        packed_path::pack(steps, &mut self.path);
+        self.attempts.clear();
+        let numbered = visits.iter().flat_map(|visit| (1..).zip(&visit.attempts).map(move |it| (visit, it)));
+        let attempts = numbered.map(|(visit, (number, it))| PackedAttempt {
+            visit: small(visit.id),
+            number,
+            scheduled: it.scheduled_at.0,
+            started: it.started_at.map(|it| it.0),
+            submitted: it.submitted_at.map(|it| it.0),
+            ended: it.ended_at.map(|it| it.0),
+            status: it.status as u8,
+            error: it.error.as_ref().map(|it| names.id(it)),
+            resource: it.resource.as_ref().map(|it| names.id_of(it)),
+        });
+        packed_attempts::pack(attempts, &mut self.attempts);
+        let (histories, path, attempts) = (&mut self.histories, &self.path, &self.attempts);
+        self.packer.take(|events| {
+            histories.push(HistoryLine {
+                execution_id: Some(id),
+                events: Some(events.into()),
+                path: Some(path.as_slice().into()),
+                attempts: Some(attempts.as_slice().into()),
+            });
+        });
+    }
+
     fn add_event(&mut self, id: u32, event: &Event, names: &mut Names) {
         self.packer.push(&PackedEvent {
             id: event.id,
@@ -178,20 +208,6 @@ impl Batch {
             overhead_us: split(Category::Overhead),
             critical_us: Some(critical.0),
         });
-        for (number, attempt) in (1_u32..).zip(&visit.attempts) {
-            self.attempts.push(AttemptLine {
-                execution_id: Some(id),
-                visit_id: Some(small(visit.id)),
-                attempt: Some(number),
-                scheduled_at: Some(at(attempt.scheduled_at)),
-                started_at: attempt.started_at.map(at),
-                submitted_at: attempt.submitted_at.map(at),
-                ended_at: attempt.ended_at.map(at),
-                status: Some(attempt.status as u8),
-                error_id: attempt.error.as_ref().map(|it| names.id(it)),
-                resource_id: attempt.resource.as_ref().map(|it| names.id_of(it)),
-            });
-        }
     }
 
     pub(crate) fn append_to(&mut self, appenders: &mut Appenders<'_>) -> Result<(), StoreError> {
@@ -201,8 +217,6 @@ impl Batch {
         self.event_details.append_to(appenders)?;
         self.payloads.append_to(appenders)?;
         self.visits.append_to(appenders)?;
-        self.attempts.append_to(appenders)?;
-        self.path_steps.append_to(appenders)?;
         self.children.append_to(appenders)
     }
 }

@@ -14,12 +14,16 @@ mod ingest;
 mod machines;
 mod names;
 mod packed;
+mod packed_attempts;
+mod packed_path;
 mod reader;
 mod rows;
 mod server;
 mod spending;
 mod states;
 mod store;
+mod unpacked;
+mod varint;
 mod versions;
 mod writer;
 

@@ -1,22 +1,19 @@
 //! The events of one execution as one value, in as few bytes as may be.
 //!
 //! Whoever wants events wants all of an execution's, so they are stored together: reading them back is one row, and
-//! appending them costs a third of what a row each did. SQL sees them as rows through [`EventsOf`].
+//! appending them costs a third of what a row each did. SQL sees them as rows through `events_of`.
 //!
 //! An event is a byte of flags, the id of its type, the time since the event before, and whatever the flags announce.
-//! Numbers are LEB128; signed ones are zigzagged first.
+//! Numbers are those of [`crate::varint`].
 
-use std::error::Error;
 use std::sync::Arc;
 
-use duckdb::arrow::array::{
-    Array, ArrayRef, BinaryArray, ListArray, RecordBatch, StructArray, TimestampMicrosecondArray, UInt32Array,
-};
-use duckdb::arrow::buffer::OffsetBuffer;
-use duckdb::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
+use duckdb::arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
+use duckdb::arrow::datatypes::Field;
 
 use crate::StoreError;
+use crate::unpacked::{Row, number, time};
+use crate::varint::{put, small, take, unzigzag, zigzag};
 
 /// What every event has, with ids for its strings; 0 stands for "none".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,97 +112,35 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<PackedEvent>, StoreError> {
     Ok(events)
 }
 
-fn put(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
+impl Row for PackedEvent {
+    const FUNCTION: &str = "events_of";
+
+    fn fields() -> Vec<Field> {
+        let numbers = ["name_id", "resource_id", "number", "log_bytes"].map(number);
+        [number("event_id"), number("previous_event_id"), number("type_id"), time("happened_at")]
+            .into_iter()
+            .chain(numbers)
+            .collect()
     }
-    bytes.push((value & 0x7f) as u8);
-}
 
-fn take(bytes: &mut &[u8]) -> Result<u64, StoreError> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or_else(damaged)?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(value);
-        }
+    fn unpack(bytes: &[u8]) -> Result<Vec<Self>, StoreError> {
+        unpack(bytes)
     }
-    Err(damaged())
-}
 
-fn small(value: u64) -> Result<u32, StoreError> {
-    u32::try_from(value).map_err(|_| damaged())
-}
-
-fn damaged() -> StoreError {
-    StoreError::Corrupt("the stored events of an execution are damaged".to_owned())
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-/// The SQL function `events_of(BLOB)`: a list of events, each with its members.
-pub(crate) struct EventsOf;
-
-impl EventsOf {
-    pub(crate) const NAME: &str = "events_of";
-
-    fn fields() -> Fields {
-        let number = |name: &str| Field::new(name, DataType::UInt32, true);
-        Fields::from(vec![
-            number("event_id"),
-            number("previous_event_id"),
-            number("type_id"),
-            Field::new("happened_at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
-            number("name_id"),
-            number("resource_id"),
-            number("number"),
-            number("log_bytes"),
-        ])
-    }
-}
-
-impl VArrowScalar for EventsOf {
-    type State = ();
-
-    fn invoke((): &(), input: RecordBatch) -> Result<Arc<dyn Array>, Box<dyn Error>> {
-        let packed = input.column(0).as_any().downcast_ref::<BinaryArray>().ok_or("events_of takes a BLOB")?;
-        let mut lengths = Vec::with_capacity(packed.len());
-        let mut all: Vec<PackedEvent> = Vec::new();
-        for bytes in packed {
-            let events = unpack(bytes.unwrap_or_default())?;
-            lengths.push(events.len());
-            all.extend(events);
-        }
-        let numbers = |member: fn(&PackedEvent) -> u64| -> ArrayRef {
-            Arc::new(all.iter().map(|it| u32::try_from(member(it)).ok()).collect::<UInt32Array>())
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let numbers = |member: fn(&Self) -> u64| -> ArrayRef {
+            Arc::new(rows.iter().map(|it| u32::try_from(member(it)).ok()).collect::<UInt32Array>())
         };
-        let columns: Vec<ArrayRef> = vec![
+        vec![
             numbers(|it| it.id),
             numbers(|it| it.previous),
             numbers(|it| it.kind.into()),
-            Arc::new(all.iter().map(|it| Some(it.at)).collect::<TimestampMicrosecondArray>()),
+            Arc::new(rows.iter().map(|it| Some(it.at)).collect::<TimestampMicrosecondArray>()),
             numbers(|it| it.name.into()),
             numbers(|it| it.resource.into()),
             numbers(|it| it.number.unwrap_or(u64::MAX)),
             numbers(|it| it.log_bytes.into()),
-        ];
-        let events = StructArray::try_new(Self::fields(), columns, None)?;
-        let item = Arc::new(Field::new("item", DataType::Struct(Self::fields()), true));
-        Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), Arc::new(events), None)?))
-    }
-
-    fn signatures() -> Vec<ArrowFunctionSignature> {
-        let item = Field::new("item", DataType::Struct(Self::fields()), true);
-        vec![ArrowFunctionSignature::exact(vec![DataType::Binary], DataType::List(Arc::new(item)))]
+        ]
     }
 }
 

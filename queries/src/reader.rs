@@ -6,7 +6,6 @@ use std::{fs, thread};
 
 use duckdb::{AccessMode, Config, Connection};
 
-use crate::packed::EventsOf;
 use crate::server::{Request, ask};
 use crate::store::{is_locked, known_version, not_ours, schema_version};
 use crate::{Cell, StoreError, Table};
@@ -91,7 +90,7 @@ fn open_here(path: &Path) -> Result<Connection, duckdb::Error> {
         .with("autoload_known_extensions", "false")?
         .with("lock_configuration", "true")?;
     let connection = Connection::open_with_flags(path, config)?;
-    connection.register_scalar_function::<EventsOf>(EventsOf::NAME)?;
+    crate::unpacked::register(&connection)?;
     Ok(connection)
 }
 

@@ -149,11 +149,9 @@ table!(ExecutionRows, ExecutionLine, "execution" {
     log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, fingerprint: u64, record: Box<str>,
 });
 
-table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]> });
+table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]> });
 
 table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u32, event_id: u32, error_id: u32, detail: Box<str> });
-
-table!(PathStepRows, PathStepLine, "path_step" { execution_id: u32, visit_id: u32, category: u8, from_at: At, to_at: At });
 
 table!(PayloadRows, PayloadLine, "payload" { execution_id: u32, event_id: u32, field: u8, body: Box<str> });
 
@@ -161,11 +159,6 @@ table!(VisitRows, VisitLine, "visit" {
     execution_id: u32, visit_id: u32, parent_id: u32, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
     exited_at: At, duration_us: i64, status: u8, error_id: u32, n_attempts: u32, retries: u32, work_us: i64, callback_us: i64,
     queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64,
-});
-
-table!(AttemptRows, AttemptLine, "attempt" {
-    execution_id: u32, visit_id: u32, attempt: u32, scheduled_at: At, started_at: At, submitted_at: At, ended_at: At, status: u8,
-    error_id: u32, resource_id: u32,
 });
 
 table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u32, child_arn: Box<str> });

@@ -7,7 +7,6 @@ use std::{fs, io, thread};
 use duckdb::{Config, Connection};
 
 use crate::StoreError;
-use crate::packed::EventsOf;
 use crate::server::Server;
 
 /// The migrations in order; the schema's version is their count.
@@ -38,7 +37,7 @@ impl Store {
         }
         let connection = open_patiently(path, PATIENCE)?;
         restrict(path)?;
-        connection.register_scalar_function::<EventsOf>(EventsOf::NAME)?;
+        crate::unpacked::register(&connection)?;
         migrate(&connection, path)?;
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;

@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::rows::{Appenders, NameRows};
 
 /// Events of one transaction: full row groups go to the file at once, and only the rest goes through the log.
-const TRANSACTION_EVENTS: usize = 1_000_000;
+const TRANSACTION_EVENTS: usize = 4_000_000;
 /// Batches that wait to be appended.
 const WAITING: usize = 1;
 
@@ -138,14 +138,12 @@ fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut
 }
 
 pub(crate) fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
-    const TABLES: [(&str, &str); 8] = [
+    const TABLES: [(&str, &str); 6] = [
         ("execution", "id"),
         ("history", "execution_id"),
         ("event_detail", "execution_id"),
         ("payload", "execution_id"),
         ("visit", "execution_id"),
-        ("attempt", "execution_id"),
-        ("path_step", "execution_id"),
         ("child", "execution_id"),
     ];
     for ids in ids.chunks(4_000) {

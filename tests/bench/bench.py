@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Benchmarks that print ratios against named peers measured in the same run.
 
-    bench.py import BINARY   imports >= 500 MB of generated logs: against DuckDB's read_ndjson + insert of the same columns,
+    bench.py import BINARY   imports a gigabyte of generated logs: against DuckDB's read_ndjson + insert of the same columns,
                              and against orjson + pandas computing the same state report
     bench.py large BINARY    the state report over a hundred million visits that SQL makes up
 
@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("STEPSCOPE_CACHE") or pathlib.Path.home() / ".cache" / "stepscope")
 PEERS = ["duckdb==1.5.5", "orjson", "pandas"]
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
-MEGABYTES = int(os.environ.get("MEGABYTES", "500"))
+MEGABYTES = int(os.environ.get("MEGABYTES", "1000"))
 VISITS = int(os.environ.get("VISITS", "100000000"))
 
 

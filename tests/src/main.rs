@@ -9,5 +9,6 @@ mod layering;
 mod linting;
 mod live;
 mod money;
+mod shapes;
 mod stepscope;
 mod synthetic;

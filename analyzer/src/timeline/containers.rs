@@ -19,6 +19,9 @@ impl Builder<'_> {
         let Some(visit) = visit else { return };
         // What is still open inside belongs to the round before, which the failure ended.
         let failed_at = previous.map_or(self.events[index].at, |it| self.events[it].at);
+        if entered.is_none() {
+            self.blame(previous);
+        }
         self.leave_inside(visit, failed_at, VisitStatus::Aborted);
         let progress = &mut self.places.progress[visit];
         (progress.round_open, progress.failing, progress.branches) = (true, false, 0);
@@ -123,6 +126,11 @@ impl Builder<'_> {
         }
     }
 
+    fn has_open_inside(&self, container: VisitIndex) -> bool {
+        (container + 1..self.places.visits.len())
+            .any(|it| self.places.is_open(it) && it != container && self.places.is_inside(it, container))
+    }
+
     /// A clean-up event without a name: it ends one state of this type beside the failure.
     pub(super) fn abort_one(&mut self, index: usize, previous: Option<usize>) {
         let event = &self.events[index];
@@ -133,17 +141,26 @@ impl Builder<'_> {
         let container = self.places.enclosing(self.scope_of[index], |it| {
             self.places.visits[it].kind.is_container() && Some(it) != failed && self.places.progress[it].round_open
         });
-        let visit = (0..self.places.visits.len()).find(|&it| {
+        let beside = |it: VisitIndex| {
             Some(self.places.visits[it].kind) == kind
                 && self.places.is_open(it)
                 && Some(it) != failed
                 && container.is_none_or(|container| self.places.is_inside(it, container))
-        });
+        };
+        // Inner states are cleaned up before those around them, and what was at work surely is; what has failed may be
+        // waiting for its next attempt, or have failed for good while its container waited for the next round.
+        let is_settled = |it: VisitIndex| !self.places.progress[it].failing && !self.has_open_inside(it);
+        let beside = (0..self.places.visits.len()).filter(|&it| beside(it));
+        let visit = beside.clone().find(|&it| is_settled(it)).or_else(|| beside.min());
         self.visit_of[index] = visit;
         self.links[index] = Link { binding: previous, category: Category::Overhead, owner: visit };
         let Some(visit) = visit else { return };
         self.scope_of[index] = self.places.progress[visit].scope;
+        // What waited for an attempt inside has its own clean-up event by now: what is still failing did fail, and the
+        // container waited to be retried.
+        let blamed = self.blamed.take();
         self.leave_inside(visit, event.at, VisitStatus::Aborted);
+        self.blamed = blamed;
         self.leave(visit, event.at, VisitStatus::Aborted);
     }
 }

@@ -16,17 +16,16 @@ CREATE TABLE execution (
     billed_memory_mb UBIGINT USING COMPRESSION bitpacking, fingerprint UBIGINT USING COMPRESSION bitpacking, record VARCHAR
 );
 
--- All events of an execution as one value (`queries/src/packed.rs`): whoever wants them wants all, and a row each costs
--- three times as much to append. The view `event` has them as rows. In their ids 0 stands for "none".
-CREATE TABLE history (execution_id UINTEGER, events BLOB USING COMPRESSION uncompressed);
+-- All events of an execution as one value (`queries/src/packed.rs`), and the steps of its critical path and all attempts as
+-- others: whoever wants them wants all, and a row each costs three times as much to append. The views `event`, `path_step`
+-- and `attempt` have them as rows. In the ids of events 0 stands for "none".
+CREATE TABLE history (
+    execution_id UINTEGER, events BLOB USING COMPRESSION uncompressed, path BLOB USING COMPRESSION uncompressed,
+    attempts BLOB USING COMPRESSION uncompressed
+);
 
 -- What few events have: an error, and members without a column of their own, as JSON.
 CREATE TABLE event_detail (execution_id UINTEGER, event_id UINTEGER, error_id UINTEGER, detail VARCHAR);
-
--- The critical path: spans in order of time, without gap or overlap. `visit_id` is NULL for the execution's own time.
-CREATE TABLE path_step (
-    execution_id UINTEGER USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, category UTINYINT USING COMPRESSION bitpacking, from_at TIMESTAMP USING COMPRESSION bitpacking, to_at TIMESTAMP USING COMPRESSION bitpacking
-);
 
 -- What may hold users' data, apart from everything else: the payload policy governs what is written here.
 CREATE TABLE payload (execution_id UINTEGER, event_id UINTEGER, field UTINYINT, body VARCHAR);
@@ -36,11 +35,6 @@ CREATE TABLE visit (
     state_type UTINYINT USING COMPRESSION bitpacking, entered_at TIMESTAMP USING COMPRESSION bitpacking, exited_at TIMESTAMP USING COMPRESSION bitpacking, duration_us BIGINT USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking, error_id UINTEGER USING COMPRESSION bitpacking,
     n_attempts UINTEGER USING COMPRESSION bitpacking, retries UINTEGER USING COMPRESSION bitpacking, work_us BIGINT USING COMPRESSION bitpacking, callback_us BIGINT USING COMPRESSION bitpacking, queue_us BIGINT USING COMPRESSION bitpacking, backoff_us BIGINT USING COMPRESSION bitpacking, wait_us BIGINT USING COMPRESSION bitpacking,
     slot_wait_us BIGINT USING COMPRESSION bitpacking, overhead_us BIGINT USING COMPRESSION bitpacking, critical_us BIGINT USING COMPRESSION bitpacking
-);
-
-CREATE TABLE attempt (
-    execution_id UINTEGER USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, attempt UINTEGER USING COMPRESSION bitpacking, scheduled_at TIMESTAMP USING COMPRESSION bitpacking, started_at TIMESTAMP USING COMPRESSION bitpacking,
-    submitted_at TIMESTAMP USING COMPRESSION bitpacking, ended_at TIMESTAMP USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking, error_id UINTEGER USING COMPRESSION bitpacking, resource_id UINTEGER USING COMPRESSION bitpacking
 );
 
 -- What an execution started: executions of a Task, and Map Runs.

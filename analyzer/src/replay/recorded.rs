@@ -1,20 +1,14 @@
-//! When would an execution have ended if something in it had been different?
-//!
-//! Not an edit of timestamps but a re-simulation: every flow (the root, a branch, an item) is run again from its start,
-//! each span scaled as the scenario says; a Parallel and a Map end with their last flow, a failed one with the failure;
-//! the items of a Map with a limit take the slot that is freed first, in the order of their starts. What the model does
-//! not explain (a dispatch that took a while although a slot was free) is kept as a residual, so that replaying without
-//! a change gives back every recorded timestamp, which is the test of the model.
-//!
-//! Source of the slot recursion: list scheduling with identical machines and a fixed order (Graham, "Bounds on
-//! Multiprocessing Timing Anomalies", 1969). With a fixed order, every start is monotone in every duration.
+//! The replay of one run, event by event.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use super::program::{Program, States};
 use crate::asl::SERVICE_LIMIT;
 use crate::execution::Run;
 use crate::model::{EventKind, Micros, Name, StateType, Status, Timestamp};
+use crate::timeline::VisitStatus;
 use crate::what_if::Scenario;
 
 /// How many items of each Map a definition lets run at once.
@@ -22,16 +16,16 @@ pub type Limits = BTreeMap<Name, usize>;
 
 /// An execution, ready to be run again.
 pub struct Replay<'a> {
-    run: &'a Run,
+    pub(super) run: &'a Run,
     limits: Limits,
     /// The events of each flow, without those that only clean up.
-    flows: Vec<Vec<usize>>,
+    pub(super) flows: Vec<Vec<usize>>,
     /// The flows inside each round of a Parallel or Map, in the order of their starts.
-    inside: HashMap<(usize, u32), Vec<usize>>,
+    pub(super) inside: HashMap<(usize, u32), Vec<usize>>,
     rounds: HashMap<usize, Vec<usize>>,
     /// The first and the last event that schedules an attempt of a visit.
     scheduled: HashMap<usize, (usize, usize)>,
-    closing: usize,
+    pub(super) closing: usize,
 }
 
 /// The outcome of one simulation.
@@ -43,12 +37,22 @@ pub struct Replayed {
     pub times: Vec<Option<Timestamp>>,
 }
 
+/// What an event of a flow waited for.
+pub(super) enum Awaited<'a> {
+    /// The event before it in its flow.
+    Before,
+    /// The last of the flows inside the Parallel or Map that ran between the two.
+    Flows { owner: usize, flows: &'a [usize] },
+    /// The event that made the Parallel or Map between the two fail.
+    Failure { owner: usize, event: usize },
+}
+
 /// How a Map's items shared its slots in the recording.
-struct Slots {
+pub(super) struct Slots {
     /// `None` where no item had to wait for another.
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
     /// What each item took beyond the model, in the order of starts.
-    residuals: Vec<Micros>,
+    pub(super) residuals: Vec<Micros>,
 }
 
 impl<'a> Replay<'a> {
@@ -95,7 +99,21 @@ impl<'a> Replay<'a> {
 
     /// Runs the execution again; `None` where the model cannot follow it.
     pub fn simulate(&self, scenario: &Scenario) -> Option<Replayed> {
-        let mut simulation = Simulation { replay: self, scenario, times: vec![None; self.run.events.len()] };
+        self.run_again(scenario, None)
+    }
+
+    /// Runs the execution again with one visit ending so much later.
+    pub fn simulate_with_delay(&self, visit: usize, delay: Micros) -> Option<Replayed> {
+        let links = &self.run.timeline.links;
+        let own =
+            || (0..links.len()).rev().filter(|&it| links[it].owner == Some(visit) && !only_cleans_up(self.kind(it)));
+        let last = own().find(|&it| self.kind(it).exits().is_some()).or_else(|| own().next())?;
+        self.run_again(&Scenario::default(), Some((last, delay)))
+    }
+
+    fn run_again(&self, scenario: &Scenario, delay: Option<(usize, Micros)>) -> Option<Replayed> {
+        let times = vec![None; self.run.events.len()];
+        let mut simulation = Simulation { replay: self, scenario, delay, times };
         simulation.flow(0, None)?;
         let start = self.at(0);
         Some(Replayed { duration: simulation.times[self.closing]? - start, times: simulation.times })
@@ -109,42 +127,58 @@ impl<'a> Replay<'a> {
         identity.times.iter().enumerate().filter_map(difference).max()
     }
 
-    /// By how much each visit could take longer without the end being later; `None` where that is not known: inside a
-    /// round that failed, and off the path inside a Map whose items wait for one another.
+    /// By how much each visit could take longer without the end being later; `None` where that is not known: off the path
+    /// inside a round that failed, and in a long Map, or one that failed, whose items wait for one another.
     pub fn slack(&self) -> Vec<Option<Micros>> {
-        let timeline = &self.run.timeline;
-        let mut flow_slack: Vec<Option<Micros>> = vec![None; self.flows.len()];
-        flow_slack[0] = Some(Micros::ZERO);
-        let mut slack = vec![None; timeline.visits.len()];
+        let mut rooms = Rooms { of_flow: vec![Room::Unknown; self.flows.len()], program: OnceCell::new() };
+        rooms.of_flow[0] = Room::Known(Micros::ZERO);
+        let mut slack = Vec::with_capacity(self.run.timeline.visits.len());
         // Visits come in the order of their entries, so a container's slack is known before that of what is inside.
-        for (visit, it) in timeline.visits.iter().enumerate() {
-            let own = flow_slack[self.flow_of_visit(visit)];
-            slack[visit] = own;
-            let Some(rounds) = self.rounds.get(&visit) else {
-                continue;
-            };
-            let last_round = u32::try_from(rounds.len()).unwrap_or(u32::MAX);
-            let Some(flows) = self.inside.get(&(visit, last_round)) else {
-                continue;
-            };
-            let succeeded = it.status == crate::timeline::VisitStatus::Succeeded;
-            let shares_slots =
-                it.kind == StateType::Map && rounds.last().is_some_and(|&it| self.slots(flows, it).limit.is_some());
-            let latest = flows.iter().map(|&it| self.at(self.end_of(it, false))).max();
-            for &flow in flows {
-                let room = latest.map(|it| it - self.at(self.end_of(flow, false)));
-                flow_slack[flow] = match (room, own) {
-                    (Some(room), Some(outer)) if succeeded && !shares_slots => Some(room + outer),
-                    _ => None,
-                };
+        for visit in 0..self.run.timeline.visits.len() {
+            let own = rooms.of_flow[self.flow_of_visit(visit)];
+            slack.push(own);
+            let n_rounds = self.rounds.get(&visit).map_or(0, Vec::len);
+            for (round, is_last) in (1..).zip((1..=n_rounds).map(|it| it == n_rounds)) {
+                if let Some(flows) = self.inside.get(&(visit, round)) {
+                    self.rooms_of_round((visit, round), is_last, flows, own, &mut rooms);
+                }
             }
         }
-        for step in &self.run.path {
-            if let Some(owner) = step.owner.filter(|_| step.span() > Micros::ZERO) {
-                slack[owner] = Some(Micros::ZERO);
+        for step in self.run.path.iter().filter(|it| it.span() > Micros::ZERO) {
+            if let Some(owner) = step.owner.filter(|&it| slack[it] == Room::Unknown) {
+                slack[owner] = Room::Known(Micros::ZERO);
             }
         }
-        slack
+        slack.into_iter().map(Room::known).collect()
+    }
+
+    fn rooms_of_round(
+        &self,
+        (visit, round): (usize, u32),
+        is_last: bool,
+        flows: &[usize],
+        own: Room,
+        rooms: &mut Rooms,
+    ) {
+        let it = &self.run.timeline.visits[visit];
+        let started = self.started_of(visit, round);
+        let shares_slots = it.kind == StateType::Map && started.is_some_and(|it| self.slots(flows, it).limit.is_some());
+        let succeeded = is_last && it.status == VisitStatus::Succeeded;
+        for &flow in flows {
+            rooms.of_flow[flow] = match own {
+                // One item on the path may have room, where another one frees a slot at the same moment.
+                _ if shares_slots => Room::Unknowable,
+                Room::Known(own) if succeeded => {
+                    let latest = self.last_end(flows).unwrap_or_default();
+                    Room::Known(latest - self.at(self.end_of(flow, false)) + own)
+                }
+                Room::Unknowable => Room::Unknowable,
+                Room::Known(_) | Room::Unknown => Room::Unknown,
+            };
+        }
+        if shares_slots && succeeded && matches!(own, Room::Known(_)) {
+            rooms.of_items(self, flows);
+        }
     }
 
     fn flow_of_visit(&self, visit: usize) -> usize {
@@ -155,8 +189,8 @@ impl<'a> Replay<'a> {
     pub fn limited_maps(&self) -> Vec<(usize, usize)> {
         let mut limited = Vec::new();
         for (&(visit, round), flows) in &self.inside {
-            let started = self.rounds.get(&visit).and_then(|it| it.get(usize::try_from(round).ok()?.checked_sub(1)?));
-            if let (StateType::Map, Some(&started)) = (self.run.timeline.visits[visit].kind, started) {
+            let started = self.started_of(visit, round);
+            if let (StateType::Map, Some(started)) = (self.run.timeline.visits[visit].kind, started) {
                 limited.extend(self.slots(flows, started).limit.map(|limit| (visit, limit)));
             }
         }
@@ -199,16 +233,16 @@ impl<'a> Replay<'a> {
         self.run.events.binary_search_by_key(&id, |it| it.id).unwrap_or(0)
     }
 
-    fn at(&self, event: usize) -> Timestamp {
+    pub(super) fn at(&self, event: usize) -> Timestamp {
         self.run.events[event].at
     }
 
-    fn kind(&self, event: usize) -> &EventKind {
+    pub(super) fn kind(&self, event: usize) -> &EventKind {
         &self.run.events[event].kind
     }
 
     /// The last event of a flow, and of an item the last one of its states: that is what frees its slot.
-    fn end_of(&self, flow: usize, of_states: bool) -> usize {
+    pub(super) fn end_of(&self, flow: usize, of_states: bool) -> usize {
         let events = &self.flows[flow];
         let last = events[events.len() - 1];
         if of_states && *self.kind(last) == EventKind::MapIterationSucceeded && events.len() > 1 {
@@ -217,8 +251,59 @@ impl<'a> Replay<'a> {
         last
     }
 
+    /// What an event of a flow waited for; `None` where the recording does not tell which failure it was.
+    pub(super) fn awaited(&self, event: usize, previous: usize) -> Option<Awaited<'_>> {
+        if self.kind(previous).starts_round().is_none() {
+            return Some(Awaited::Before);
+        }
+        let owner = self.run.timeline.links[previous].owner?;
+        let flows = self.flows_of_round(previous, owner);
+        if flows.is_empty() {
+            return Some(Awaited::Before);
+        }
+        let kind = self.kind(event);
+        let succeeded = matches!(kind, EventKind::MapStateSucceeded | EventKind::ParallelStateSucceeded)
+            || (kind.exits().is_some() && self.run.timeline.visits[owner].status == VisitStatus::Succeeded);
+        if succeeded {
+            return Some(Awaited::Flows { owner, flows });
+        }
+        // The round failed: with the event that this one links to.
+        Some(Awaited::Failure { owner, event: self.run.timeline.links[event].binding? })
+    }
+
+    /// The event that starts a round of a visit.
+    pub(super) fn started_of(&self, owner: usize, round: u32) -> Option<usize> {
+        self.rounds.get(&owner)?.get(usize::try_from(round).ok()?.checked_sub(1)?).copied()
+    }
+
+    /// The flows inside the round that an event starts.
+    pub(super) fn flows_of_round(&self, started: usize, owner: usize) -> &[usize] {
+        self.inside.get(&(owner, self.round_of(started, owner))).map_or(&[], Vec::as_slice)
+    }
+
+    /// When the last of some flows ended in the recording.
+    pub(super) fn last_end(&self, flows: &[usize]) -> Option<Timestamp> {
+        flows.iter().map(|&it| self.at(self.end_of(it, false))).max()
+    }
+
+    fn round_of(&self, started: usize, owner: usize) -> u32 {
+        let place = self.rounds.get(&owner).and_then(|it| it.iter().position(|&it| it == started));
+        place.and_then(|it| u32::try_from(it + 1).ok()).unwrap_or(1)
+    }
+
+    /// Whether an event ends a span that lies before the last attempt or round of its visit begins.
+    pub(super) fn is_repeated(&self, event: usize) -> bool {
+        let Some(owner) = self.run.timeline.links[event].owner else {
+            return false;
+        };
+        if self.kind(event).starts_round().is_some() {
+            return self.round_of(event, owner) > 1;
+        }
+        self.scheduled.get(&owner).is_some_and(|&(first, last)| first < event && event <= last)
+    }
+
     /// The slots of a Map's round as the recording shows them.
-    fn slots(&self, items: &[usize], started: usize) -> Slots {
+    pub(super) fn slots(&self, items: &[usize], started: usize) -> Slots {
         let waited = |&flow: &usize| {
             let binding = self.run.timeline.links[self.flows[flow][0]].binding;
             binding.is_some_and(|it| *self.kind(it) != EventKind::MapStateStarted)
@@ -240,6 +325,46 @@ impl<'a> Replay<'a> {
             start(item) - freed
         });
         Slots { residuals: residuals.collect(), limit: Some(limit) }
+    }
+}
+
+/// Steps of simulations that the slack inside one Map may cost.
+const EFFORT: usize = 200_000;
+
+/// By how much later a flow could end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Known(Micros),
+    /// Not known off the critical path; on it there is none.
+    Unknown,
+    /// Not even the path tells.
+    Unknowable,
+}
+
+impl Room {
+    fn known(self) -> Option<Micros> {
+        match self {
+            Self::Known(it) => Some(it),
+            Self::Unknown | Self::Unknowable => None,
+        }
+    }
+}
+
+struct Rooms {
+    of_flow: Vec<Room>,
+    /// Compiled when it is needed first; `None` where it cannot be.
+    program: OnceCell<Option<Program>>,
+}
+
+impl Rooms {
+    /// Items that wait for one another: by simulation, unless that would take too long.
+    fn of_items(&mut self, replay: &Replay<'_>, items: &[usize]) {
+        let program = self.program.get_or_init(|| Program::of(replay, &mut States::default()));
+        for program in program.iter().filter(|it| it.len() * items.len() <= EFFORT) {
+            for &flow in items {
+                self.of_flow[flow] = program.room(flow).map_or(Room::Unknowable, Room::Known);
+            }
+        }
     }
 }
 
@@ -265,6 +390,8 @@ fn only_cleans_up(kind: &EventKind) -> bool {
 struct Simulation<'a, 'b> {
     replay: &'b Replay<'a>,
     scenario: &'b Scenario,
+    /// An event that comes later by so much.
+    delay: Option<(usize, Micros)>,
     times: Vec<Option<Timestamp>>,
 }
 
@@ -275,7 +402,8 @@ impl Simulation<'_, '_> {
         let mut previous = before;
         for &event in &replay.flows[flow] {
             if self.times[event].is_none() {
-                self.times[event] = Some(self.time_of(event, previous)?);
+                let delay = self.delay.filter(|it| it.0 == event).map_or(Micros::ZERO, |it| it.1);
+                self.times[event] = Some(self.time_of(event, previous)? + delay);
             }
             if replay.kind(event).starts_round().is_some() {
                 self.round(event)?;
@@ -295,7 +423,7 @@ impl Simulation<'_, '_> {
             return Some(replay.at(event));
         };
         let link = replay.run.timeline.links[event];
-        if self.scenario.no_retries && self.is_repeated(event) {
+        if self.scenario.no_retries && replay.is_repeated(event) {
             return self.times[previous];
         }
         let (recorded, simulated) = self.reached(event, previous)?;
@@ -308,44 +436,20 @@ impl Simulation<'_, '_> {
     fn reached(&self, event: usize, previous: usize) -> Option<(Timestamp, Timestamp)> {
         let replay = self.replay;
         let plain = Some((replay.at(previous), self.times[previous]?));
-        if replay.kind(previous).starts_round().is_none() {
-            return plain;
+        match replay.awaited(event, previous)? {
+            Awaited::Before => plain,
+            Awaited::Flows { owner, .. } | Awaited::Failure { owner, .. }
+                if self.scenario.is_free(&replay.run.timeline.visits[owner].state) =>
+            {
+                plain
+            }
+            Awaited::Flows { flows, .. } => {
+                let ends: Option<Vec<Timestamp>> =
+                    flows.iter().map(|&it| self.times[replay.end_of(it, false)]).collect();
+                Some((replay.last_end(flows)?, ends?.into_iter().max()?))
+            }
+            Awaited::Failure { event, .. } => Some((replay.at(event), self.times[event]?)),
         }
-        let owner = replay.run.timeline.links[previous].owner?;
-        let round = self.round_of(previous, owner);
-        let flows = replay.inside.get(&(owner, round)).map_or(&[][..], Vec::as_slice);
-        if flows.is_empty() || self.scenario.is_free(&replay.run.timeline.visits[owner].state) {
-            return plain;
-        }
-        let kind = replay.kind(event);
-        let succeeded = matches!(kind, EventKind::MapStateSucceeded | EventKind::ParallelStateSucceeded)
-            || (kind.exits().is_some()
-                && replay.run.timeline.visits[owner].status == crate::timeline::VisitStatus::Succeeded);
-        if succeeded {
-            let recorded = flows.iter().map(|&it| replay.at(replay.end_of(it, false))).max()?;
-            let ends: Option<Vec<Timestamp>> = flows.iter().map(|&it| self.times[replay.end_of(it, false)]).collect();
-            return Some((recorded, ends?.into_iter().max()?));
-        }
-        // The round failed: with the event that this one links to.
-        let failure = replay.run.timeline.links[event].binding?;
-        Some((replay.at(failure), self.times[failure]?))
-    }
-
-    fn round_of(&self, started: usize, owner: usize) -> u32 {
-        let place = self.replay.rounds.get(&owner).and_then(|it| it.iter().position(|&it| it == started));
-        place.and_then(|it| u32::try_from(it + 1).ok()).unwrap_or(1)
-    }
-
-    /// Whether an event ends a span that lies before the last attempt or round of its visit begins.
-    fn is_repeated(&self, event: usize) -> bool {
-        let replay = self.replay;
-        let Some(owner) = replay.run.timeline.links[event].owner else {
-            return false;
-        };
-        if replay.kind(event).starts_round().is_some() {
-            return self.round_of(event, owner) > 1;
-        }
-        replay.scheduled.get(&owner).is_some_and(|&(first, last)| first < event && event <= last)
     }
 
     /// Runs everything inside a round of a Parallel or Map.
@@ -354,10 +458,7 @@ impl Simulation<'_, '_> {
         let Some(owner) = replay.run.timeline.links[started].owner else {
             return Some(());
         };
-        let round = self.round_of(started, owner);
-        let Some(flows) = replay.inside.get(&(owner, round)) else {
-            return Some(());
-        };
+        let flows = replay.flows_of_round(started, owner);
         if replay.run.timeline.visits[owner].kind == StateType::Parallel {
             return flows.iter().try_for_each(|&flow| self.flow(flow, Some(started)));
         }
