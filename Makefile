@@ -32,9 +32,11 @@ install: build
 	install -m 755 $(TARGET)/release/stepscope "$(DESTDIR)$(PREFIX)/bin/stepscope"
 	install -m 644 $$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1) "$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)"
 
-# Imports a gigabyte of generated logs and prints ratios against DuckDB and a Python script on the same file.
+# Imports a gigabyte of generated logs and prints ratios against DuckDB and a Python script on the same file; then critical
+# paths against CRISP, and a what-if sweep.
 bench: build
 	@python3 tests/bench/bench.py import $(TARGET)/release/stepscope
+	@python3 tests/bench/bench.py analysis $(TARGET)/release/stepscope
 
 # Reports over a hundred million visits that SQL makes up.
 bench-large: build

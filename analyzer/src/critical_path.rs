@@ -40,7 +40,7 @@ pub fn critical_path(events: &[Event], timeline: &Timeline) -> Vec<Step> {
     let Some(end) = timeline.closing.or_else(|| last_own_event(events, timeline)) else {
         return Vec::new();
     };
-    let mut steps = Vec::new();
+    let mut steps = Vec::with_capacity(events.len());
     let mut at = end;
     let mut to = events[end].at;
     while let Some(before) = timeline.links[at].binding {

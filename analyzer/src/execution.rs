@@ -68,6 +68,12 @@ impl Run {
         let execution = summarise(arn, &events, &record, &timeline, &path);
         Self { execution, events, record, timeline, path }
     }
+
+    /// The index of the visit that an event belongs to.
+    pub fn visit_of_event(&self, id: u64) -> Option<usize> {
+        let index = self.events.binary_search_by_key(&id, |it| it.id).ok()?;
+        self.timeline.links[index].owner
+    }
 }
 
 fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &Timeline, path: &[Step]) -> Execution {

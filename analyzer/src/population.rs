@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::execution::Run;
-use crate::model::{Micros, Name, StateType, Status};
+use crate::model::{Micros, Name, StateType, Timestamp};
+use crate::outcome::Distribution;
 use crate::patterns::{Pattern, Patterns};
 use crate::quantile;
-use crate::replay::{Limits, Replay};
+use crate::replay::{Limits, Plan, Program, Replay, States};
 use crate::timeline::{Category, Split, VisitStatus};
 use crate::what_if::Scenario;
 
@@ -21,6 +22,10 @@ pub struct Population {
     modelled: usize,
     patterns: Patterns,
     limits: Limits,
+    timeouts: BTreeMap<Name, Micros>,
+    numbers: States,
+    /// Each state free, alone.
+    plans: BTreeMap<Name, Plan>,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,8 @@ struct StateSums {
     retried_visits: u64,
     retries: u64,
     split: Split,
+    /// Cold starts, where any is known.
+    cold_start: Option<Micros>,
     critical: Split,
     slack: Vec<Micros>,
     errors: BTreeMap<Name, u64>,
@@ -91,6 +98,8 @@ pub struct StateFinding {
     pub p99: Option<Micros>,
     pub max: Option<Micros>,
     pub split: Split,
+    /// The part of the work that was cold starts, where that is known.
+    pub cold_start: Option<Micros>,
     /// Time on critical paths, by category.
     pub critical: Split,
     /// The state's part of all critical paths.
@@ -115,9 +124,14 @@ pub struct StateFinding {
 }
 
 impl Population {
-    /// An empty population of a machine whose Maps have these limits.
-    pub fn with_limits(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    /// An empty population of a machine whose Maps have these limits, and whose states these time-outs.
+    pub fn of_machine(limits: Limits, timeouts: BTreeMap<Name, Micros>) -> Self {
+        Self { limits, timeouts, ..Self::default() }
+    }
+
+    /// Takes in what a run tells that has not ended.
+    pub fn add_open(&mut self, run: &Run, now: Timestamp) {
+        self.patterns.add_open(run, now);
     }
 
     /// Takes a run in; what has not ended or is not known in full is left out.
@@ -150,6 +164,9 @@ impl Population {
             sums.retries += visit.retries();
             sums.retried_visits += u64::from(visit.retries() > 0);
             sums.split.add(&visit.split);
+            if let Some(cold) = visit.cold_start() {
+                *sums.cold_start.get_or_insert_default() += cold;
+            }
             for error in visit.attempts.iter().filter_map(|it| it.error.as_ref()) {
                 *sums.errors.entry(error.clone()).or_default() += 1;
             }
@@ -180,6 +197,9 @@ impl Population {
         let Some(replay) = Replay::with_limits(run, &self.limits).filter(|it| it.error() == Some(Micros::ZERO)) else {
             return freed;
         };
+        let Some(program) = Program::of(&replay, &mut self.numbers) else {
+            return freed;
+        };
         self.modelled += 1;
         for (visit, slack) in run.timeline.visits.iter().zip(replay.slack()) {
             self.states.entry(visit.state.clone()).or_default().slack.extend(slack);
@@ -195,8 +215,9 @@ impl Population {
         states.sort();
         states.dedup();
         for state in states {
-            if let Some(without) = replay.simulate(&Scenario::freeing(state)).filter(|it| it.duration != duration) {
-                freed.insert(state.clone(), without.duration);
+            let plan = self.plans.entry(state.clone()).or_insert_with(|| self.numbers.plan(&Scenario::freeing(state)));
+            if let Some(without) = program.duration(plan).filter(|it| *it != duration) {
+                freed.insert(state.clone(), without);
             }
         }
         freed
@@ -229,6 +250,9 @@ impl Population {
             })
             .collect();
         states.sort_by(|a, b| b.critical.total().cmp(&a.critical.total()).then_with(|| a.state.cmp(&b.state)));
+        let p99s = states.iter().map(|it| (&it.state, it.p99));
+        let mut patterns = self.patterns.tight_timeouts(&self.timeouts, p99s);
+        patterns.extend(self.patterns.finish());
         Findings {
             executions: self.runs.len(),
             modelled: self.modelled,
@@ -239,7 +263,7 @@ impl Population {
             states,
             variants,
             choices,
-            patterns: self.patterns.finish(),
+            patterns,
         }
     }
 }
@@ -274,6 +298,7 @@ fn finding(
         p99: quantile::of_sorted(&sums.spans, 0.99),
         max: sums.spans.last().copied(),
         split: sums.split,
+        cold_start: sums.cold_start,
         share: share(sums.critical.total(), total),
         critical: sums.critical,
         slack_p50: quantile::of_sorted(&sums.slack, 0.5),
@@ -320,75 +345,5 @@ impl StateFinding {
         let total = self.critical.total();
         let main = Category::ALL.into_iter().max_by_key(|it| self.critical[*it]).filter(|_| total > Micros::ZERO)?;
         Some((main, share(self.critical[main], total)))
-    }
-}
-
-/// Percentiles and mean of durations before and after a change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Distribution {
-    pub n_runs: usize,
-    pub p50: Option<Micros>,
-    pub p95: Option<Micros>,
-    pub p99: Option<Micros>,
-    pub mean: Option<Micros>,
-}
-
-impl Distribution {
-    pub fn of(mut durations: Vec<Micros>) -> Self {
-        durations.sort_unstable();
-        let count = i64::try_from(durations.len()).unwrap_or(i64::MAX);
-        let total: Micros = durations.iter().copied().sum();
-        Self {
-            n_runs: durations.len(),
-            p50: quantile::of_sorted(&durations, 0.5),
-            p95: quantile::of_sorted(&durations, 0.95),
-            p99: quantile::of_sorted(&durations, 0.99),
-            mean: (count > 0).then(|| Micros((total.0 + count / 2) / count)),
-        }
-    }
-}
-
-/// What a scenario does to a population.
-#[derive(Clone, Debug, Default)]
-pub struct WhatIf {
-    before: Vec<Micros>,
-    after: Vec<Micros>,
-    /// The largest error of a replay without a change, over the runs that are used.
-    pub replay_error: Micros,
-    /// Runs that the model cannot follow, which are left out of both sides.
-    pub unmodelled: usize,
-    /// Transitions that are not billed any more.
-    pub saved_transitions: u64,
-    pub transitions: u64,
-}
-
-impl WhatIf {
-    /// Takes a run in.
-    pub fn add(&mut self, run: &Run, scenario: &Scenario) {
-        if !matches!(run.execution.status, Status::Succeeded | Status::Failed) {
-            self.unmodelled += 1;
-            return;
-        }
-        let replay = Replay::new(run);
-        let simulated = replay.as_ref().and_then(|it| Some((it.error()?, it.simulate(scenario)?)));
-        let Some(((error, simulated), before)) = simulated.zip(run.execution.duration()) else {
-            self.unmodelled += 1;
-            return;
-        };
-        if error > Micros::ZERO {
-            self.unmodelled += 1;
-            return;
-        }
-        self.before.push(before);
-        self.after.push(simulated.duration);
-        self.replay_error = self.replay_error.max(error);
-        self.transitions += run.execution.transitions.billed().0;
-        if scenario.no_retries {
-            self.saved_transitions += run.execution.transitions.retries;
-        }
-    }
-
-    pub fn distributions(self) -> (Distribution, Distribution) {
-        (Distribution::of(self.before), Distribution::of(self.after))
     }
 }

@@ -16,6 +16,8 @@ pub struct Scenario {
     pub concurrency: BTreeMap<Name, usize>,
     pub no_retries: bool,
     pub no_backoff: bool,
+    /// Without the initialisation of functions, as far as it is known.
+    pub no_cold_starts: bool,
 }
 
 impl Scenario {
@@ -34,8 +36,10 @@ impl Scenario {
     }
 
     /// What a span of a state's own time becomes.
-    pub(crate) fn scaled(&self, state: Option<&Name>, category: Category, span: Micros) -> Micros {
+    /// Of the span, `cold` is the initialisation of a function.
+    pub(crate) fn scaled(&self, state: Option<&Name>, category: Category, span: Micros, cold: Micros) -> Micros {
         let Some(state) = state else { return span };
+        let span = if self.no_cold_starts { span - cold } else { span };
         if self.is_free(state) || (self.no_backoff && category == Category::Backoff) {
             return Micros::ZERO;
         }

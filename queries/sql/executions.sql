@@ -1,6 +1,15 @@
 -- Which executions are there? Newest first; $1 machine ARN, $2 status code, $3 since, $4 until, $5 limit, $6 ARN or name
--- or a part of the ARN, $7 error, $8 version or alias, $9 a text in the ARN or in a kept payload; NULL leaves a condition out.
-WITH started AS (
+-- or a part of the ARN, $7 error, $8 version or alias, $9 a text in the ARN or in a kept payload, $10 the outermost
+-- states in the order in which they were entered first; NULL leaves a condition out.
+WITH ways AS (
+    SELECT v.execution_id, string_agg(s.text, ' → ' ORDER BY v.visit_id) AS way
+    FROM (
+        SELECT execution_id, state_id, min(visit_id) AS visit_id FROM visit
+        WHERE parent_id IS NULL AND $10 IS NOT NULL GROUP BY execution_id, state_id
+    ) v
+    JOIN name s ON s.id = v.state_id
+    GROUP BY v.execution_id
+), started AS (
     SELECT c.child_arn, min(pe.arn) AS parent_arn FROM child c JOIN execution pe ON pe.id = c.execution_id GROUP BY c.child_arn
 )
 SELECT e.id, e.arn, m.arn, m.name, e.name, e.workflow_type, e.status, e.started_at, e.stopped_at, e.duration_us, e.idle_us,
@@ -19,5 +28,6 @@ WHERE ($1 IS NULL OR m.arn = $1)
     AND ($7 IS NULL OR x.text = $7)
     AND ($8 IS NULL OR e.version_arn = $8 OR ends_with(e.version_arn, ':' || $8))
     AND ($9 IS NULL OR contains(e.arn, $9) OR e.id IN (SELECT execution_id FROM payload WHERE contains(body, $9)))
+    AND ($10 IS NULL OR e.id IN (SELECT execution_id FROM ways WHERE way = $10))
 ORDER BY e.started_at DESC NULLS LAST, e.arn
 LIMIT $5

@@ -60,6 +60,7 @@ impl Batch {
             self.children.push(ChildLine {
                 execution_id: Some(id),
                 event_id: Some(small(*event_id)),
+                visit_id: run.visit_of_event(*event_id).map(|it| small(run.timeline.visits[it].id)),
                 child_arn: Some((**child).into()),
             });
         }

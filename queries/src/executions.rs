@@ -53,6 +53,8 @@ pub struct ExecutionFilter {
     pub version: Option<String>,
     /// A text in the ARN or in a kept payload.
     pub search: Option<String>,
+    /// The outermost states in the order in which they were entered first, with ` → ` between them.
+    pub path: Option<String>,
 }
 
 impl Reader {
@@ -69,6 +71,7 @@ impl Reader {
             text(filter.error.as_deref()),
             text(filter.version.as_deref()),
             text(filter.search.as_deref()),
+            text(filter.path.as_deref()),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
     }

@@ -78,11 +78,11 @@ pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u
 }
 
 /// Ids are our own numbers, so they may stand in the statement.
-fn id_list(ids: &[u32]) -> String {
+pub(crate) fn id_list(ids: &[u32]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn execution_id(take: &mut Take) -> Result<u32, StoreError> {
+pub(crate) fn execution_id(take: &mut Take) -> Result<u32, StoreError> {
     take.count().map(|it| u32::try_from(it).unwrap_or(u32::MAX))
 }
 

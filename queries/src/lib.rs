@@ -6,7 +6,9 @@
 mod batch;
 mod billing;
 mod cell;
+mod children;
 mod error;
+mod evidence;
 mod executions;
 mod forget;
 mod history;
@@ -29,6 +31,7 @@ mod writer;
 
 pub use billing::{BilledUsage, billed_usage};
 pub use cell::{Cell, Table};
+pub use children::OpenedRow;
 pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};
 pub use history::StoredExecution;

@@ -161,4 +161,4 @@ table!(VisitRows, VisitLine, "visit" {
     queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64,
 });
 
-table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u32, child_arn: Box<str> });
+table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u32, visit_id: u32, child_arn: Box<str> });

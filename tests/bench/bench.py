@@ -3,6 +3,7 @@
 
     bench.py import BINARY   imports a gigabyte of generated logs: against DuckDB's read_ndjson + insert of the same columns,
                              and against orjson + pandas computing the same state report
+    bench.py analysis BINARY critical paths against CRISP on the same executions, and a what-if sweep
     bench.py large BINARY    the state report over a hundred million visits that SQL makes up
 
 Peers are installed once, from PyPI, into a virtual environment outside the clone.
@@ -126,6 +127,47 @@ def print_import(rows, events, n_bytes, size, same_report, same_count):
         raise SystemExit("bench: the results differ")
 
 
+def crisp():
+    """A checkout of CRISP, which is on no package index; None where it cannot be had."""
+    home = pathlib.Path(os.environ.get("CRISP_PATH") or CACHE / "crisp")
+    if not (home / "crisp").exists():
+        clone = ["git", "clone", "--quiet", "--depth", "1", "https://github.com/uber-research/CRISP", str(home)]
+        try:
+            subprocess.run(clone, check=True, timeout=60, stderr=subprocess.DEVNULL)
+        except (OSError, subprocess.SubprocessError):
+            print("bench: CRISP cannot be had here; its published rule stands in", file=sys.stderr)
+            return None
+    return str(home)
+
+
+def bench_analysis(binary):
+    python = peers()
+    home = crisp()
+    if home:
+        os.environ["CRISP_PATH"] = home
+    with tempfile.TemporaryDirectory(prefix="stepscope-bench-") as name:
+        traces = pathlib.Path(name) / "traces.jsonl"
+        # The best of a few rounds on either side.
+        ours = [json.loads(measured([binary, "measure", "path", "--jaeger", str(traces)])[3]) for _ in range(3)]
+        ours = min(ours, key=lambda it: it["seconds"])
+        theirs = [json.loads(measured([python, str(HERE / "peer_crisp.py"), str(traces)])[3]) for _ in range(3)]
+        theirs = min(theirs, key=lambda it: it["seconds"])
+    sweep = json.loads(measured([binary, "measure", "sweep"])[3])
+    n_replays = sweep["scenarios"] * sweep["executions"]
+    print(f"{ours['executions']:,} executions, {ours['events']:,} events, {theirs['spans']:,} spans, one core each\n")
+    print("| what | seconds | M events/s | executions/s |")
+    print("| --- | ---: | ---: | ---: |")
+    for what, it in (("timeline and critical path", ours), (f"{theirs['peer']}: graph and critical path", theirs)):
+        rate = ours["events"] / it["seconds"] / 1e6
+        print(f"| {what} | {it['seconds']:.3f} | {rate:.2f} | {ours['executions'] / it['seconds']:,.0f} |")
+    print()
+    print(f"- critical path against {theirs['peer']}: **{theirs['seconds'] / ours['seconds']:.0f}x** its speed")
+    print(
+        f"- what-if sweep: {sweep['states']} states at 5 factors over {sweep['executions']:,} executions, {n_replays:,} "
+        f"re-simulations, in **{sweep['seconds']:.1f} s**; {sweep['unmodelled']} executions could not be followed"
+    )
+
+
 def bench_large(binary):
     python = peers()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stepscope-large-"))
@@ -141,6 +183,6 @@ def bench_large(binary):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("import", "large"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("import", "analysis", "large"):
         raise SystemExit(__doc__)
-    {"import": bench_import, "large": bench_large}[sys.argv[1]](sys.argv[2])
+    {"import": bench_import, "analysis": bench_analysis, "large": bench_large}[sys.argv[1]](sys.argv[2])

@@ -5,6 +5,7 @@ mod concurrency;
 mod corpus;
 mod forms;
 mod incidents;
+mod joined;
 mod layering;
 mod linting;
 mod live;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use analyzer::critical_path::merged;
 use analyzer::execution::Run;
 use analyzer::model::{Event, Interner, Micros, Observation};
-use analyzer::replay::Replay;
-use analyzer::timeline::Category;
+use analyzer::replay::{Program, Replay, States};
+use analyzer::timeline::{Attempt, Category};
+use analyzer::traces::{self, Evidence, Trace};
 use analyzer::what_if::Scenario;
 use collector::synthetic::{
-    Plan, Random, Simulated, Started, TruthVisit, all_shapes, api_enrich, image_ingest, ml_inference, observations,
-    order_processing, simulate,
+    ColdStart, Plan, Random, Simulated, Started, TruthVisit, all_shapes, api_enrich, cold_starts, image_ingest,
+    ml_inference, observations, order_processing, simulate, xray_documents,
 };
 use proptest::prelude::*;
 
@@ -134,4 +135,36 @@ proptest! {
 fn what_waits_to_be_retried_beside_a_failure_is_aborted() {
     let truth = simulate(&all_shapes(), START_MS, &mut Random::new(12_861_421_617_729_639_735));
     check_visits(&truth, &reconstruct(&truth, arn()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_trace_opens_every_call_and_its_cold_starts_are_those_of_the_functions(seed in any::<u64>(), plan in 0..5_usize) {
+        let started = Started { execution_arn: arn(), run: simulate(&plans()[plan], START_MS, &mut Random::new(seed)), payload: 0 };
+        let mut run = reconstruct(&started.run, arn());
+        let documents: Vec<String> = xray_documents(&started).iter().map(ToString::to_string).collect();
+        let evidence = Evidence { trace: Trace::parse(documents.iter().map(String::as_str)), ..Evidence::default() };
+        let joined = traces::join(&mut run, &evidence);
+        prop_assert_eq!((joined.matched, joined.unmatched), (run.timeline.visits.len(), 0));
+        let n_calls: usize = started.run.visits.iter().map(|it| it.calls.len()).sum();
+        prop_assert_eq!(joined.calls.values().map(Vec::len).sum::<usize>(), n_calls);
+        let found: Vec<ColdStart> = run.timeline.visits.iter().flat_map(|visit| {
+            let cold = |(attempt, it): (usize, &Attempt)| {
+                let ms = it.cold_start.filter(|it| *it > Micros::ZERO)?.0 / 1_000;
+                Some(ColdStart { visit: visit.id, attempt, ms })
+            };
+            visit.attempts.iter().enumerate().filter_map(cold).collect::<Vec<_>>()
+        }).collect();
+        prop_assert_eq!(&found, &cold_starts(&started));
+        // Without them the run ends earlier by what they took on the path, and never later.
+        let replay = Replay::new(&run).expect("a complete run");
+        let without = replay.simulate(&Scenario { no_cold_starts: true, ..Scenario::default() }).expect("followed").duration;
+        let recorded = run.execution.duration().expect("a closed run");
+        prop_assert!(without <= recorded);
+        let mut states = States::default();
+        let program = Program::of(&replay, &mut states).expect("the recording tells all");
+        prop_assert_eq!(program.duration(&states.plan(&Scenario { no_cold_starts: true, ..Scenario::default() })), Some(without));
+    }
 }

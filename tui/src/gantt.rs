@@ -6,6 +6,7 @@ use analyzer::critical_path::merged;
 use analyzer::execution::Run;
 use analyzer::model::{Micros, StateType, Timestamp};
 use analyzer::timeline::{Attempt, Category, Visit, VisitStatus};
+use analyzer::traces::{Joined, Span, SpanOutcome, Trace};
 
 use crate::text;
 
@@ -61,6 +62,8 @@ pub enum Cell {
         is_critical: bool,
     },
     Failure,
+    /// What a trace tells of a call below a Task.
+    Below,
 }
 
 impl Cell {
@@ -69,6 +72,7 @@ impl Cell {
         match self {
             Self::Empty => ' ',
             Self::Failure => '✗',
+            Self::Below => '╍',
             Self::Inside { .. } => '─',
             Self::Time { category, .. } => glyph(category),
         }
@@ -99,6 +103,15 @@ pub fn legend() -> String {
 
 /// Draws a run for a terminal of this width.
 pub fn chart(run: &Run, width: usize, fold: &Fold) -> Chart {
+    drawn(run, None, width, fold)
+}
+
+/// The same, each Task opened into what its traces tell.
+pub fn chart_with_traces(run: &Run, trace: &Trace, joined: &Joined, width: usize, fold: &Fold) -> Chart {
+    drawn(run, Some((trace, joined)), width, fold)
+}
+
+fn drawn(run: &Run, traced: Option<(&Trace, &Joined)>, width: usize, fold: &Fold) -> Chart {
     let it = &run.execution;
     let label_width = LABEL.min(width / 3);
     let bar_width = width.saturating_sub(label_width + 12).clamp(10, 160);
@@ -119,7 +132,10 @@ pub fn chart(run: &Run, width: usize, fold: &Fold) -> Chart {
         ),
         gaps: it.gaps.clone(),
         axis: axis(&scale),
-        rows: rows(run, &scale, fold),
+        rows: match traced {
+            Some((trace, joined)) => with_spans(rows(run, &scale, fold), run, trace, joined, &scale),
+            None => rows(run, &scale, fold),
+        },
         label_width,
         bar_width,
     }
@@ -192,6 +208,38 @@ fn rows(run: &Run, scale: &Scale, fold: &Fold) -> Vec<Row> {
     let children = Children::of(&run.timeline.visits);
     add_rows(run, scale, fold, &children, &critical, None, 0, &mut rows);
     rows
+}
+
+/// Spans that are shown of one visit.
+const SHOWN_SPANS: usize = 12;
+
+fn with_spans(rows: Vec<Row>, run: &Run, trace: &Trace, joined: &Joined, scale: &Scale) -> Vec<Row> {
+    let mut opened = Vec::with_capacity(rows.len());
+    for row in rows {
+        let visit = row.visit.and_then(|id| run.timeline.visits.iter().position(|it| it.id == id));
+        let indent = row.label.chars().take_while(|it| it.is_whitespace()).count();
+        opened.push(row);
+        let Some(visit) = visit else { continue };
+        let calls = joined.calls.range((visit, 0)..=(visit, usize::MAX)).flat_map(|it| it.1);
+        let below = calls.flat_map(|&it| trace.tree(it));
+        opened.extend(below.take(SHOWN_SPANS).map(|(depth, span)| span_row(span, indent + 2 * (depth + 1), scale)));
+    }
+    opened
+}
+
+fn span_row(span: &Span, indent: usize, scale: &Scale) -> Row {
+    let mut cells = vec![Cell::Empty; scale.width];
+    let end = span.ended_at.unwrap_or(span.started_at);
+    scale.fill(&mut cells, span.started_at, end, Cell::Below);
+    let operation = span.operation.as_deref().map_or_else(String::new, |it| format!(" {it}"));
+    Row {
+        visit: None,
+        label: format!("{}↳ {}{operation}", " ".repeat(indent), span.name),
+        cells,
+        span: text::opt_span(span.ended_at.map(|it| it - span.started_at)),
+        note: if span.outcome == SpanOutcome::Fine { String::new() } else { span.outcome.as_str().to_owned() },
+        is_bad: span.outcome != SpanOutcome::Fine,
+    }
 }
 
 /// Indices of visits by parent, in the order in which they were entered.
@@ -381,7 +429,7 @@ fn mark_critical(cells: &mut [Cell], scale: &Scale, spans: &[(Timestamp, Timesta
         for it in &mut cells[first.min(scale.width)..last.min(scale.width)] {
             match it {
                 Cell::Time { is_critical, .. } | Cell::Inside { is_critical } => *is_critical = true,
-                Cell::Empty | Cell::Failure => {}
+                Cell::Empty | Cell::Failure | Cell::Below => {}
             }
         }
     }
@@ -477,6 +525,7 @@ fn colour(cell: Cell) -> Option<u8> {
         Cell::Empty => return None,
         Cell::Failure => 31,
         Cell::Inside { .. } => 90,
+        Cell::Below => 37,
         Cell::Time { category, .. } => match category {
             Category::Work => 32,
             Category::Queue => 33,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::ParseError;
-use crate::model::{Name, StateType};
+use crate::model::{Micros, Name, StateType};
 
 /// Items that the service runs at once of an inline Map that names no limit.
 pub const SERVICE_LIMIT: usize = 40;
@@ -99,6 +99,13 @@ impl StateMachine {
         };
         let maps = self.all_states().into_iter().filter(|it| it.kind == Some(StateType::Map));
         maps.filter_map(|it| Some((it.name.clone(), limit(it)?))).collect()
+    }
+
+    /// The time-outs that states name as a number.
+    pub fn timeouts(&self) -> BTreeMap<Name, Micros> {
+        let seconds = |it: &State| it.fields.get("TimeoutSeconds").and_then(Value::as_i64);
+        let timeout = |it: &State| Some((it.name.clone(), Micros::from_seconds(seconds(it)?)));
+        self.all_states().into_iter().filter_map(timeout).collect()
     }
 
     /// Every state, also those inside branches and item processors, outer before inner.

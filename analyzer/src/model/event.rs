@@ -207,7 +207,8 @@ pub struct Event {
     pub name: Option<Name>,
     /// What a Task calls: `lambda:invoke`, `states:startExecution.sync:2`, a function's or an activity's ARN.
     pub resource: Option<Name>,
-    /// The index of a Map iteration, the length of a Map, the count of a redrive.
+    /// The index of a Map iteration, the length of a Map, the count of a redrive; at the start of an execution a hash of its
+    /// input, which is kept where the input itself is not.
     pub number: Option<u64>,
     /// Bytes of the log message that brought the event; 0 when it came from the history.
     pub log_bytes: u32,

@@ -7,9 +7,10 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::Replay;
 use super::recorded::Awaited;
+use super::{Limits, Replay};
 use crate::asl::SERVICE_LIMIT;
+use crate::execution::Run;
 use crate::model::{Micros, Name, StateType};
 use crate::timeline::Category;
 use crate::what_if::{Scenario, times};
@@ -46,7 +47,13 @@ impl States {
         for (state, limit) in concurrency {
             changes[state].limit = Some(if limit == 0 { SERVICE_LIMIT } else { limit });
         }
-        Plan { changes, no_retries: scenario.no_retries, no_backoff: scenario.no_backoff, delay: None }
+        Plan {
+            changes,
+            no_retries: scenario.no_retries,
+            no_backoff: scenario.no_backoff,
+            no_cold_starts: scenario.no_cold_starts,
+            delay: None,
+        }
     }
 }
 
@@ -56,6 +63,7 @@ pub struct Plan {
     changes: Vec<Change>,
     no_retries: bool,
     no_backoff: bool,
+    no_cold_starts: bool,
     /// A flow that ends, and frees its slot, later by so much.
     delay: Option<(usize, Micros)>,
 }
@@ -82,9 +90,10 @@ impl Plan {
         if change.is_free {
             return Micros::ZERO;
         }
+        let length = if self.no_cold_starts && span.state.is_some() { span.length - span.cold } else { span.length };
         match change.work.filter(|_| span.category == Category::Work) {
-            Some(factor) => times(span.length, factor),
-            None => span.length,
+            Some(factor) => times(length, factor),
+            None => length,
         }
     }
 }
@@ -97,6 +106,10 @@ pub struct Program {
     n_marks: usize,
     /// The mark of the closing event.
     end: usize,
+    /// How long the execution really took.
+    pub recorded: Micros,
+    /// Attempts that are known to have waited for a function's initialisation.
+    pub cold_starts: usize,
 }
 
 #[derive(Debug)]
@@ -115,6 +128,8 @@ struct Span {
     /// It lies before the last attempt of its visit.
     is_repeated: bool,
     length: Micros,
+    /// The part of it in which a function was initialised.
+    cold: Micros,
 }
 
 #[derive(Debug)]
@@ -150,6 +165,12 @@ enum Join {
 }
 
 impl Program {
+    /// The program of a run that the replay reproduces to the microsecond; `None` for any other.
+    pub fn exact(run: &Run, limits: &Limits, states: &mut States) -> Option<Self> {
+        let replay = Replay::with_limits(run, limits).filter(|it| it.error() == Some(Micros::ZERO))?;
+        Self::of(&replay, states)
+    }
+
     /// The program of a replay, with the states numbered; `None` where the recording does not tell enough.
     pub fn of(replay: &Replay<'_>, states: &mut States) -> Option<Self> {
         let numbers = replay.run.timeline.visits.iter().map(|it| states.number(&it.state)).collect();
@@ -164,19 +185,26 @@ impl Program {
             }
         }
         let flows: Option<Vec<Vec<Op>>> = (0..replay.flows.len()).map(|it| compiler.flow(it)).collect();
-        Some(Self { flows: flows?, rounds: compiler.rounds, n_marks: compiler.marks.len(), end: 0 })
+        let recorded = replay.run.execution.duration()?;
+        Some(Self {
+            flows: flows?,
+            rounds: compiler.rounds,
+            n_marks: compiler.marks.len(),
+            end: 0,
+            recorded,
+            cold_starts: replay.n_cold_starts(),
+        })
     }
 
     /// By how much a flow could end later without the end of the execution being later. The starts of a Map's items are
     /// monotone in every duration, so halving the interval finds it exactly.
     pub(super) fn room(&self, flow: usize) -> Option<Micros> {
         let mut plan = States::default().plan(&Scenario::default());
-        let recorded = self.duration(&plan)?;
-        let (mut low, mut high) = (Micros::ZERO, recorded + Micros(1));
+        let (mut low, mut high) = (Micros::ZERO, self.recorded + Micros(1));
         while high - low > Micros(1) {
             let middle = Micros(i64::midpoint(low.0, high.0));
             plan.delay = Some((flow, middle));
-            if self.duration(&plan)? > recorded {
+            if self.duration(&plan)? > self.recorded {
                 high = middle;
             } else {
                 low = middle;
@@ -253,6 +281,7 @@ impl Compiler<'_, '_> {
             category: link.category,
             is_repeated: replay.is_repeated(event),
             length: Micros((replay.at(event) - reached).0.max(0)),
+            cold: replay.cold_of(event),
         })
     }
 

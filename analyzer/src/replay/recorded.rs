@@ -8,7 +8,7 @@ use super::program::{Program, States};
 use crate::asl::SERVICE_LIMIT;
 use crate::execution::Run;
 use crate::model::{EventKind, Micros, Name, StateType, Status, Timestamp};
-use crate::timeline::VisitStatus;
+use crate::timeline::{Attempt, Category, VisitStatus};
 use crate::what_if::Scenario;
 
 /// How many items of each Map a definition lets run at once.
@@ -25,6 +25,8 @@ pub struct Replay<'a> {
     rounds: HashMap<usize, Vec<usize>>,
     /// The first and the last event that schedules an attempt of a visit.
     scheduled: HashMap<usize, (usize, usize)>,
+    /// The part of the span before an event in which a function was initialised.
+    cold: HashMap<usize, Micros>,
     pub(super) closing: usize,
 }
 
@@ -94,7 +96,17 @@ impl<'a> Replay<'a> {
         for list in inside.values_mut() {
             list.sort_by_key(|&it| flows[it][0]);
         }
-        Some(Self { run, limits: limits.clone(), flows, inside, rounds, scheduled, closing: run.timeline.closing? })
+        let cold = cold_starts(run);
+        Some(Self {
+            run,
+            limits: limits.clone(),
+            flows,
+            inside,
+            rounds,
+            scheduled,
+            cold,
+            closing: run.timeline.closing?,
+        })
     }
 
     /// Runs the execution again; `None` where the model cannot follow it.
@@ -271,6 +283,15 @@ impl<'a> Replay<'a> {
         Some(Awaited::Failure { owner, event: self.run.timeline.links[event].binding? })
     }
 
+    pub(super) fn cold_of(&self, event: usize) -> Micros {
+        self.cold.get(&event).copied().unwrap_or_default()
+    }
+
+    /// Whether anything is known of cold starts.
+    pub fn n_cold_starts(&self) -> usize {
+        self.cold.len()
+    }
+
     /// The event that starts a round of a visit.
     pub(super) fn started_of(&self, owner: usize, round: u32) -> Option<usize> {
         self.rounds.get(&owner)?.get(usize::try_from(round).ok()?.checked_sub(1)?).copied()
@@ -382,6 +403,24 @@ fn most_at_once(items: impl Iterator<Item = (Timestamp, Timestamp)>) -> usize {
     most
 }
 
+/// The cold starts of attempts, at the events that end their work.
+fn cold_starts(run: &Run) -> HashMap<usize, Micros> {
+    let mut cold = HashMap::new();
+    let colds = run.timeline.visits.iter().map(|it| it.cold_start().is_some_and(|it| it > Micros::ZERO));
+    let is_cold: Vec<bool> = colds.collect();
+    if !is_cold.contains(&true) {
+        return cold;
+    }
+    for (index, link) in run.timeline.links.iter().enumerate().filter(|(_, it)| it.category == Category::Work) {
+        let Some(visit) = link.owner.filter(|&it| is_cold[it]) else { continue };
+        let at = Some(run.events[index].at);
+        let ended = |it: &&Attempt| it.submitted_at.or(it.ended_at) == at && it.cold_start > Some(Micros::ZERO);
+        let attempt = run.timeline.visits[visit].attempts.iter().find(ended);
+        cold.extend(attempt.and_then(|it| it.cold_start).map(|it| (index, it)));
+    }
+    cold
+}
+
 /// Events that follow from a failure elsewhere and decide nothing.
 fn only_cleans_up(kind: &EventKind) -> bool {
     kind.aborts().is_some() || matches!(kind, EventKind::MapIterationFailed | EventKind::MapIterationAborted)
@@ -428,7 +467,7 @@ impl Simulation<'_, '_> {
         }
         let (recorded, simulated) = self.reached(event, previous)?;
         let span = Micros((replay.at(event) - recorded).0.max(0));
-        Some(simulated + self.scenario.scaled(self.state(link.owner), link.category, span))
+        Some(simulated + self.scenario.scaled(self.state(link.owner), link.category, span, replay.cold_of(event)))
     }
 
     /// The moment that an event waited for, as recorded and as simulated: the event before it in the flow, or what is

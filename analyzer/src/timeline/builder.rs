@@ -73,7 +73,7 @@ impl<'a> Builder<'a> {
     pub(super) fn new(events: &'a [Event]) -> Self {
         Self {
             events,
-            places: Places::new(),
+            places: Places::for_events(events.len()),
             scope_of: Vec::with_capacity(events.len()),
             visit_of: Vec::with_capacity(events.len()),
             links: Vec::with_capacity(events.len()),
@@ -396,6 +396,10 @@ impl<'a> Builder<'a> {
         let it = &mut self.places.visits[visit];
         it.error = if event.kind.fails_attempt() { event.error().cloned() } else { None };
         if event.kind.schedules_attempt() || it.attempts.is_empty() {
+            // Most visits have one attempt, and room for four would be most of what a timeline takes.
+            if it.attempts.is_empty() {
+                it.attempts.reserve_exact(1);
+            }
             it.attempts.push(Attempt {
                 scheduled_at: event.at,
                 started_at: None,
@@ -404,6 +408,7 @@ impl<'a> Builder<'a> {
                 status: AttemptStatus::Running,
                 error: None,
                 resource: event.resource.clone(),
+                cold_start: None,
             });
         }
         if let Some(attempt) = it.attempts.last_mut() {

@@ -54,8 +54,14 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
-        Self { scopes: vec![Scope::root()], visits: Vec::new(), progress: Vec::new() }
+    /// The root, with room for as many visits as so many events usually tell of.
+    pub(super) fn for_events(n_events: usize) -> Self {
+        let n_visits = n_events / 4 + 2;
+        Self {
+            scopes: vec![Scope::root()],
+            visits: Vec::with_capacity(n_visits),
+            progress: Vec::with_capacity(n_visits),
+        }
     }
 
     /// `scope` and the scopes around it, innermost first.

@@ -63,6 +63,8 @@ pub struct Attempt {
     pub status: AttemptStatus,
     pub error: Option<Name>,
     pub resource: Option<Name>,
+    /// The part of the work in which a function was initialised; `None` where no trace and no report tells.
+    pub cold_start: Option<Micros>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +93,11 @@ impl AttemptStatus {
 impl Visit {
     pub fn duration(&self) -> Option<Micros> {
         self.exited_at.map(|exit| exit - self.entered_at)
+    }
+
+    /// The cold starts of all attempts; `None` where none of them is known.
+    pub fn cold_start(&self) -> Option<Micros> {
+        self.attempts.iter().filter_map(|it| it.cold_start).reduce(|a, b| a + b)
     }
 
     /// Billed again beyond the entry: every attempt after the first, every round after the first.

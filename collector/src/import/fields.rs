@@ -1,5 +1,6 @@
 //! The members of an event's details, which the history and the logs name alike.
 
+use analyzer::assembly::hash_of;
 use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Timestamp};
 use serde_json::{Map, Value};
 
@@ -46,6 +47,9 @@ pub(crate) fn event(
             (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
                 if let Some(field) = PayloadField::parse(key) {
                     note_child(&event, &mut detail, resource_type.as_deref(), field, &it);
+                    if event.kind == EventKind::ExecutionStarted && field == PayloadField::Input {
+                        event.number = Some(hash_of(&it));
+                    }
                     detail.payloads.extend(policy.apply(field, &it));
                 }
             }
@@ -62,6 +66,10 @@ pub(crate) fn event(
         event.resource = Some(names.intern(&format!("{kind}:{action}")));
     } else {
         detail.child_execution_arn = None;
+    }
+    if event.kind == EventKind::ExecutionStarted && rest.contains_key("inputDetails") {
+        // Of an input that was cut off, nothing tells whether it is the same as another.
+        event.number = None;
     }
     if !rest.is_empty() {
         rest.sort_keys();

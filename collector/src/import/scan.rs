@@ -7,6 +7,7 @@
 
 use std::sync::LazyLock;
 
+use analyzer::assembly::hash_of;
 use analyzer::model::{Detail, Event, EventKind, ExecutionArn, Interner, Name, PayloadField};
 use memchr::memchr;
 use memchr::memmem::Finder;
@@ -115,6 +116,12 @@ fn event(
         }
         detail.payloads.sort_by_key(|it| it.field);
     }
+    let mut number = details.number;
+    if kind == EventKind::ExecutionStarted {
+        let input = details.payloads.into_iter().flatten().find(|it| it.0 == PayloadField::Input);
+        let input = input.map(|(_, quoted)| serde_json::from_slice::<String>(quoted)).transpose().ok()?;
+        number = input.map(|it| hash_of(&it)).or(number);
+    }
     if let Some(role) = details.role {
         detail.rest = Some(format!("{{\"roleArn\":\"{}\"}}", std::str::from_utf8(role).ok()?).into_boxed_str());
     }
@@ -133,7 +140,7 @@ fn event(
             None => None,
         },
         resource,
-        number: details.number,
+        number,
         log_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         detail: (detail != Detail::default()).then(|| Box::new(detail)),
     };

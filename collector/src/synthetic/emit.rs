@@ -5,7 +5,6 @@ use std::fmt::Write;
 use analyzer::model::{Event, EventKind, Interner, Name, Observation, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::Simulated;
 use super::plan::Call;
 use super::simulate::Raw;
 use super::workload::Started;
@@ -166,34 +165,4 @@ fn details_key(kind: &str) -> String {
     let mut letters = kind.chars();
     let first = letters.next().map(|it| it.to_ascii_lowercase()).unwrap_or_default();
     format!("{first}{}EventDetails", letters.as_str())
-}
-
-/// The X-Ray segment of an execution: its states as subsegments, in no particular order.
-pub fn xray_json(started: &Started) -> Value {
-    let run: &Simulated = &started.run;
-    #[expect(clippy::cast_precision_loss, reason = "X-Ray writes seconds as floating-point numbers")]
-    let seconds = |ms: i64| ms as f64 / 1_000.0;
-    let id =
-        |number: u64| format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ run.started_ms.cast_unsigned());
-    let subsegments: Vec<Value> = run
-        .visits
-        .iter()
-        .rev()
-        .filter(|it| it.parent.is_none())
-        .map(|it| json!({"id": id(it.id), "name": it.state, "start_time": seconds(it.entered_ms), "end_time": seconds(it.exited_ms), "cause": {}}))
-        .collect();
-    let machine = started.execution_arn.split(':').nth(6).unwrap_or_default();
-    json!({
-        "id": id(0),
-        "name": machine,
-        "start_time": seconds(run.started_ms),
-        "end_time": seconds(run.stopped_ms),
-        "trace_id": format!("1-{:08x}-{:024x}", run.started_ms / 1_000, u128::from(run.started_ms.cast_unsigned())),
-        "fault": !run.succeeded,
-        "aws": {"resource_arn": started.execution_arn},
-        "origin": "AWS::StepFunctions::StateMachine",
-        "resource_arn": format!("arn:aws:states:us-east-1:123456789012:stateMachine:{machine}"),
-        "cause": {},
-        "subsegments": subsegments,
-    })
 }

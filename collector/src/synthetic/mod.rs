@@ -13,12 +13,16 @@ mod random;
 mod simulate;
 mod truth;
 mod workload;
+mod xray;
 
 pub use definition::definition;
-pub use emit::{history_json, log_lines, observations, xray_json};
+pub use emit::{history_json, log_lines, observations};
 pub use incident::{Incident, IncidentKind};
 pub use plan::{Attempts, Call, Delay, Plan, Step};
 pub use random::Random;
 pub use simulate::simulate;
-pub use truth::{Simulated, TruthStep, TruthVisit};
-pub use workload::{Started, Workload, all_shapes, api_enrich, demo, image_ingest, ml_inference, order_processing};
+pub use truth::{Simulated, TruthCall, TruthStep, TruthVisit};
+pub use workload::{
+    Started, Workload, all_shapes, api_enrich, demo, image_ingest, ml_inference, order_processing, twenty_states,
+};
+pub use xray::{ColdStart, cold_starts, xray_documents};

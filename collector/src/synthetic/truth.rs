@@ -1,5 +1,6 @@
 //! What really happened, put together when a simulation is over.
 
+use super::plan::Call;
 use super::simulate::{Raw, Simulator, Visit};
 
 /// One simulated execution, with its truth.
@@ -27,6 +28,17 @@ pub struct TruthVisit {
     pub n_attempts: usize,
     /// Milliseconds of the visit's own time by category.
     pub split: Vec<(&'static str, i64)>,
+    /// Calls of functions.
+    pub calls: Vec<TruthCall>,
+}
+
+/// One call of a function, from its start to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TruthCall {
+    /// Counted from 0.
+    pub attempt: usize,
+    pub started_ms: i64,
+    pub ended_ms: i64,
 }
 
 /// One span of the critical path.
@@ -75,11 +87,27 @@ impl Simulator<'_> {
                     status,
                     n_attempts: it.n_attempts,
                     split: self.split(it, exited_ms, status),
+                    calls: self.calls(it),
                 }
             })
             .collect();
         visits.sort_by_key(|it| it.id);
         visits
+    }
+
+    fn calls(&self, visit: &Visit) -> Vec<TruthCall> {
+        let mut calls = Vec::new();
+        let mut n_attempts = 0_usize;
+        for pair in visit.own.windows(2) {
+            let (before, after) = (&self.events[pair[0]], &self.events[pair[1]]);
+            n_attempts += usize::from(before.kind.ends_with("Scheduled"));
+            let is_start = matches!(before.kind, "TaskStarted" | "LambdaFunctionStarted");
+            if is_start && matches!(before.call, Some(Call::Invoke | Call::Function)) {
+                let attempt = n_attempts.saturating_sub(1);
+                calls.push(TruthCall { attempt, started_ms: before.at, ended_ms: after.at });
+            }
+        }
+        calls
     }
 
     /// The visit's own time: the spans that end with its own events, and what was cut off.

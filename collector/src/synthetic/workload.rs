@@ -187,6 +187,39 @@ pub fn all_shapes() -> Plan {
     }
 }
 
+/// Twenty states that work, some side by side, some for each of a few items, some tried again: for benchmarks.
+pub fn twenty_states() -> Plan {
+    const NAMES: [&str; 20] = [
+        "Step01", "Step02", "Step03", "Step04", "Step05", "Step06", "Step07", "Step08", "Step09", "Step10", "Step11",
+        "Step12", "Step13", "Step14", "Step15", "Step16", "Step17", "Step18", "Step19", "Step20",
+    ];
+    let risky = Attempts { interval_ms: 200, ..Attempts::failing(30, THROTTLED, 4) };
+    let step = |place: usize| {
+        let typical_ms = 40 + 15 * place as u64;
+        if place.is_multiple_of(5) {
+            Step::risky(NAMES[place], Call::Invoke, typical_ms, risky)
+        } else {
+            Step::task(NAMES[place], Call::Invoke, typical_ms)
+        }
+    };
+    let items = Step::Map {
+        name: "EachItem",
+        items: (3, 6),
+        max_concurrency: 2,
+        body: vec![step(17)],
+        max_retries: 0,
+        is_caught: false,
+    };
+    let beside = Step::Parallel {
+        name: "SideBySide",
+        branches: vec![(8..12).map(step).collect(), (12..17).map(step).collect()],
+        max_retries: 0,
+        is_caught: false,
+    };
+    let steps = (0..8).map(step).chain([beside, items]).chain((18..20).map(step)).collect();
+    Plan { machine: "twenty-states", is_express: false, payload: 0, steps }
+}
+
 /// A stream of executions.
 #[derive(Clone, Debug)]
 pub struct Workload {

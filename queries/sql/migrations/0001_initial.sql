@@ -38,7 +38,7 @@ CREATE TABLE visit (
 );
 
 -- What an execution started: executions of a Task, and Map Runs.
-CREATE TABLE child (execution_id UINTEGER, event_id UINTEGER, child_arn VARCHAR);
+CREATE TABLE child (execution_id UINTEGER, event_id UINTEGER, visit_id UINTEGER, child_arn VARCHAR);
 
 CREATE TABLE definition (
     fingerprint UBIGINT, machine_arn VARCHAR, name VARCHAR, workflow_type VARCHAR, text VARCHAR, seen_at TIMESTAMP

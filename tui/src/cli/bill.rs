@@ -70,6 +70,13 @@ impl Prices {
         }
     }
 
+    /// The list price of Express executions of a machine, in the first tier.
+    pub(crate) fn express(&self, machine_arn: &str, usage: ExpressUsage) -> Option<Usd> {
+        let (region, _) = self.region(machine_arn.split(':').nth(3).unwrap_or("local"));
+        let rates = self.book.express(region)?;
+        Some(express(usage, usage.memory_time, rates).total())
+    }
+
     /// The list price of transitions of a machine, told by its ARN.
     pub(crate) fn transitions(&self, machine_arn: &str, count: u64) -> Option<Usd> {
         let region = machine_arn.split(':').nth(3).unwrap_or("local");

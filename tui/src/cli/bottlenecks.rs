@@ -8,7 +8,7 @@ use analyzer::population::{Findings, Population, StateFinding, Variant};
 use analyzer::replay::Limits;
 use analyzer::timeline::Category;
 use clap::Args;
-use queries::Reader;
+use queries::{OpenedRow, Reader};
 use serde_json::{Value, json};
 use tui::text;
 
@@ -43,21 +43,32 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
             if rows.is_empty() {
                 continue;
             }
-            let mut population = Population::with_limits(map_limits(&reader, &machine.arn)?);
+            let mut population = population(&reader, &machine.arn)?;
             let mut open = Vec::new();
             for_each_run(&reader, &rows, |_, run| {
                 population.add(run);
-                open.extend(Open::of(run, now));
+                if let Some(it) = Open::of(run, now) {
+                    population.add_open(run, now);
+                    open.push(it);
+                }
                 Ok(())
             })?;
             let findings = population.finish();
             open.retain(|it| findings.p99.is_some_and(|p99| it.age > p99));
             open.sort_by_key(|it| std::cmp::Reverse(it.age));
-            found.push(Found { arn: machine.arn.as_str().into(), findings, stuck: open });
+            let opened = reader.opened_children(&machine.arn)?;
+            found.push(Found { arn: machine.arn.as_str().into(), findings, stuck: open, opened });
         }
     }
     report(&found, &prices).print(context.output)?;
     Ok(0)
+}
+
+/// An empty population of a machine, with what its newest definition says.
+pub(super) fn population(reader: &Reader, machine_arn: &str) -> Result<Population, Failure> {
+    let newest = reader.definitions(machine_arn)?.into_iter().next();
+    let machine = newest.and_then(|it| StateMachine::parse(&it).ok());
+    Ok(machine.map_or_else(Population::default, |it| Population::of_machine(it.map_limits(), it.timeouts())))
 }
 
 /// The limits of the Maps in the machine's newest definition; none without one.
@@ -72,6 +83,8 @@ struct Found {
     findings: Findings,
     /// Executions that have run for longer than 99 % of the machine's own take, the oldest first.
     stuck: Vec<Open>,
+    /// What the executions that its states waited for spent their critical paths on.
+    opened: Vec<OpenedRow>,
 }
 
 /// An execution that has not ended.
@@ -124,7 +137,7 @@ fn report(found: &[Found], prices: &Prices) -> Report {
         "#failed",
     ]);
     let mut sentences = Vec::new();
-    for Found { arn, findings, stuck } in found {
+    for Found { arn, findings, stuck, opened } in found {
         let machine = arn.rsplit(':').next().unwrap_or(arn);
         for state in findings.states.iter().filter(|it| it.share >= 0.005) {
             table.rows.push(table_row(machine, state));
@@ -135,7 +148,7 @@ fn report(found: &[Found], prices: &Prices) -> Report {
                 .iter()
                 .filter(|it| it.share >= WORTH_SAYING)
                 .take(3)
-                .map(|it| format!("{machine}: {}", sentence(it))),
+                .map(|it| format!("{machine}: {}{}", sentence(it), opened_sentence(it, opened))),
         );
         sentences.extend(findings.patterns.iter().map(|it| format!("{machine}: {}", pattern_sentence(it))));
         sentences.extend(stuck.iter().take(3).map(|it| format!("{machine}: {}", it.sentence())));
@@ -193,6 +206,9 @@ fn sentence(it: &StateFinding) -> String {
                 &format!(" after `{error}` ({} of visits were retried)", text::percent(it.retried_visits, it.visits));
         }
     }
+    if let Some(cold) = it.cold_start.filter(|it| *it > Micros::ZERO) {
+        parts += &format!("; cold starts took {} of its work", text::span(cold));
+    }
     if let Some(limit) = it.limit.filter(|_| it.kind == Some(StateType::Map)) {
         parts += &format!("; its items wait for one another, {limit} at once");
         if let Some(allowed) = it.allowed.filter(|it| *it != limit) {
@@ -206,6 +222,39 @@ fn sentence(it: &StateFinding) -> String {
         parts += &format!("; if it took no time, the p95 would fall by {}", text::span(bound));
     }
     parts + "."
+}
+
+/// Where the time of the executions that a state waits for goes.
+fn opened_sentence(it: &StateFinding, opened: &[OpenedRow]) -> String {
+    let mut inside = opened.iter().filter(|row| *row.waiting == *it.state).peekable();
+    let Some(main) = inside.peek().copied() else { return String::new() };
+    let total: Micros = inside.map(|it| it.time).sum();
+    format!(
+        " It waits for `{}`, where {:.0} % of the critical path is `{}`{}.",
+        main.machine_arn.rsplit(':').next().unwrap_or(&main.machine_arn),
+        share(main.time, total) * 100.0,
+        main.state.as_deref().unwrap_or("the execution's own time"),
+        main.category.map_or_else(String::new, |it| format!(" ({})", label(it)))
+    )
+}
+
+fn opened_to_json(it: &OpenedRow, waiting: &StateFinding, findings: &Findings) -> Value {
+    let path: Micros = findings.states.iter().map(|it| it.critical.total()).sum();
+    // The part of the waiting state's own path time that this stands for.
+    let own = share(it.time.min(waiting.critical.total()), path);
+    json!({
+        "state_machine_arn": it.machine_arn,
+        "state": it.state,
+        "category": it.category.map(Category::as_str),
+        "executions": it.executions,
+        "time_ms": it.time.as_millis(),
+        "critical_share": own,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
+fn share(part: Micros, whole: Micros) -> f64 {
+    if whole > Micros::ZERO { part.0 as f64 / whole.0 as f64 } else { 0.0 }
 }
 
 /// One sentence about a habit.
@@ -229,13 +278,32 @@ fn pattern_sentence(it: &Pattern) -> String {
             error.as_ref().map_or_else(String::new, |it| format!(", mostly after `{it}`")),
             text::span(*backoff)
         ),
-        Pattern::EventLimit { executions, most_events, example } => format!(
-            "{executions} executions used at least 80 % of the 25,000 events one may have ({} in `{}`): split the work \
+        Pattern::EventLimit { executions, most_events, example, time_left } => format!(
+            "{executions} executions used at least 80 % of the 25,000 events one may have ({} in `{}`{}): split the work \
              into nested executions or a Distributed Map.",
             text::count(*most_events),
-            example.rsplit(':').next().unwrap_or(example)
+            short(example),
+            time_left
+                .map_or_else(String::new, |it| format!("; the first that runs reaches them in {}", text::span(it)))
+        ),
+        Pattern::TightTimeout { state, timeout, p99, timed_out } => format!(
+            "`{state}` has a time-out of {}, and its p99 is {}{}: raise the time-out or make the call faster.",
+            text::span(*timeout),
+            text::span(*p99),
+            if *timed_out > 0 { format!("; it was reached {timed_out} times") } else { String::new() }
+        ),
+        Pattern::DuplicateStarts { executions, inputs, example, .. } => format!(
+            "{executions} executions began while another with the same input ran ({inputs} inputs; `{}` and `{}`): name \
+             executions after what they work on, so that a second start is refused.",
+            short(&example.0),
+            short(&example.1)
         ),
     }
+}
+
+/// What stands behind the last colon of an ARN.
+fn short(arn: &Name) -> &str {
+    arn.rsplit(':').next().unwrap_or(arn)
 }
 
 fn pattern_to_json(it: &Pattern, prices: &Prices, arn: &Name) -> Value {
@@ -256,9 +324,17 @@ fn pattern_to_json(it: &Pattern, prices: &Prices, arn: &Name) -> Value {
             "kind": "retry_storm", "state": state.as_str(), "visits": visits, "retries": retries,
             "error": error.as_deref(), "time_ms": backoff.as_millis(), "transitions": transitions, "usd": usd(*transitions),
         }),
-        Pattern::EventLimit { executions, most_events, example } => json!({
+        Pattern::EventLimit { executions, most_events, example, time_left } => json!({
             "kind": "event_limit", "state": Value::Null, "executions": executions, "most_events": most_events,
-            "limit": analyzer::patterns::EVENT_LIMIT, "example": example.as_str(),
+            "limit": analyzer::patterns::EVENT_LIMIT, "example": example.as_str(), "time_left_ms": time_left.map(Micros::as_millis),
+        }),
+        Pattern::TightTimeout { state, timeout, p99, timed_out } => json!({
+            "kind": "tight_timeout", "state": state.as_str(), "timeout_ms": timeout.as_millis(), "p99_ms": p99.as_millis(),
+            "timed_out": timed_out,
+        }),
+        Pattern::DuplicateStarts { executions, inputs, transitions, example } => json!({
+            "kind": "duplicate_starts", "state": Value::Null, "executions": executions, "inputs": inputs,
+            "examples": [example.0.as_str(), example.1.as_str()], "transitions": transitions, "usd": usd(*transitions),
         }),
     };
     value["finding"] = pattern_sentence(it).into();
@@ -266,7 +342,7 @@ fn pattern_to_json(it: &Pattern, prices: &Prices, arn: &Name) -> Value {
 }
 
 fn to_json(found: &Found, prices: &Prices) -> Value {
-    let Found { arn, findings, stuck } = found;
+    let Found { arn, findings, stuck, opened } = found;
     let ms = |it: Option<Micros>| it.map(Micros::as_millis);
     json!({
         "state_machine_arn": arn.as_str(),
@@ -279,7 +355,7 @@ fn to_json(found: &Found, prices: &Prices) -> Value {
         "choices": findings.choices.iter().map(choice_to_json).collect::<Vec<_>>(),
         "stuck": stuck.iter().map(|it| it.to_json(findings.p99)).collect::<Vec<_>>(),
         "patterns": findings.patterns.iter().map(|it| pattern_to_json(it, prices, arn)).collect::<Vec<_>>(),
-        "states": findings.states.iter().map(|it| state_to_json(arn, it, findings, prices)).collect::<Vec<_>>(),
+        "states": findings.states.iter().map(|it| state_to_json(arn, it, findings, opened, prices)).collect::<Vec<_>>(),
     })
 }
 
@@ -304,7 +380,7 @@ fn choice_to_json((state, ways): &(Name, Vec<(Name, u64)>)) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean of microseconds")]
-fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, prices: &Prices) -> Value {
+fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, opened: &[OpenedRow], prices: &Prices) -> Value {
     let ms = |it: Option<Micros>| it.map(Micros::as_millis);
     let mean = (findings.executions > 0)
         .then(|| (it.critical.total().0 as f64 / findings.executions as f64).round() / 1_000.0);
@@ -322,8 +398,8 @@ fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, prices: &Pr
         "critical_ms_mean": mean,
         "critical_share": it.share,
         "slack_p50_ms": ms(it.slack_p50),
-        "split_ms": split_to_json(&it.split),
-        "critical_split_ms": split_to_json(&it.critical),
+        "split_ms": split_to_json(&it.split, it.cold_start),
+        "critical_split_ms": split_to_json(&it.critical, None),
         "billed_transitions": it.visits + it.retries,
         "usd": prices.transitions(arn, it.visits + it.retries).map(number),
         "speedup_bound": {"p50_ms": ms(it.bound_p50), "p95_ms": ms(it.bound_p95)},
@@ -333,6 +409,7 @@ fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, prices: &Pr
         "concurrency_allowed": it.allowed,
         "slot_bound_ms": ms(it.slot_bound_mean),
         "executions": exemplars,
+        "opens_into": opened.iter().filter(|row| *row.waiting == *it.state).map(|row| opened_to_json(row, it, findings)).collect::<Vec<_>>(),
         "finding": sentence(it),
     })
 }

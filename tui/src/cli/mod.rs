@@ -18,6 +18,7 @@ mod forget;
 mod import;
 mod incidents;
 mod lint;
+mod measure;
 mod overview;
 mod policy;
 mod prices;
@@ -145,6 +146,9 @@ enum Command {
     /// Write synthetic logs or histories, for tests and benchmarks.
     #[command(hide = true)]
     Simulate(simulate::SimulateArguments),
+    /// Time the analysis alone, for benchmarks.
+    #[command(hide = true)]
+    Measure(measure::MeasureArguments),
 }
 
 /// A range of start times: from, inclusive, to, exclusive.
@@ -245,5 +249,6 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Config => config::run(&context),
         Command::Completions(it) => completions::run(&it),
         Command::Simulate(it) => simulate::run(&it),
+        Command::Measure(it) => measure::run(&it),
     }
 }

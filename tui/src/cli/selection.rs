@@ -22,6 +22,9 @@ pub(crate) struct Selection {
     /// Only executions with this text in their ARN or in what is kept of their inputs and outputs.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Only executions that took this way: their outermost states in order, such as "Validate > Charge".
+    #[arg(long, value_name = "STATES")]
+    path: Option<String>,
     #[command(flatten)]
     range: Range,
 }
@@ -35,11 +38,17 @@ impl Selection {
             error: self.error.clone(),
             version: self.version.clone(),
             search: self.search.clone(),
+            path: self.path.as_deref().map(way),
             since,
             until,
             ..ExecutionFilter::default()
         })
     }
+}
+
+/// A way as it is stored; `>` may stand for the arrow.
+fn way(text: &str) -> String {
+    text.split(['>', '→']).map(str::trim).collect::<Vec<_>>().join(" → ")
 }
 
 fn parse_status(text: &str) -> Result<Status, Failure> {

@@ -4,11 +4,13 @@ use std::io::Write;
 
 use analyzer::critical_path::{Step, merged};
 use analyzer::execution::Run;
-use analyzer::model::Micros;
+use analyzer::model::{Micros, Name};
 use analyzer::replay::Replay;
 use analyzer::timeline::{Attempt, Category, Visit};
+use analyzer::traces::{self, Joined, Span, Trace};
 use clap::Args;
 use queries::{ExecutionFilter, ExecutionRow, Reader};
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use tui::gantt;
 
@@ -60,10 +62,29 @@ pub(super) fn for_each_run(
     rows: &[ExecutionRow],
     mut use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    for_each_traced_run(reader, rows, |row, run, _| use_run(row, run))
+}
+
+/// The spans of an execution's traces, and which attempt each belongs to.
+pub(super) type Traced = (Trace, Joined);
+
+/// The same with what X-Ray and Lambda tell of each execution.
+fn for_each_traced_run(
+    reader: &Reader,
+    rows: &[ExecutionRow],
+    mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let has_evidence = reader.has_evidence()?;
     for rows in rows.chunks(TOGETHER) {
         let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
+        let mut evidence = if has_evidence { reader.evidence(&ids)? } else { FxHashMap::default() };
         for (row, stored) in rows.iter().zip(reader.stored_executions(&ids, false)?) {
-            use_run(row, &Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()))?;
+            let mut run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
+            let traced = evidence.remove(&row.id).map(|it| {
+                let joined = traces::join(&mut run, &it);
+                (it.trace, joined)
+            });
+            use_run(row, &run, traced.as_ref())?;
         }
     }
     Ok(())
@@ -71,8 +92,8 @@ pub(super) fn for_each_run(
 
 fn whole(context: &Context, reader: &Reader, rows: &[ExecutionRow], all: bool) -> Result<(), Failure> {
     let mut executions = Vec::with_capacity(rows.len());
-    for_each_run(reader, rows, |row, run| {
-        executions.push(to_json(row, run));
+    for_each_traced_run(reader, rows, |row, run, traced| {
+        executions.push(to_json(reader, row, run, traced)?);
         Ok(())
     })?;
     let fields = match executions.pop() {
@@ -89,10 +110,10 @@ fn whole(context: &Context, reader: &Reader, rows: &[ExecutionRow], all: bool) -
 
 fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for_each_run(reader, rows, |row, run| {
+    for_each_traced_run(reader, rows, |row, run, traced| {
         let mut line = Map::new();
         line.insert("schema".to_owned(), "stepscope.show/1".into());
-        if let Value::Object(fields) = to_json(row, run) {
+        if let Value::Object(fields) = to_json(reader, row, run, traced)? {
             line.extend(fields);
         }
         serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from)?;
@@ -107,10 +128,17 @@ fn draw(context: &Context, reader: &Reader, rows: &[ExecutionRow], unfold: bool)
     let width = terminal_width();
     let fold = if unfold { gantt::Fold::Nothing } else { gantt::Fold::LongMaps };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for_each_run(reader, rows, |_, run| {
-        let chart = gantt::chart(run, width, &fold);
+    for_each_traced_run(reader, rows, |_, run, traced| {
+        let chart = match traced {
+            Some((trace, joined)) => gantt::chart_with_traces(run, trace, joined, width, &fold),
+            None => gantt::chart(run, width, &fold),
+        };
         for line in gantt::to_text(&chart, context.is_coloured()) {
             writeln!(out, "{line}")?;
+        }
+        for (event, child) in &run.execution.children {
+            let state = run.visit_of_event(*event).map_or("a state", |it| run.timeline.visits[it].state.as_str());
+            writeln!(out, "{state} started {child}; `stepscope show` opens it, where it is stored")?;
         }
         writeln!(out)?;
         Ok(())
@@ -127,12 +155,13 @@ fn terminal_width() -> usize {
 }
 
 /// The JSON of one execution, as the contract fixes it.
-pub(crate) fn to_json(row: &ExecutionRow, run: &Run) -> Value {
+fn to_json(reader: &Reader, row: &ExecutionRow, run: &Run, traced: Option<&Traced>) -> Result<Value, Failure> {
     let it = &run.execution;
+    let path = path_to_json(reader, run, DEEPEST)?;
     let transitions = &it.transitions;
     let bounds = Replay::new(run).filter(|it| it.error() == Some(Micros::ZERO)).map(|it| it.visit_slot_bounds());
     let bound = |visit: usize| bounds.iter().flatten().find(|it| it.0 == visit).map(|it| it.1);
-    json!({
+    Ok(json!({
         "execution_arn": it.arn.as_str(),
         "state_machine_arn": it.machine_arn.as_str(),
         "machine": it.machine.as_str(),
@@ -158,12 +187,52 @@ pub(crate) fn to_json(row: &ExecutionRow, run: &Run) -> Value {
             "redrives": transitions.redrives,
             "map_children": transitions.map_children,
         },
-        "visits": run.timeline.visits.iter().enumerate().map(|(index, it)| visit_to_json(it, bound(index))).collect::<Vec<_>>(),
-        "critical_path": merged(&run.path).iter().map(|step| step_to_json(step, &run.timeline.visits)).collect::<Vec<_>>(),
-    })
+        "visits": run.timeline.visits.iter().enumerate().map(|(index, it)| visit_to_json(index, it, bound(index), traced)).collect::<Vec<_>>(),
+        "trace": traced.map(|(trace, joined)| json!({"spans": trace.spans.len(), "matched": joined.matched, "unmatched": joined.unmatched})),
+        "critical_path": path,
+    }))
 }
 
-fn visit_to_json(visit: &Visit, slot_bound: Option<Micros>) -> Value {
+/// Executions that wait for executions that wait are opened so deep.
+const DEEPEST: usize = 5;
+
+/// The critical path; where a state waited for an execution that is stored, with that one's own path.
+fn path_to_json(reader: &Reader, run: &Run, depth: usize) -> Result<Vec<Value>, Failure> {
+    let mut steps = Vec::new();
+    for step in merged(&run.path) {
+        let mut value = step_to_json(&step, &run.timeline.visits);
+        let waited_for = step.owner.filter(|_| step.category == Category::Callback && depth > 0);
+        let child = waited_for.and_then(|owner| {
+            let mut children = run.execution.children.iter();
+            children.find(|(event, _)| run.visit_of_event(*event) == Some(owner)).map(|it| &it.1)
+        });
+        if let Some(child) = child {
+            value["opens_into"] = opened(reader, child, depth - 1)?;
+        }
+        steps.push(value);
+    }
+    Ok(steps)
+}
+
+/// The path of an execution that was waited for; `null` where it is not stored.
+fn opened(reader: &Reader, arn: &Name, depth: usize) -> Result<Value, Failure> {
+    let filter = ExecutionFilter { matching: Some(arn.to_string()), ..ExecutionFilter::default() };
+    let Some(row) = reader.executions(&filter)?.into_iter().find(|it| it.arn == **arn) else {
+        return Ok(Value::Null);
+    };
+    let Some(stored) = reader.stored_executions(&[row.id], false)?.pop() else { return Ok(Value::Null) };
+    let run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
+    Ok(json!({
+        "execution_arn": arn.as_str(),
+        "machine": run.execution.machine.as_str(),
+        "status": run.execution.status.as_str(),
+        "duration_ms": run.execution.duration().map(Micros::as_millis),
+        "critical_path": path_to_json(reader, &run, depth)?,
+    }))
+}
+
+fn visit_to_json(index: usize, visit: &Visit, slot_bound: Option<Micros>, traced: Option<&Traced>) -> Value {
+    let attempt = |(number, it): (usize, &Attempt)| attempt_to_json((index, number), it, traced);
     json!({
         "id": visit.id,
         "parent": visit.parent,
@@ -177,15 +246,16 @@ fn visit_to_json(visit: &Visit, slot_bound: Option<Micros>) -> Value {
         "status": visit.status.as_str(),
         "error": visit.error.as_deref(),
         "rounds": visit.rounds,
-        "attempts": (1..).zip(&visit.attempts).map(|(number, it): (u64, _)| attempt_to_json(number, it)).collect::<Vec<_>>(),
-        "split_ms": split_to_json(&visit.split),
+        "attempts": visit.attempts.iter().enumerate().map(attempt).collect::<Vec<_>>(),
+        "split_ms": split_to_json(&visit.split, visit.cold_start()),
         "slot_bound_ms": slot_bound.map(Micros::as_millis),
     })
 }
 
-fn attempt_to_json(number: u64, attempt: &Attempt) -> Value {
+fn attempt_to_json(place: (usize, usize), attempt: &Attempt, traced: Option<&Traced>) -> Value {
+    let calls = traced.and_then(|(trace, joined)| Some((trace, joined.calls.get(&place)?)));
     json!({
-        "attempt": number,
+        "attempt": place.1 + 1,
         "scheduled_at": analyzer::time::format(attempt.scheduled_at),
         "started_at": attempt.started_at.map(analyzer::time::format),
         "submitted_at": attempt.submitted_at.map(analyzer::time::format),
@@ -193,11 +263,28 @@ fn attempt_to_json(number: u64, attempt: &Attempt) -> Value {
         "status": attempt.status.as_str(),
         "error": attempt.error.as_deref(),
         "resource": attempt.resource.as_deref(),
+        "cold_start_ms": attempt.cold_start.map(Micros::as_millis),
+        "spans": calls.map(|(trace, calls)| calls.iter().flat_map(|&it| trace.tree(it)).map(span_to_json).collect::<Vec<_>>()),
     })
 }
 
-/// Time per category; cold starts need X-Ray or Lambda reports and are not known from a history.
-pub(crate) fn split_to_json(split: &analyzer::timeline::Split) -> Value {
+/// A span of a trace; `depth` tells what lies below what.
+fn span_to_json((depth, span): (usize, &Span)) -> Value {
+    json!({
+        "depth": depth,
+        "name": span.name.as_str(),
+        "origin": span.origin.as_deref(),
+        "operation": span.operation.as_deref(),
+        "request_id": span.request_id.as_deref(),
+        "started_at": analyzer::time::format(span.started_at),
+        "ended_at": span.ended_at.map(analyzer::time::format),
+        "ms": span.ended_at.map(|it| (it - span.started_at).as_millis()),
+        "outcome": span.outcome.as_str(),
+    })
+}
+
+/// Time per category; cold starts are known from X-Ray or Lambda reports only.
+pub(crate) fn split_to_json(split: &analyzer::timeline::Split, cold_start: Option<Micros>) -> Value {
     let ms = |category: Category| split[category].as_millis();
     json!({
         "work": ms(Category::Work),
@@ -207,7 +294,7 @@ pub(crate) fn split_to_json(split: &analyzer::timeline::Split) -> Value {
         "wait": ms(Category::Wait),
         "slot_wait": ms(Category::SlotWait),
         "overhead": ms(Category::Overhead),
-        "cold_start": Value::Null,
+        "cold_start": cold_start.map(Micros::as_millis),
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
-use collector::synthetic::{Workload, all_shapes, api_enrich, demo, history_json, log_lines, xray_json};
+use collector::synthetic::{Workload, all_shapes, api_enrich, demo, history_json, log_lines, xray_documents};
 
 use crate::Outcome;
 use crate::failure::Failure;
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Outcome {
     match arguments.format {
         Form::Logs => write_logs(&workload, &mut out)?,
         Form::History => workload.run(|it| writeln!(out, "{}", history_json(&it)))?,
-        Form::Xray => workload.run(|it| writeln!(out, "{}", xray_json(&it)))?,
+        Form::Xray => workload.run(|it| xray_documents(&it).iter().try_for_each(|it| writeln!(out, "{it}")))?,
     }
     out.flush()?;
     Ok(0)

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use analyzer::model::{Micros, Usd};
-use analyzer::population::{Findings, Population};
+use analyzer::population::Findings;
 use clap::Args;
 use queries::{ExecutionFilter, PathRow, StateRow};
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
-use super::bottlenecks::map_limits;
+use super::bottlenecks::population;
 use super::show::{for_each_run, split_to_json};
 use super::{Context, Range, select};
 use crate::Outcome;
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
     for path in paths.iter().filter(|it| it.executions <= REPLAYED) {
         let machine_arn = Some(path.machine_arn.as_str().into());
         let filter = ExecutionFilter { machine_arn, since, until, ..ExecutionFilter::default() };
-        let mut population = Population::with_limits(map_limits(&reader, &path.machine_arn)?);
+        let mut population = population(&reader, &path.machine_arn)?;
         for_each_run(&reader, &reader.executions(&filter)?, |_, run| {
             population.add(run);
             Ok(())
@@ -137,7 +137,7 @@ fn to_json(path: &PathRow, state: &StateRow, findings: Option<&Findings>, prices
         "critical_ms_mean": mean,
         "critical_share": share(state.critical, path.path),
         "slack_p50_ms": ms(found.and_then(|it| it.slack_p50)),
-        "split_ms": split_to_json(&state.split),
+        "split_ms": split_to_json(&state.split, found.and_then(|it| it.cold_start)),
         "billed_transitions": state.visits + state.retries,
         "usd": usd.map(number),
         "speedup_bound": found.map(|it| json!({"p50_ms": ms(it.bound_p50), "p95_ms": ms(it.bound_p95)})),

@@ -1,16 +1,19 @@
 //! `whatif`: how long executions would have taken if something had been different.
 
 use analyzer::asl::SERVICE_LIMIT;
-use analyzer::execution::Run;
-use analyzer::model::{Micros, Name, StateType};
-use analyzer::population::{Distribution, WhatIf};
+use analyzer::model::{Micros, Name, StateType, Usd, WorkflowType};
+use analyzer::outcome::{Distribution, Outcomes};
+use analyzer::pricing::{ExpressUsage, billed_memory_mb};
+use analyzer::replay::Limits;
+use analyzer::timeline::Category;
 use analyzer::what_if::Scenario;
 use clap::Args;
 use queries::Reader;
 use serde_json::{Map, Value, json};
 use tui::text;
 
-use super::bill::{Prices, number};
+use super::bill::{BASE_MEMORY, Prices, number};
+use super::bottlenecks::map_limits;
 use super::selection::Selection;
 use super::show::for_each_run;
 use super::{Context, select};
@@ -19,6 +22,7 @@ use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct WhatifArguments {
     /// A state machine: its ARN, its name, or a unique part of it.
     machine: String,
@@ -43,6 +47,9 @@ pub(crate) struct WhatifArguments {
     /// The effect of several limits of a Map, and the knee of the curve.
     #[arg(long, value_name = "MAP")]
     curve: Option<String>,
+    /// The work of every state at 90, 75, 50, 25 and 0 %, one state at a time.
+    #[arg(long)]
+    sweep: bool,
     #[command(flatten)]
     selection: Selection,
 }
@@ -51,30 +58,71 @@ pub(crate) fn run(context: &Context, arguments: &WhatifArguments) -> Outcome {
     let reader = context.reader()?;
     let machine = select::machine(&reader, &arguments.machine)?;
     let scenario = scenario(&reader, &machine, arguments)?;
+    let limits = map_limits(&reader, &machine)?;
     let rows = reader.executions(&arguments.selection.filter(context, Some(machine.clone()))?)?;
-    let mut curve = Curve::new(&reader, &machine, arguments.curve.as_deref(), &scenario)?;
-    let mut outcome = WhatIf::default();
+    let curve = curve_limits(&reader, &machine, arguments.curve.as_deref(), &limits)?;
+    let sweep = sweep_steps(&reader, &machine, arguments.sweep)?;
+    let mut scenarios = vec![scenario.clone()];
+    scenarios.extend(curve.iter().map(|(map, limit)| {
+        let mut it = scenario.clone();
+        it.concurrency.insert(map.clone(), limit.unwrap_or(usize::MAX));
+        it
+    }));
+    scenarios.extend(sweep.iter().map(|(state, factor)| {
+        let mut it = scenario.clone();
+        it.work.insert(state.clone(), *factor);
+        it
+    }));
+    let mut outcomes = Outcomes::new(limits, &scenarios, billed_memory_mb(BASE_MEMORY));
     for_each_run(&reader, &rows, |_, run| {
-        outcome.add(run, &scenario);
-        curve.add(run);
+        outcomes.add(run);
         Ok(())
     })?;
     let mut notes = Vec::new();
-    if arguments.no_cold_starts {
+    if arguments.no_cold_starts && outcomes.cold_starts == 0 {
         notes.push("no cold start of these executions is known, so none could be taken away".to_owned());
     }
-    if outcome.unmodelled > 0 {
+    if outcomes.unmodelled > 0 {
         notes.push(format!(
             "{} executions are left out: running, stopped from outside, redriven, or not complete",
-            outcome.unmodelled
+            outcomes.unmodelled
         ));
     }
-    let curve = curve.finish();
-    if let Some(knee) = knee(&curve) {
+    let unmodelled = outcomes.unmodelled;
+    let (before, after) = outcomes.finish();
+    let mut after = after.into_iter().map(|it| (it.transitions, it.usage, it.distribution()));
+    let (transitions, usage) = (before.transitions, before.usage);
+    let prices = Prices::new(context)?;
+    let is_express = rows.first().is_some_and(|it| it.workflow_type == WorkflowType::Express);
+    let usd = |transitions: u64, usage: ExpressUsage| {
+        if is_express { prices.express(&machine, usage) } else { prices.transitions(&machine, transitions) }
+    };
+    let mut next = || after.next().map(|(transitions, usage, it)| (it, usd(transitions, usage))).unwrap_or_default();
+    let found = Found {
+        unmodelled,
+        before: (before.distribution(), usd(transitions, usage)),
+        after: next(),
+        curve: curve.into_iter().map(|(map, limit)| (map, limit, next().0)).collect(),
+        sweep: sweep.into_iter().map(|(state, factor)| (state, factor, next())).collect(),
+    };
+    if let Some(knee) = knee(&found.curve) {
         notes.push(format!("from {knee} items at once on, a higher limit wins less than 5 % of all that can be won"));
     }
-    report(&machine, outcome, &curve, &notes, &Prices::new(context)?).print(context.output)?;
+    report(&machine, &found, &notes).print(context.output)?;
     Ok(0)
+}
+
+/// Durations and the list price of all runs together.
+type Priced = (Distribution, Option<Usd>);
+
+struct Found {
+    unmodelled: usize,
+    before: Priced,
+    after: Priced,
+    /// Limits of a Map and what each would do, in ascending order; no limit last.
+    curve: Vec<(Name, Option<usize>, Distribution)>,
+    /// Work of each state at each factor.
+    sweep: Vec<(Name, f64, Priced)>,
 }
 
 fn scenario(reader: &Reader, machine: &Name, arguments: &WhatifArguments) -> Result<Scenario, Failure> {
@@ -91,8 +139,12 @@ fn scenario(reader: &Reader, machine: &Name, arguments: &WhatifArguments) -> Res
             Failure::usage(format!("`{text}` names no value")).hint("write STATE=VALUE, such as ChargeCard=0.5")
         })
     };
-    let mut scenario =
-        Scenario { no_retries: arguments.no_retries, no_backoff: arguments.no_backoff, ..Scenario::default() };
+    let mut scenario = Scenario {
+        no_retries: arguments.no_retries,
+        no_backoff: arguments.no_backoff,
+        no_cold_starts: arguments.no_cold_starts,
+        ..Scenario::default()
+    };
     for text in &arguments.work {
         let (name, value) = pair(text)?;
         let factor = value.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0);
@@ -118,52 +170,43 @@ fn scenario(reader: &Reader, machine: &Name, arguments: &WhatifArguments) -> Res
     Ok(scenario)
 }
 
-/// Limits of a Map and what each would do, in ascending order; no limit last.
-struct Curve {
-    map: Option<Name>,
-    sides: Vec<(Option<usize>, Scenario, WhatIf)>,
-}
-
 /// A step along the curve that wins less than this part of all that can be won is not worth it: the knee lies before.
 const KNEE: f64 = 0.05;
 
-impl Curve {
-    fn new(reader: &Reader, machine: &Name, map: Option<&str>, base: &Scenario) -> Result<Self, Failure> {
-        let Some(map) = map else {
-            return Ok(Self { map: None, sides: Vec::new() });
-        };
-        let is_map = |it: &queries::StateRow| it.state == map && it.kind == Some(StateType::Map);
-        if !reader.states(Some(machine), None, None)?.iter().any(is_map) {
-            return Err(Failure::usage(format!("`{map}` is no Map that executions of this machine visited"))
-                .hint("`stepscope states` lists the states with their types"));
-        }
-        let map = Name::from(map);
-        let named = super::bottlenecks::map_limits(reader, machine)?.get(&map).copied();
-        let mut limits: Vec<usize> = match named {
-            Some(named) => vec![named, named * 2, named * 4, SERVICE_LIMIT],
-            None => vec![1, 2, 4, 8, 16, SERVICE_LIMIT],
-        };
-        limits.sort_unstable();
-        limits.dedup();
-        let side = |limit: Option<usize>| {
-            let mut scenario = base.clone();
-            scenario.concurrency.insert(map.clone(), limit.unwrap_or(usize::MAX));
-            (limit, scenario, WhatIf::default())
-        };
-        let sides = limits.into_iter().map(Some).chain([None]).map(side).collect();
-        Ok(Self { map: Some(map), sides })
+/// The limits of a Map to try, in ascending order; no limit last.
+fn curve_limits(
+    reader: &Reader,
+    machine: &Name,
+    map: Option<&str>,
+    limits: &Limits,
+) -> Result<Vec<(Name, Option<usize>)>, Failure> {
+    let Some(map) = map else { return Ok(Vec::new()) };
+    let is_map = |it: &queries::StateRow| it.state == map && it.kind == Some(StateType::Map);
+    if !reader.states(Some(machine), None, None)?.iter().any(is_map) {
+        return Err(Failure::usage(format!("`{map}` is no Map that executions of this machine visited"))
+            .hint("`stepscope states` lists the states with their types"));
     }
+    let map = Name::from(map);
+    let mut tried: Vec<usize> = match limits.get(&map) {
+        Some(named) => vec![*named, named * 2, named * 4, SERVICE_LIMIT],
+        None => vec![1, 2, 4, 8, 16, SERVICE_LIMIT],
+    };
+    tried.sort_unstable();
+    tried.dedup();
+    Ok(tried.into_iter().map(Some).chain([None]).map(|it| (map.clone(), it)).collect())
+}
 
-    fn add(&mut self, run: &Run) {
-        for (_, scenario, outcome) in &mut self.sides {
-            outcome.add(run, scenario);
-        }
-    }
+/// The factors of a sweep.
+pub(super) const FACTORS: [f64; 5] = [0.9, 0.75, 0.5, 0.25, 0.0];
 
-    fn finish(self) -> Vec<(Name, Option<usize>, Distribution)> {
-        let Some(map) = self.map else { return Vec::new() };
-        self.sides.into_iter().map(|(limit, _, it)| (map.clone(), limit, it.distributions().1)).collect()
+/// Every state that works, at every factor.
+fn sweep_steps(reader: &Reader, machine: &Name, is_wanted: bool) -> Result<Vec<(Name, f64)>, Failure> {
+    if !is_wanted {
+        return Ok(Vec::new());
     }
+    let states = reader.states(Some(machine), None, None)?;
+    let works = states.iter().filter(|it| it.split[Category::Work] > Micros::ZERO);
+    Ok(works.flat_map(|it| FACTORS.map(|factor| (Name::from(it.state.as_str()), factor))).collect())
 }
 
 /// The smallest limit after which no further one wins much.
@@ -177,56 +220,33 @@ fn knee(curve: &[(Name, Option<usize>, Distribution)]) -> Option<usize> {
     curve.iter().find(is_enough)?.1
 }
 
-fn report(
-    machine: &Name,
-    outcome: WhatIf,
-    curve: &[(Name, Option<usize>, Distribution)],
-    notes: &[String],
-    prices: &Prices,
-) -> Report {
-    let unmodelled = outcome.unmodelled;
-    let replay_error = outcome.replay_error;
-    let usd_before = prices.transitions(machine, outcome.transitions);
-    let usd_after = prices.transitions(machine, outcome.transitions - outcome.saved_transitions);
-    let (before, after) = outcome.distributions();
+fn report(machine: &Name, found: &Found, notes: &[String]) -> Report {
     let mut table = TextTable::with_columns(&["", "#p50", "#p95", "#p99", "#mean", "#list price"]);
-    for (what, it, usd) in [("before", &before, usd_before), ("after", &after, usd_after)] {
-        table.rows.push(vec![
-            what.to_owned(),
-            text::opt_span(it.p50),
-            text::opt_span(it.p95),
-            text::opt_span(it.p99),
-            text::opt_span(it.mean),
-            usd.map_or_else(|| "–".to_owned(), text::usd),
-        ]);
-    }
-    for (map, limit, it) in curve {
-        table.rows.push(vec![
-            limit.map_or_else(|| format!("{map} without a limit"), |limit| format!("{map} {limit} at once")),
-            text::opt_span(it.p50),
-            text::opt_span(it.p95),
-            text::opt_span(it.p99),
-            text::opt_span(it.mean),
-            String::new(),
-        ]);
-    }
-    let point = |(map, limit, it): &(Name, Option<usize>, Distribution)| {
-        let ms = |it: Option<Micros>| it.map(Micros::as_millis);
-        json!({"map": map.as_str(), "concurrency": limit, "p50_ms": ms(it.p50), "p95_ms": ms(it.p95), "p99_ms": ms(it.p99), "mean_ms": ms(it.mean)})
+    let mut row = |what: String, it: &Distribution, price: String| {
+        let spans = [it.p50, it.p95, it.p99, it.mean].map(text::opt_span);
+        table.rows.push([what].into_iter().chain(spans).chain([price]).collect());
     };
-    let side = |it: &Distribution, usd: Option<analyzer::model::Usd>| {
-        let ms = |it: Option<Micros>| it.map(Micros::as_millis);
-        json!({"p50_ms": ms(it.p50), "p95_ms": ms(it.p95), "p99_ms": ms(it.p99), "mean_ms": ms(it.mean), "usd": usd.map(number)})
-    };
+    let price = |usd: Option<Usd>| usd.map_or_else(|| "–".to_owned(), text::usd);
+    row("before".to_owned(), &found.before.0, price(found.before.1));
+    row("after".to_owned(), &found.after.0, price(found.after.1));
+    for (map, limit, it) in &found.curve {
+        let what = limit.map_or_else(|| format!("{map} without a limit"), |limit| format!("{map} {limit} at once"));
+        row(what, it, String::new());
+    }
+    for (state, factor, (it, usd)) in &found.sweep {
+        row(format!("{state} at {:.0} % of its work", factor * 100.0), it, price(*usd));
+    }
     let fields: Map<String, Value> = [
         ("state_machine_arn", Value::from(machine.as_str())),
-        ("executions", before.n_runs.into()),
-        ("unmodelled", unmodelled.into()),
-        ("before", side(&before, usd_before)),
-        ("after", side(&after, usd_after)),
-        ("replay_error_ms", replay_error.as_millis().into()),
-        ("curve", curve.iter().map(point).collect()),
-        ("knee", knee(curve).into()),
+        ("executions", found.before.0.n_runs.into()),
+        ("unmodelled", found.unmodelled.into()),
+        ("before", side_to_json(&found.before)),
+        ("after", side_to_json(&found.after)),
+        // What the replay is not exact for is left out and counted.
+        ("replay_error_ms", Micros::ZERO.as_millis().into()),
+        ("curve", found.curve.iter().map(point_to_json).collect()),
+        ("knee", knee(&found.curve).into()),
+        ("sweep", found.sweep.iter().map(step_to_json).collect()),
         ("notes", notes.into()),
     ]
     .into_iter()
@@ -237,11 +257,25 @@ fn report(
         fields,
         rows: "whatif",
         table,
-        heading: format!(
-            "{} executions re-simulated; without a change the replay is off by {}",
-            before.n_runs,
-            text::span(replay_error)
-        ),
+        heading: format!("{} executions re-simulated; without a change the replay is exact", found.before.0.n_runs),
         footer: notes.join("\n"),
     }
+}
+
+fn side_to_json((it, usd): &Priced) -> Value {
+    let ms = |it: Option<Micros>| it.map(Micros::as_millis);
+    json!({"p50_ms": ms(it.p50), "p95_ms": ms(it.p95), "p99_ms": ms(it.p99), "mean_ms": ms(it.mean), "usd": usd.map(number)})
+}
+
+fn point_to_json((map, limit, it): &(Name, Option<usize>, Distribution)) -> Value {
+    let ms = |it: Option<Micros>| it.map(Micros::as_millis);
+    json!({"map": map.as_str(), "concurrency": limit, "p50_ms": ms(it.p50), "p95_ms": ms(it.p95), "p99_ms": ms(it.p99), "mean_ms": ms(it.mean)})
+}
+
+fn step_to_json((state, factor, priced): &(Name, f64, Priced)) -> Value {
+    let mut value = json!({"state": state.as_str(), "factor": factor});
+    if let (Value::Object(value), Value::Object(side)) = (&mut value, side_to_json(priced)) {
+        value.extend(side);
+    }
+    value
 }

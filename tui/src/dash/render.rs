@@ -61,6 +61,7 @@ fn cell(cell: Cell) -> Span<'static> {
         Cell::Empty => Color::Reset,
         Cell::Failure => Color::Red,
         Cell::Inside { .. } => Color::DarkGray,
+        Cell::Below => Color::Gray,
         Cell::Time { category, .. } => match category {
             Category::Work => Color::Green,
             Category::Queue => Color::Yellow,
