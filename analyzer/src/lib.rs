@@ -9,6 +9,7 @@ pub mod compare;
 pub mod critical_path;
 pub mod eligibility;
 pub mod execution;
+pub mod histogram;
 pub mod hybrid;
 pub mod lint;
 pub mod model;

@@ -57,7 +57,7 @@ struct StateSums {
 }
 
 /// What was found out about a machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Findings {
     pub executions: usize,
     /// Executions that the replay can follow.
@@ -85,7 +85,7 @@ pub struct Variant {
 }
 
 /// What was found out about one state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StateFinding {
     pub state: Name,
     pub kind: Option<StateType>,
@@ -100,7 +100,8 @@ pub struct StateFinding {
     pub split: Split,
     /// The part of the work that was cold starts, where that is known.
     pub cold_start: Option<Micros>,
-    /// Time on critical paths, by category.
+    /// Time on critical paths: all of it, and by category where that is known.
+    pub critical_total: Micros,
     pub critical: Split,
     /// The state's part of all critical paths.
     pub share: f64,
@@ -300,6 +301,7 @@ fn finding(
         split: sums.split,
         cold_start: sums.cold_start,
         share: share(sums.critical.total(), total),
+        critical_total: sums.critical.total(),
         critical: sums.critical,
         slack_p50: quantile::of_sorted(&sums.slack, 0.5),
         bound_p50: bound(0.5),

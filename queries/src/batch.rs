@@ -13,6 +13,7 @@ use crate::names::Names;
 use crate::packed::{PackedEvent, Packer};
 use crate::packed_attempts::{self, PackedAttempt};
 use crate::packed_path::{self, PackedStep};
+use crate::rollup::Contributions;
 use crate::rows::{
     Appenders, At, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine, ExecutionRows, HistoryLine,
     HistoryRows, MachineLine, MachineRows, PayloadLine, PayloadRows, VisitLine, VisitRows,
@@ -31,6 +32,7 @@ pub(crate) struct Batch {
     visits: VisitRows,
     children: ChildRows,
     machines: MachineRows,
+    pub(crate) contributions: Contributions,
 }
 
 /// What stands for "none" among the ids of packed events.
@@ -48,13 +50,17 @@ impl Batch {
                 critical[owner] += step.span();
             }
         }
-        self.add_execution(id, run, fingerprint, names, machines);
+        let machine_id = self.machine(&run.execution, machines);
+        self.contributions.add_run(machine_id, run);
+        self.add_execution(id, machine_id, run, fingerprint, names);
         for event in &run.events {
             self.add_event(id, event, names);
         }
         self.add_history(id, run, &path, names);
         for (index, visit) in run.timeline.visits.iter().enumerate() {
-            self.add_visit(id, visit, critical[index], names);
+            let state = names.id_of(&visit.state);
+            self.contributions.add_visit(machine_id, run, visit, state, critical[index]);
+            self.add_visit(id, visit, state, critical[index], names);
         }
         for (event_id, child) in run.execution.children.iter().chain(&run.execution.map_runs) {
             self.children.push(ChildLine {
@@ -66,9 +72,8 @@ impl Batch {
         }
     }
 
-    fn add_execution(&mut self, id: u32, run: &Run, fingerprint: u64, names: &mut Names, machines: &mut MachineIds) {
+    fn add_execution(&mut self, id: u32, machine_id: u32, run: &Run, fingerprint: u64, names: &mut Names) {
         let it = &run.execution;
-        let machine_id = self.machine(it, machines);
         self.executions.push(ExecutionLine {
             id: Some(id),
             arn: Some((*it.arn).into()),
@@ -183,7 +188,7 @@ impl Batch {
         }
     }
 
-    fn add_visit(&mut self, id: u32, visit: &Visit, critical: Micros, names: &mut Names) {
+    fn add_visit(&mut self, id: u32, visit: &Visit, state: u32, critical: Micros, names: &mut Names) {
         let split = |category: Category| Some(visit.split[category].0);
         self.visits.push(VisitLine {
             execution_id: Some(id),
@@ -191,7 +196,7 @@ impl Batch {
             parent_id: visit.parent.map(small),
             branch: visit.branch,
             iteration: visit.iteration,
-            state_id: Some(names.id_of(&visit.state)),
+            state_id: Some(state),
             state_type: Some(visit.kind as u8),
             entered_at: Some(at(visit.entered_at)),
             exited_at: visit.exited_at.map(at),

@@ -162,3 +162,18 @@ table!(VisitRows, VisitLine, "visit" {
 });
 
 table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u32, visit_id: u32, child_arn: Box<str> });
+
+table!(StateRollupRows, StateRollupLine, "state_rollup" {
+    machine_id: u32, hour: u32, state_id: u32, state_type: u8, visits: i64, failures: i64, retries: i64, critical_us: i64, work_us: i64,
+    callback_us: i64, queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64,
+});
+
+table!(StateHistogramRows, StateHistogramLine, "state_histogram" {
+    machine_id: u32, hour: u32, state_id: u32, bucket: u32, visits: i64,
+});
+
+table!(RunRollupRows, RunRollupLine, "run_rollup" {
+    machine_id: u32, hour: u32, status: u8, executions: i64, complete: i64, path_us: i64, transitions: i64,
+});
+
+table!(RunHistogramRows, RunHistogramLine, "run_histogram" { machine_id: u32, hour: u32, bucket: u32, executions: i64 });

@@ -64,7 +64,7 @@ fn state(cells: Vec<Cell>) -> Result<StateRow, StoreError> {
     Ok(StateRow {
         machine_arn: it.text()?,
         state: it.text()?,
-        kind: usize::try_from(it.count()?).ok().and_then(|it| StateType::ALL.get(it).copied()),
+        kind: state_kind(it.count()?),
         visits: it.count()?,
         failures: it.count()?,
         retries: it.count()?,
@@ -77,7 +77,11 @@ fn state(cells: Vec<Cell>) -> Result<StateRow, StoreError> {
     })
 }
 
-fn split(it: &mut Take) -> Result<Split, StoreError> {
+pub(crate) fn state_kind(code: u64) -> Option<StateType> {
+    usize::try_from(code).ok().and_then(|it| StateType::ALL.get(it).copied())
+}
+
+pub(crate) fn split(it: &mut Take) -> Result<Split, StoreError> {
     let mut split = Split::default();
     for category in [
         Category::Work,

@@ -41,6 +41,7 @@ impl Store {
         migrate(&connection, path)?;
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
+        crate::rollup::compact(&connection)?;
         let server = Server::start(path, another(&connection)?);
         Ok(Self { connection, _server: server })
     }

@@ -8,6 +8,7 @@ use duckdb::types::Value;
 
 use crate::StoreError;
 use crate::batch::Batch;
+use crate::rollup::{self, Rollup};
 use crate::rows::{Appenders, NameRows};
 
 /// Events of one transaction: full row groups go to the file at once, and only the rest goes through the log.
@@ -91,6 +92,7 @@ impl Drop for Writer {
 fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError> {
     let mut n_open = None;
     let mut appenders = Appenders::new(connection);
+    let mut rollup = Rollup::default();
     for job in jobs {
         match job {
             Job::Append(mut prepared) => {
@@ -98,9 +100,11 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError>
                     connection.execute_batch("BEGIN")?;
                 }
                 append(connection, &mut appenders, &mut prepared)?;
+                rollup.add(&mut prepared.batch.contributions);
                 let n_events = n_open.unwrap_or(0) + prepared.n_events;
                 n_open = Some(n_events);
                 if n_events >= TRANSACTION_EVENTS {
+                    rollup.append_to(&mut appenders)?;
                     appenders.flush()?;
                     connection.execute_batch("COMMIT")?;
                     n_open = None;
@@ -108,6 +112,7 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError>
             }
             Job::Commit(done) => {
                 if n_open.take().is_some() {
+                    rollup.append_to(&mut appenders)?;
                     appenders.flush()?;
                     connection.execute_batch("COMMIT")?;
                 }
@@ -148,6 +153,7 @@ pub(crate) fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreEr
     ];
     for ids in ids.chunks(4_000) {
         let list = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        rollup::remove(connection, &list)?;
         for (table, column) in TABLES {
             connection.execute_batch(&format!("DELETE FROM {table} WHERE {column} IN ({list})"))?;
         }

@@ -177,7 +177,11 @@ def bench_large(binary):
         subprocess.run([python, str(HERE / "make_large.py"), str(database), str(VISITS)], check=True)
         runs = [measured([binary, "--db", str(database), "states", "-o", "json"]) for _ in range(3)]
         seconds = statistics.median(it[0] for it in runs)
+        near = [measured([binary, "--db", str(database), "states", "--approximate", "-o", "json"]) for _ in range(3)]
+        start = statistics.median(measured([binary, "--db", str(database), "sql", "SELECT 1", "-o", "json"])[0] for _ in range(3))
         print(f"{VISITS:,} visits, {database.stat().st_size / 1e9:.1f} GB: `stepscope states` takes {seconds:.1f} s, {max(it[1] for it in runs):.0f} MB")
+        seconds = statistics.median(it[0] for it in near)
+        print(f"from the hourly sums, `--approximate`: {seconds:.3f} s, {max(it[1] for it in near):.0f} MB; of that {start:.3f} s is the start of the process")
     finally:
         shutil.rmtree(folder)
 

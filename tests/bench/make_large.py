@@ -1,5 +1,6 @@
 """Fills the tables of a stepscope database with made-up visits, twenty to an execution."""
 
+import pathlib
 import sys
 
 import duckdb
@@ -36,4 +37,20 @@ for begin in range(0, n_visits, step):
         FROM (SELECT i, 10000 + (hash(i) % 400000)::BIGINT AS us FROM range({begin}, {min(begin + step, n_visits)}) t(i))
         """
     )
+# The hourly sums that an import would have added.
+remove = (pathlib.Path(__file__).resolve().parents[2] / "queries/sql/rollup_remove.sql").read_text()
+added = remove.replace("e.id IN ($ids) AND", f"e.id >= {first} AND").replace("id IN ($ids) AND", f"id >= {first} AND").replace("id IN ($ids)", f"id >= {first}")
+for table in ("state_rollup", "state_histogram", "run_rollup", "run_histogram"):
+    db.execute(f"CREATE TEMP TABLE kept_{table} AS SELECT * FROM {table}")
+    db.execute(f"DELETE FROM {table}")
+for statement in added.split(";"):
+    if statement.strip():
+        db.execute(statement)
+counts = {
+    "state_rollup": "visits failures retries critical_us work_us callback_us queue_us backoff_us wait_us slot_wait_us overhead_us",
+    "state_histogram": "visits", "run_rollup": "executions complete path_us transitions", "run_histogram": "executions",
+}
+for table, columns in counts.items():
+    db.execute(f"UPDATE {table} SET " + ", ".join(f"{it} = -{it}" for it in columns.split()))
+    db.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
 db.close()

@@ -10,6 +10,7 @@ mod layering;
 mod linting;
 mod live;
 mod money;
+mod rollups;
 mod shapes;
 mod stepscope;
 mod synthetic;

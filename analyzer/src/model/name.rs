@@ -12,6 +12,12 @@ use rustc_hash::FxHasher;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
+impl Default for Name {
+    fn default() -> Self {
+        Self::from("")
+    }
+}
+
 impl Name {
     pub fn as_str(&self) -> &str {
         &self.0

@@ -37,6 +37,20 @@ CREATE TABLE visit (
     slot_wait_us BIGINT USING COMPRESSION bitpacking, overhead_us BIGINT USING COMPRESSION bitpacking, critical_us BIGINT USING COMPRESSION bitpacking
 );
 
+-- Sums and histograms by machine and hour of start (`queries/src/rollup.rs`), which merge by addition: each transaction adds
+-- rows, and takes away what it replaces with negative ones. Buckets are those of `analyzer::histogram`. `hour` counts from the
+-- epoch and is NULL where the start is not known.
+CREATE TABLE state_rollup (
+    machine_id UINTEGER, hour UINTEGER, state_id UINTEGER, state_type UTINYINT, visits BIGINT, failures BIGINT, retries BIGINT,
+    critical_us BIGINT, work_us BIGINT, callback_us BIGINT, queue_us BIGINT, backoff_us BIGINT, wait_us BIGINT, slot_wait_us BIGINT,
+    overhead_us BIGINT
+);
+CREATE TABLE state_histogram (machine_id UINTEGER, hour UINTEGER, state_id UINTEGER, bucket UINTEGER, visits BIGINT);
+CREATE TABLE run_rollup (
+    machine_id UINTEGER, hour UINTEGER, status UTINYINT, executions BIGINT, complete BIGINT, path_us BIGINT, transitions BIGINT
+);
+CREATE TABLE run_histogram (machine_id UINTEGER, hour UINTEGER, bucket UINTEGER, executions BIGINT);
+
 -- What an execution started: executions of a Task, and Map Runs.
 CREATE TABLE child (execution_id UINTEGER, event_id UINTEGER, visit_id UINTEGER, child_arn VARCHAR);
 

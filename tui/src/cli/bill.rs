@@ -107,7 +107,17 @@ pub(crate) fn costs(
     since: Option<Timestamp>,
     until: Option<Timestamp>,
 ) -> Result<Vec<MachineCost>, Failure> {
-    let machines = reader.machines(since, until)?;
+    costs_of(reader, prices, reader.machines(since, until)?, since, until)
+}
+
+/// Prices these machines over the executions that started in the range.
+pub(crate) fn costs_of(
+    reader: &Reader,
+    prices: &Prices,
+    machines: Vec<MachineRow>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<Vec<MachineCost>, Failure> {
     let mut used: BTreeMap<(String, String), MonthUse> = BTreeMap::new();
     for it in reader.month_transitions(None, since, until)? {
         used.entry((it.machine_arn, it.month)).or_default().transitions += it.transitions;

@@ -8,13 +8,14 @@ use analyzer::population::{Findings, Population, StateFinding, Variant};
 use analyzer::replay::Limits;
 use analyzer::timeline::Category;
 use clap::Args;
-use queries::{OpenedRow, Reader};
+use queries::{OpenedRow, PathRow, Reader, StateRow};
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
 use super::selection::Selection;
 use super::show::{for_each_run, split_to_json};
+use super::states::whole_hours;
 use super::{Context, select};
 use crate::Outcome;
 use crate::failure::Failure;
@@ -27,6 +28,9 @@ const WORTH_SAYING: f64 = 0.05;
 pub(crate) struct BottlenecksArguments {
     /// A state machine: its ARN, its name, or a unique part of it.
     machine: Option<String>,
+    /// The ranking alone, from hourly sums: at once, however many executions there are.
+    #[arg(long)]
+    approximate: bool,
     #[command(flatten)]
     selection: Selection,
 }
@@ -37,6 +41,18 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
     let now = context.now()?;
     let prices = Prices::new(context)?;
     let mut found = Vec::new();
+    if arguments.approximate {
+        let (since, until) = arguments.selection.only_range(context)?;
+        let hours = whole_hours(since, until)?;
+        let (paths, states) = reader.rolled_up(wanted.as_deref(), hours)?;
+        for path in paths {
+            let arn = Name::from(path.machine_arn.as_str());
+            let own = states.iter().filter(|it| it.machine_arn == path.machine_arn);
+            found.push(Found { findings: ranked(&path, own), arn, stuck: Vec::new(), opened: Vec::new() });
+        }
+        report(&found, &prices, true).print(context.output)?;
+        return Ok(0);
+    }
     for machine in reader.machines(None, None)? {
         if wanted.as_deref().is_none_or(|it| it == machine.arn) {
             let rows = reader.executions(&arguments.selection.filter(context, Some(machine.arn.as_str().into()))?)?;
@@ -60,8 +76,35 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
             found.push(Found { arn: machine.arn.as_str().into(), findings, stuck: open, opened });
         }
     }
-    report(&found, &prices).print(context.output)?;
+    report(&found, &prices, false).print(context.output)?;
     Ok(0)
+}
+
+/// The ranking of states by their share of the path, without what needs every execution.
+fn ranked<'a>(path: &PathRow, states: impl Iterator<Item = &'a StateRow>) -> Findings {
+    let state = |it: &StateRow| StateFinding {
+        state: it.state.as_str().into(),
+        kind: it.kind,
+        visits: it.visits,
+        failures: it.failures,
+        retries: it.retries,
+        p50: it.p50,
+        p95: it.p95,
+        p99: it.p99,
+        max: it.max,
+        split: it.split,
+        critical_total: it.critical,
+        share: share(it.critical, path.path),
+        ..StateFinding::default()
+    };
+    Findings {
+        executions: usize::try_from(path.complete).unwrap_or(usize::MAX),
+        p50: path.p50,
+        p95: path.p95,
+        p99: path.p99,
+        states: states.map(state).collect(),
+        ..Findings::default()
+    }
 }
 
 /// An empty population of a machine, with what its newest definition says.
@@ -123,7 +166,7 @@ impl Open {
     }
 }
 
-fn report(found: &[Found], prices: &Prices) -> Report {
+fn report(found: &[Found], prices: &Prices, is_approximate: bool) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
         "state",
@@ -156,10 +199,16 @@ fn report(found: &[Found], prices: &Prices) -> Report {
     let machines: Vec<Value> = found.iter().map(|it| to_json(it, prices)).collect();
     Report {
         command: "bottlenecks",
-        fields: [("machines".to_owned(), machines.into())].into_iter().collect(),
+        fields: [("approximate".to_owned(), is_approximate.into()), ("machines".to_owned(), machines.into())]
+            .into_iter()
+            .collect(),
         rows: "machines",
         table,
-        heading: String::new(),
+        heading: if is_approximate {
+            "percentiles ≈ within one percent; sums are exact".to_owned()
+        } else {
+            String::new()
+        },
         footer: sentences.join("\n"),
     }
 }
@@ -239,9 +288,9 @@ fn opened_sentence(it: &StateFinding, opened: &[OpenedRow]) -> String {
 }
 
 fn opened_to_json(it: &OpenedRow, waiting: &StateFinding, findings: &Findings) -> Value {
-    let path: Micros = findings.states.iter().map(|it| it.critical.total()).sum();
+    let path: Micros = findings.states.iter().map(|it| it.critical_total).sum();
     // The part of the waiting state's own path time that this stands for.
-    let own = share(it.time.min(waiting.critical.total()), path);
+    let own = share(it.time.min(waiting.critical_total), path);
     json!({
         "state_machine_arn": it.machine_arn,
         "state": it.state,
@@ -382,8 +431,8 @@ fn choice_to_json((state, ways): &(Name, Vec<(Name, u64)>)) -> Value {
 #[expect(clippy::cast_precision_loss, reason = "a mean of microseconds")]
 fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, opened: &[OpenedRow], prices: &Prices) -> Value {
     let ms = |it: Option<Micros>| it.map(Micros::as_millis);
-    let mean = (findings.executions > 0)
-        .then(|| (it.critical.total().0 as f64 / findings.executions as f64).round() / 1_000.0);
+    let mean =
+        (findings.executions > 0).then(|| (it.critical_total.0 as f64 / findings.executions as f64).round() / 1_000.0);
     let exemplars: Vec<&str> = findings.medoid.iter().chain(&it.worst).map(Name::as_str).collect();
     json!({
         "state": it.state.as_str(),
@@ -399,7 +448,7 @@ fn state_to_json(arn: &Name, it: &StateFinding, findings: &Findings, opened: &[O
         "critical_share": it.share,
         "slack_p50_ms": ms(it.slack_p50),
         "split_ms": split_to_json(&it.split, it.cold_start),
-        "critical_split_ms": split_to_json(&it.critical, None),
+        "critical_split_ms": (it.critical.total() == it.critical_total).then(|| split_to_json(&it.critical, None)),
         "billed_transitions": it.visits + it.retries,
         "usd": prices.transitions(arn, it.visits + it.retries).map(number),
         "speedup_bound": {"p50_ms": ms(it.bound_p50), "p95_ms": ms(it.bound_p95)},

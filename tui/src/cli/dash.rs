@@ -18,7 +18,7 @@ use ratatui::crossterm::execute;
 use tui::dash::{Effect, ExecutionItem, MachineItem, Msg, Ui, render, update, view};
 
 use super::Context;
-use super::bill::{MachineCost, Prices, costs};
+use super::bill::{MachineCost, Prices, costs_of};
 use crate::Outcome;
 use crate::failure::Failure;
 
@@ -177,8 +177,8 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
     let reader = Reader::open(path)?;
     match effect {
         Effect::LoadMachines => {
-            let trend = reader.trend(u32::try_from(TREND).unwrap_or(u32::MAX))?;
-            let machines = costs(&reader, prices, None, None)?;
+            let trend = reader.rolled_up_trend(TREND)?;
+            let machines = costs_of(&reader, prices, reader.rolled_up_machines()?, None, None)?;
             Ok(Msg::Machines(machines.into_iter().map(|it| machine_item(it, &trend)).collect()))
         }
         Effect::LoadExecutions { machine_arn } => {

@@ -1,6 +1,6 @@
 //! Which executions does a command look at?
 
-use analyzer::model::{Name, Status};
+use analyzer::model::{Name, Status, Timestamp};
 use clap::Args;
 use queries::ExecutionFilter;
 
@@ -30,6 +30,16 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// The range, where nothing else is asked for: sums by the hour know nothing of single executions.
+    pub(crate) fn only_range(&self, context: &Context) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
+        let others = [&self.status, &self.error, &self.version, &self.search, &self.path];
+        if others.iter().any(|it| it.is_some()) {
+            return Err(Failure::usage("--approximate selects by machine and range only")
+                .hint("leave --approximate out to select executions in other ways"));
+        }
+        context.range(&self.range)
+    }
+
     pub(crate) fn filter(&self, context: &Context, machine_arn: Option<Name>) -> Result<ExecutionFilter, Failure> {
         let (since, until) = context.range(&self.range)?;
         Ok(ExecutionFilter {

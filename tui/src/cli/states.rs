@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use analyzer::model::{Micros, Usd};
+use analyzer::model::{Micros, Timestamp, Usd};
 use analyzer::population::Findings;
 use clap::Args;
-use queries::{ExecutionFilter, PathRow, StateRow};
+use queries::{ExecutionFilter, Hours, PathRow, StateRow};
 use serde_json::{Value, json};
 use tui::text;
 
@@ -14,6 +14,7 @@ use super::bottlenecks::population;
 use super::show::{for_each_run, split_to_json};
 use super::{Context, Range, select};
 use crate::Outcome;
+use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
 /// Machines with at most so many executions are replayed for slack and bounds; `bottlenecks` does it for any number.
@@ -23,6 +24,9 @@ const REPLAYED: u64 = 200;
 pub(crate) struct StatesArguments {
     /// A state machine: its ARN, its name, or a unique part of it.
     machine: Option<String>,
+    /// Percentiles within one percent, from hourly sums: at once, however many executions there are.
+    #[arg(long)]
+    approximate: bool,
     #[command(flatten)]
     range: Range,
 }
@@ -31,10 +35,16 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
     let reader = context.reader()?;
     let (since, until) = context.range(&arguments.range)?;
     let machine = select::optional_machine(&reader, arguments.machine.as_deref())?;
-    let paths = reader.paths(machine.as_deref(), since, until)?;
-    let states = reader.states(machine.as_deref(), since, until)?;
     let prices = Prices::new(context)?;
     let mut findings = BTreeMap::new();
+    if arguments.approximate {
+        let hours = whole_hours(since, until)?;
+        let (paths, states) = reader.rolled_up(machine.as_deref(), hours)?;
+        report(&paths, &states, &findings, &prices, true).print(context.output)?;
+        return Ok(0);
+    }
+    let paths = reader.paths(machine.as_deref(), since, until)?;
+    let states = reader.states(machine.as_deref(), since, until)?;
     for path in paths.iter().filter(|it| it.executions <= REPLAYED) {
         let machine_arn = Some(path.machine_arn.as_str().into());
         let filter = ExecutionFilter { machine_arn, since, until, ..ExecutionFilter::default() };
@@ -45,11 +55,25 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
         })?;
         findings.insert(path.machine_arn.as_str(), population.finish());
     }
-    report(&paths, &states, &findings, &prices).print(context.output)?;
+    report(&paths, &states, &findings, &prices, false).print(context.output)?;
     Ok(0)
 }
 
-fn report(paths: &[PathRow], states: &[StateRow], findings: &BTreeMap<&str, Findings>, prices: &Prices) -> Report {
+/// The hours of a range; sums by the hour know nothing of shorter spans.
+pub(super) fn whole_hours(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Hours, Failure> {
+    Hours::of(since, until).ok_or_else(|| {
+        Failure::usage("--approximate needs a range of whole hours")
+            .hint("give --since and --until on the hour, or leave --approximate out")
+    })
+}
+
+fn report(
+    paths: &[PathRow],
+    states: &[StateRow],
+    findings: &BTreeMap<&str, Findings>,
+    prices: &Prices,
+    is_approximate: bool,
+) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
         "state",
@@ -84,10 +108,16 @@ fn report(paths: &[PathRow], states: &[StateRow], findings: &BTreeMap<&str, Find
     }
     Report {
         command: "states",
-        fields: [("machines".to_owned(), Value::from(machines))].into_iter().collect(),
+        fields: [("approximate".to_owned(), is_approximate.into()), ("machines".to_owned(), Value::from(machines))]
+            .into_iter()
+            .collect(),
         rows: "machines",
         table,
-        heading: String::new(),
+        heading: if is_approximate {
+            "percentiles ≈ within one percent; sums are exact".to_owned()
+        } else {
+            String::new()
+        },
         footer: String::new(),
     }
 }

@@ -78,7 +78,7 @@ fn help() -> Vec<&'static str> {
         "",
         "work █  queue ░  back-off ┄  callback ≈  wait ·  overhead ▁  failed ✗  inside ─",
         "A bar is underlined where it lies on the critical path: what decided the end.",
-        "● marks states on that path. p95: 95 of 100 executions took at most that long.",
+        "● marks states on that path. p95: 95 of 100 executions took at most that long; ≈ within one percent.",
     ]
 }
 
@@ -138,12 +138,12 @@ fn machines(ui: &Ui) -> Vm {
         &[
             ("type", 4, false),
             ("failed", 7, true),
-            ("p95", 9, true),
-            ("p50", 9, true),
+            ("p95 ≈", 9, true),
+            ("p50 ≈", 9, true),
             ("runs", 8, true),
             ("paid", 9, true),
             ("now", 5, true),
-            ("p95 over time", 24, false),
+            ("p95 ≈ over time", 24, false),
             ("as Standard", 11, true),
             ("as Express", 11, true),
         ],
