@@ -16,7 +16,7 @@ use crate::what_if::Scenario;
 pub struct Population {
     runs: Vec<RunSums>,
     states: BTreeMap<Name, StateSums>,
-    variants: BTreeMap<Vec<Name>, Vec<Micros>>,
+    variants: BTreeMap<Vec<Name>, (Vec<Micros>, u64)>,
     /// How often each state followed each Choice.
     choices: BTreeMap<Name, BTreeMap<Name, u64>>,
     modelled: usize,
@@ -82,6 +82,8 @@ pub struct Variant {
     /// In the order in which they were entered first.
     pub states: Vec<Name>,
     pub durations: Distribution,
+    /// Billed transitions of all of them.
+    pub transitions: u64,
 }
 
 /// What was found out about one state.
@@ -190,7 +192,9 @@ impl Population {
                 }
             }
         }
-        self.variants.entry(way).or_default().push(duration);
+        let (durations, transitions) = self.variants.entry(way).or_default();
+        durations.push(duration);
+        *transitions += run.execution.transitions.billed().0;
     }
 
     fn replay(&mut self, run: &Run, duration: Micros) -> BTreeMap<Name, Micros> {
@@ -233,7 +237,11 @@ impl Population {
         let mut variants: Vec<Variant> = self
             .variants
             .into_iter()
-            .map(|(states, durations)| Variant { states, durations: Distribution::of(durations) })
+            .map(|(states, (durations, transitions))| Variant {
+                states,
+                durations: Distribution::of(durations),
+                transitions,
+            })
             .collect();
         variants.sort_by_key(|it| std::cmp::Reverse(it.durations.n_runs));
         let by_count = |ways: BTreeMap<Name, u64>| {

@@ -41,6 +41,6 @@ pub use machines::{BilledRun, MachineRow, MonthTransitions, SpanRow, StateTransi
 pub use reader::Reader;
 pub use rollup::Hours;
 pub use spending::{MachineMeasures, Observing, RetriedError, Usage};
-pub use states::{PathRow, StateRow};
+pub use states::{PathRow, Runs, StateRow};
 pub use store::Store;
 pub use versions::VersionRow;

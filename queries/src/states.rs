@@ -39,23 +39,35 @@ pub struct PathRow {
     pub complete: u64,
 }
 
-impl Reader {
-    pub fn states(
-        &self,
-        machine: Option<&str>,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-    ) -> Result<Vec<StateRow>, StoreError> {
-        self.query(STATES, &[text(machine), time(since), time(until)])?.into_iter().map(state).collect()
+/// Which executions a report on states is about.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    pub machine: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Only the executions with these ids.
+    pub ids: Option<Vec<u32>>,
+}
+
+impl Runs {
+    /// All executions of a machine.
+    pub fn of_machine(arn: &str) -> Self {
+        Self { machine: Some(arn.to_owned()), ..Self::default() }
     }
 
-    pub fn paths(
-        &self,
-        machine: Option<&str>,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-    ) -> Result<Vec<PathRow>, StoreError> {
-        self.query(PATHS, &[text(machine), time(since), time(until)])?.into_iter().map(path).collect()
+    fn params(&self) -> [Cell; 4] {
+        let ids = self.ids.as_ref().map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+        [text(self.machine.as_deref()), time(self.since), time(self.until), text(ids.as_deref())]
+    }
+}
+
+impl Reader {
+    pub fn states(&self, runs: &Runs) -> Result<Vec<StateRow>, StoreError> {
+        self.query(STATES, &runs.params())?.into_iter().map(state).collect()
+    }
+
+    pub fn paths(&self, runs: &Runs) -> Result<Vec<PathRow>, StoreError> {
+        self.query(PATHS, &runs.params())?.into_iter().map(path).collect()
     }
 }
 

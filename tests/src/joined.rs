@@ -146,5 +146,11 @@ fn a_way_selects_the_executions_that_took_it() {
             variant["states"].as_array().expect("states").iter().filter_map(Value::as_str).collect();
         let some = bench.json(&["bottlenecks", "order-processing", "--path", &states.join(" > ")]);
         assert_eq!(some["machines"][0]["executions"], variant["executions"], "{states:?}");
+        let report = bench.json(&["states", "order-processing", "--path", &states.join(" → ")]);
+        assert_eq!(report["machines"][0]["executions"], variant["executions"], "{states:?}");
+        assert_eq!(report["machines"][0]["p50_ms"], variant["p50_ms"], "{states:?}");
+        let transitions = report["machines"][0]["states"].as_array().expect("states").iter();
+        let transitions: u64 = transitions.filter_map(|it| it["billed_transitions"].as_u64()).sum();
+        assert_eq!(variant["billed_transitions"], transitions, "{states:?}");
     }
 }

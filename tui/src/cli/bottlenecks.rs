@@ -193,6 +193,7 @@ fn report(found: &[Found], prices: &Prices, is_approximate: bool) -> Report {
                 .take(3)
                 .map(|it| format!("{machine}: {}{}", sentence(it), opened_sentence(it, opened))),
         );
+        sentences.extend(ways_sentence(findings).map(|it| format!("{machine}: {it}")));
         sentences.extend(findings.patterns.iter().map(|it| format!("{machine}: {}", pattern_sentence(it))));
         sentences.extend(stuck.iter().take(3).map(|it| format!("{machine}: {}", it.sentence())));
     }
@@ -271,6 +272,22 @@ fn sentence(it: &StateFinding) -> String {
         parts += &format!("; if it took no time, the p95 would fall by {}", text::span(bound));
     }
     parts + "."
+}
+
+/// Ways that are named in the sentence on them.
+const NAMED_WAYS: usize = 3;
+
+/// Which ways executions took, where there is more than one.
+fn ways_sentence(findings: &Findings) -> Option<String> {
+    let ways = &findings.variants;
+    let total: usize = ways.iter().map(|it| it.durations.n_runs).sum();
+    let way = |it: &Variant| {
+        let states = it.states.iter().map(Name::as_str).collect::<Vec<_>>().join(" → ");
+        let part = text::percent(it.durations.n_runs as u64, total as u64);
+        format!("{part} {states} (p50 {})", text::opt_span(it.durations.p50))
+    };
+    let named = ways.iter().take(NAMED_WAYS).map(way).collect::<Vec<_>>().join("; ");
+    (ways.len() > 1).then(|| format!("{} ways: {named}.", ways.len()))
 }
 
 /// Where the time of the executions that a state waits for goes.
@@ -400,7 +417,7 @@ fn to_json(found: &Found, prices: &Prices) -> Value {
         "p50_ms": ms(findings.p50),
         "p95_ms": ms(findings.p95),
         "p99_ms": ms(findings.p99),
-        "variants": findings.variants.iter().map(|it| variant_to_json(it, findings.executions)).collect::<Vec<_>>(),
+        "variants": findings.variants.iter().map(|it| variant_to_json(it, findings.executions, arn, prices)).collect::<Vec<_>>(),
         "choices": findings.choices.iter().map(choice_to_json).collect::<Vec<_>>(),
         "stuck": stuck.iter().map(|it| it.to_json(findings.p99)).collect::<Vec<_>>(),
         "patterns": findings.patterns.iter().map(|it| pattern_to_json(it, prices, arn)).collect::<Vec<_>>(),
@@ -409,7 +426,7 @@ fn to_json(found: &Found, prices: &Prices) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shares are fractions")]
-fn variant_to_json(it: &Variant, executions: usize) -> Value {
+fn variant_to_json(it: &Variant, executions: usize, arn: &Name, prices: &Prices) -> Value {
     let ms = |it: Option<Micros>| it.map(Micros::as_millis);
     json!({
         "states": it.states.iter().map(Name::as_str).collect::<Vec<_>>(),
@@ -418,6 +435,8 @@ fn variant_to_json(it: &Variant, executions: usize) -> Value {
         "p50_ms": ms(it.durations.p50),
         "p95_ms": ms(it.durations.p95),
         "mean_ms": ms(it.durations.mean),
+        "billed_transitions": it.transitions,
+        "usd": prices.transitions(arn, it.transitions).map(number),
     })
 }
 

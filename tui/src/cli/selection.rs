@@ -32,12 +32,16 @@ pub(crate) struct Selection {
 impl Selection {
     /// The range, where nothing else is asked for: sums by the hour know nothing of single executions.
     pub(crate) fn only_range(&self, context: &Context) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
-        let others = [&self.status, &self.error, &self.version, &self.search, &self.path];
-        if others.iter().any(|it| it.is_some()) {
+        if self.is_more_than_a_range() {
             return Err(Failure::usage("--approximate selects by machine and range only")
                 .hint("leave --approximate out to select executions in other ways"));
         }
         context.range(&self.range)
+    }
+
+    /// Whether it asks for more than a range of time.
+    pub(crate) fn is_more_than_a_range(&self) -> bool {
+        [&self.status, &self.error, &self.version, &self.search, &self.path].iter().any(|it| it.is_some())
     }
 
     pub(crate) fn filter(&self, context: &Context, machine_arn: Option<Name>) -> Result<ExecutionFilter, Failure> {

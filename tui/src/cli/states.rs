@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use analyzer::model::{Micros, Timestamp, Usd};
 use analyzer::population::Findings;
 use clap::Args;
-use queries::{ExecutionFilter, Hours, PathRow, StateRow};
+use queries::{ExecutionFilter, Hours, PathRow, Runs, StateRow};
 use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
 use super::bottlenecks::population;
+use super::selection::Selection;
 use super::show::{for_each_run, split_to_json};
-use super::{Context, Range, select};
+use super::{Context, select};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::{Report, TextTable};
@@ -28,26 +29,28 @@ pub(crate) struct StatesArguments {
     #[arg(long)]
     approximate: bool,
     #[command(flatten)]
-    range: Range,
+    selection: Selection,
 }
 
 pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
     let reader = context.reader()?;
-    let (since, until) = context.range(&arguments.range)?;
     let machine = select::optional_machine(&reader, arguments.machine.as_deref())?;
     let prices = Prices::new(context)?;
     let mut findings = BTreeMap::new();
     if arguments.approximate {
-        let hours = whole_hours(since, until)?;
-        let (paths, states) = reader.rolled_up(machine.as_deref(), hours)?;
+        let (since, until) = arguments.selection.only_range(context)?;
+        let (paths, states) = reader.rolled_up(machine.as_deref(), whole_hours(since, until)?)?;
         report(&paths, &states, &findings, &prices, true).print(context.output)?;
         return Ok(0);
     }
-    let paths = reader.paths(machine.as_deref(), since, until)?;
-    let states = reader.states(machine.as_deref(), since, until)?;
+    let filter = arguments.selection.filter(context, machine.clone())?;
+    let ids = arguments.selection.is_more_than_a_range().then(|| reader.executions(&filter)).transpose()?;
+    let ids = ids.map(|rows| rows.iter().map(|it| it.id).collect());
+    let runs = Runs { machine: machine.map(|it| it.to_string()), since: filter.since, until: filter.until, ids };
+    let paths = reader.paths(&runs)?;
+    let states = reader.states(&runs)?;
     for path in paths.iter().filter(|it| it.executions <= REPLAYED) {
-        let machine_arn = Some(path.machine_arn.as_str().into());
-        let filter = ExecutionFilter { machine_arn, since, until, ..ExecutionFilter::default() };
+        let filter = ExecutionFilter { machine_arn: Some(path.machine_arn.as_str().into()), ..filter.clone() };
         let mut population = population(&reader, &path.machine_arn)?;
         for_each_run(&reader, &reader.executions(&filter)?, |_, run| {
             population.add(run);

@@ -8,7 +8,7 @@ use analyzer::replay::Limits;
 use analyzer::timeline::Category;
 use analyzer::what_if::Scenario;
 use clap::Args;
-use queries::Reader;
+use queries::{Reader, Runs};
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -126,7 +126,7 @@ struct Found {
 }
 
 fn scenario(reader: &Reader, machine: &Name, arguments: &WhatifArguments) -> Result<Scenario, Failure> {
-    let states = reader.states(Some(machine), None, None)?;
+    let states = reader.states(&Runs::of_machine(machine))?;
     let known = |name: &str| {
         states.iter().find(|it| it.state == name).ok_or_else(|| {
             let names = states.iter().map(|it| it.state.as_str()).collect::<Vec<_>>().join(", ");
@@ -182,7 +182,7 @@ fn curve_limits(
 ) -> Result<Vec<(Name, Option<usize>)>, Failure> {
     let Some(map) = map else { return Ok(Vec::new()) };
     let is_map = |it: &queries::StateRow| it.state == map && it.kind == Some(StateType::Map);
-    if !reader.states(Some(machine), None, None)?.iter().any(is_map) {
+    if !reader.states(&Runs::of_machine(machine))?.iter().any(is_map) {
         return Err(Failure::usage(format!("`{map}` is no Map that executions of this machine visited"))
             .hint("`stepscope states` lists the states with their types"));
     }
@@ -204,7 +204,7 @@ fn sweep_steps(reader: &Reader, machine: &Name, is_wanted: bool) -> Result<Vec<(
     if !is_wanted {
         return Ok(Vec::new());
     }
-    let states = reader.states(Some(machine), None, None)?;
+    let states = reader.states(&Runs::of_machine(machine))?;
     let works = states.iter().filter(|it| it.split[Category::Work] > Micros::ZERO);
     Ok(works.flat_map(|it| FACTORS.map(|factor| (Name::from(it.state.as_str()), factor))).collect())
 }
