@@ -1,5 +1,6 @@
--- How long did executions run, in billed units? $1 machine ARN or NULL, $2 since, $3 until. Equal ones share a row.
-SELECT m.arn, strftime(e.started_at, '%Y-%m') AS month,
+-- How long did executions run, in billed units? $1 machine ARN or NULL, $2 since, $3 until, $4 days on which another price book
+-- begins. Equal ones share a row.
+SELECT m.arn, priced_month(e.started_at, $4) AS month,
     coalesce(e.billed_ms, greatest(ceil(e.duration_us / 100000), 1)::BIGINT * 100) AS billed_ms,
     e.billed_memory_mb, count(*) AS executions
 FROM execution e JOIN machine m ON m.id = e.machine_id

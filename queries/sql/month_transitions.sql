@@ -1,8 +1,9 @@
--- How many transitions did each machine bill in each month? $1 machine ARN or NULL, $2 since, $3 until (by start).
+-- How many transitions did each machine bill in each month? $1 machine ARN or NULL, $2 since, $3 until (by start), $4 days on
+-- which another price book begins.
 -- What lies within one month counts there at once; of executions that span months every transition counts in its own.
 WITH wanted AS (
-    SELECT e.*, strftime(coalesce(e.started_at, e.stopped_at), '%Y-%m') AS start_month,
-        strftime(coalesce(e.stopped_at, e.started_at), '%Y-%m') AS stop_month
+    SELECT e.*, priced_month(coalesce(e.started_at, e.stopped_at), $4) AS start_month,
+        priced_month(coalesce(e.stopped_at, e.started_at), $4) AS stop_month
     FROM execution e JOIN machine m ON m.id = e.machine_id
     WHERE ($1 IS NULL OR m.arn = $1) AND ($2 IS NULL OR e.started_at >= $2) AND ($3 IS NULL OR e.started_at < $3)
 ),
@@ -11,14 +12,14 @@ spanning AS (
     WHERE w.start_month <> w.stop_month OR w.stopped_at IS NULL
 ),
 billed_events AS (
-    SELECT s.id, s.machine_id, strftime(v.happened_at, '%Y-%m') AS month, count(*) AS n
+    SELECT s.id, s.machine_id, priced_month(v.happened_at, $4) AS month, count(*) AS n
     FROM spanning s
     JOIN event v ON v.execution_id = s.id
     JOIN name t ON t.id = v.type_id
     WHERE t.text LIKE '%StateEntered' OR t.text = 'ExecutionRedriven'
     GROUP BY ALL
     UNION ALL
-    SELECT s.id, s.machine_id, strftime(a.scheduled_at, '%Y-%m') AS month, count(*) AS n
+    SELECT s.id, s.machine_id, priced_month(a.scheduled_at, $4) AS month, count(*) AS n
     FROM spanning s JOIN attempt a ON a.execution_id = s.id
     WHERE a.attempt > 1
     GROUP BY ALL

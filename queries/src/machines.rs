@@ -38,6 +38,7 @@ pub struct MachineRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MonthTransitions {
     pub machine_arn: String,
+    /// The month, and behind a `#` the place of its price book where there are several.
     pub month: String,
     pub transitions: u64,
 }
@@ -139,8 +140,9 @@ impl Reader {
         machine: Option<&str>,
         since: Option<Timestamp>,
         until: Option<Timestamp>,
+        book_starts: Option<&str>,
     ) -> Result<Vec<MonthTransitions>, StoreError> {
-        let rows = self.query(TRANSITIONS, &[text(machine), time(since), time(until)])?;
+        let rows = self.query(TRANSITIONS, &[text(machine), time(since), time(until), text(book_starts)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);
@@ -154,8 +156,9 @@ impl Reader {
         machine: Option<&str>,
         since: Option<Timestamp>,
         until: Option<Timestamp>,
+        book_starts: Option<&str>,
     ) -> Result<Vec<BilledRun>, StoreError> {
-        let rows = self.query(RUNS, &[text(machine), time(since), time(until)])?;
+        let rows = self.query(RUNS, &[text(machine), time(since), time(until), text(book_starts)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);

@@ -222,3 +222,63 @@ fn infracost_and_prometheus_have_every_machine() {
         assert!(metrics.contains(&format!("stepscope_executions{{state_machine=\"{name}\"")), "{metrics}");
     }
 }
+
+/// The built-in book with another date and another price of a transition.
+fn book(as_of: &str, per_transition: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../analyzer/prices/2026-11-01.toml");
+    let text = std::fs::read_to_string(path).expect("the built-in book");
+    text.replace("as_of = \"2026-11-01\"", &format!("as_of = \"{as_of}\""))
+        .replace("us-east-1 = \"0.000025\"", &format!("us-east-1 = \"{per_transition}\""))
+}
+
+/// Transitions before and from a day on, counted from the visits and attempts of `show`.
+fn transitions_around(bench: &Bench, day: &str) -> (u64, u64) {
+    let shown = bench.json(&["show", "--all"]);
+    let (mut before, mut after) = (0, 0);
+    let mut count = |at: &str| *(if at < day { &mut before } else { &mut after }) += 1;
+    for run in shown["executions"].as_array().expect("executions") {
+        for visit in run["visits"].as_array().expect("visits") {
+            count(visit["entered_at"].as_str().expect("a time"));
+            for attempt in visit["attempts"].as_array().expect("attempts").iter().skip(1) {
+                count(attempt["scheduled_at"].as_str().expect("a time"));
+            }
+        }
+    }
+    (before, after)
+}
+
+#[test]
+fn every_transition_is_priced_by_the_book_of_its_day() {
+    // The second book begins within a month, and at the turn of one.
+    for (end, day) in [("2026-10-31T12:00:00Z", "2026-10-31"), ("2026-11-01T12:00:00Z", "2026-11-01")] {
+        let bench = Bench::demo_until(200, end);
+        bench.write("books/old.toml", book("2026-01-01", "0.00002"));
+        bench.write("books/new.toml", book(day, "0.00003"));
+        let books = bench.folder.path().join("books");
+        let cost = bench.run(&["cost", "--no-free-tier", "--prices", &books.to_string_lossy(), "-o", "json"]);
+        let text = String::from_utf8_lossy(&cost.stdout).into_owned();
+        let paid: i128 = written(&text, "actual_usd").into_iter().map(pico).sum();
+        let (before, after) = transitions_around(&bench, day);
+        assert!(before > 0 && after > 0);
+        assert_eq!(paid, i128::from(before) * 20_000_000 + i128::from(after) * 30_000_000, "from {day} on");
+        let cost: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(cost["prices"]["books"].as_array().map(Vec::len), Some(2));
+    }
+}
+
+#[test]
+fn a_contract_takes_its_discount_off_the_rates() {
+    let bench = demo();
+    let paid = |options: &[&str]| -> i128 {
+        let arguments: Vec<&str> = ["cost", "--no-free-tier", "-o", "json"].iter().chain(options).copied().collect();
+        let output = bench.run(&arguments);
+        written(&String::from_utf8_lossy(&output.stdout), "actual_usd").into_iter().map(pico).sum()
+    };
+    let list = paid(&[]);
+    assert_eq!(paid(&["--discount", "standard=12.5"]) * 1_000, list * 875);
+    assert_eq!(paid(&["--discount", "express=40"]), list);
+    assert_eq!(paid(&["--discount", "all=50", "--discount", "standard=20"]) * 10, list * 8);
+    for nonsense in ["standard", "standard=120", "glue=5"] {
+        assert_eq!(bench.run(&["cost", "--discount", nonsense]).status.code(), Some(2), "{nonsense}");
+    }
+}

@@ -1,8 +1,10 @@
 //! The settings in force: option, then environment, then file, then default.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use analyzer::pricing::Discounts;
 use collector::import::PayloadPolicy;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,9 @@ pub(crate) struct Config {
     /// The region whose prices apply to executions without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) price_region: Option<String>,
+    /// Percents that a contract takes off list prices, by service: `standard`, `express`, `logs`, `xray`, `lambda`, or `all`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) discounts: BTreeMap<String, f64>,
 }
 
 impl Config {
@@ -56,6 +61,41 @@ impl Config {
                 Failure::usage(format!("`{text}` is no payload policy")).hint("use `none`, `redacted` or `full`")
             }),
         }
+    }
+
+    /// Takes a discount as an option gives it.
+    pub(crate) fn add_discount(&mut self, text: &str) -> Result<(), Failure> {
+        let percent = text.split_once('=').and_then(|(name, it)| Some((name, it.parse().ok()?)));
+        let (name, percent) = percent.ok_or_else(|| {
+            Failure::usage(format!("`{text}` is no discount")).hint("write SERVICE=PERCENT, such as standard=12.5")
+        })?;
+        self.discounts.insert(name.to_owned(), percent);
+        Ok(())
+    }
+
+    /// The discounts in force, in hundredths of a percent.
+    pub(crate) fn discounts(&self) -> Result<Discounts, Failure> {
+        let mut discounts = Discounts::default();
+        // `all` comes first in the alphabet, so that a service's own discount replaces it.
+        for (name, percent) in &self.discounts {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10,000")]
+            let by = (0.0..=100.0).contains(percent).then(|| (percent * 100.0).round() as u32).ok_or_else(|| {
+                Failure::usage(format!("{percent} is no discount")).hint("use a percentage from 0 to 100")
+            })?;
+            match name.as_str() {
+                "all" => discounts = Discounts { standard: by, express: by, logs: by, xray: by, lambda: by },
+                "standard" => discounts.standard = by,
+                "express" => discounts.express = by,
+                "logs" => discounts.logs = by,
+                "xray" => discounts.xray = by,
+                "lambda" => discounts.lambda = by,
+                other => {
+                    return Err(Failure::usage(format!("`{other}` is no service that is priced"))
+                        .hint("use standard, express, logs, xray, lambda or all"));
+                }
+            }
+        }
+        Ok(discounts)
     }
 
     pub(crate) fn price_region(&self) -> &str {

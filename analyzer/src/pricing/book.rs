@@ -47,6 +47,23 @@ pub struct LambdaRates {
     pub per_gb_second_arm: Usd,
 }
 
+/// What a contract takes off list prices, in hundredths of a percent by service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discounts {
+    pub standard: u32,
+    pub express: u32,
+    pub logs: u32,
+    pub xray: u32,
+    pub lambda: u32,
+}
+
+/// A hundred percent, in hundredths of a percent.
+const WHOLE: u32 = 10_000;
+
+fn reduced(rate: Usd, by: u32) -> Usd {
+    rate.scaled(WHOLE.saturating_sub(by).into(), WHOLE.into())
+}
+
 /// The price of one transition in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandardRate {
@@ -188,6 +205,36 @@ impl PriceBook {
         })
     }
 
+    /// The book with a contract's discounts taken off its rates.
+    #[must_use]
+    pub fn discounted(mut self, by: &Discounts) -> Self {
+        for rate in self.standard.values_mut() {
+            *rate = reduced(*rate, by.standard);
+        }
+        self.express.per_request = reduced(self.express.per_request, by.express);
+        for (_, rate) in &mut self.express.tiers {
+            *rate = reduced(*rate, by.express);
+        }
+        for rates in self.logs.values_mut() {
+            rates.per_gb_month_stored = reduced(rates.per_gb_month_stored, by.logs);
+            for (_, rate) in &mut rates.tiers {
+                *rate = reduced(*rate, by.logs);
+            }
+        }
+        for rates in self.xray.values_mut() {
+            rates.per_trace = reduced(rates.per_trace, by.xray);
+        }
+        for rates in self.lambda.values_mut() {
+            for rate in [&mut rates.per_request, &mut rates.per_gb_second, &mut rates.per_gb_second_arm] {
+                *rate = reduced(*rate, by.lambda);
+            }
+        }
+        if *by != Discounts::default() {
+            self.source += ", less discounts";
+        }
+        self
+    }
+
     /// The Standard rate of a region; `None` where it is not known.
     pub fn standard(&self, region: &str) -> Option<StandardRate> {
         self.standard.get(region).map(|&per_transition| StandardRate { per_transition })
@@ -217,5 +264,67 @@ impl PriceBook {
 
     pub fn regions(&self) -> impl Iterator<Item = &str> {
         self.standard.keys().map(String::as_str)
+    }
+}
+
+/// Price books of several days: what happened is priced by the book of its day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceBooks {
+    /// In ascending order of their dates; there is one at least.
+    books: Vec<PriceBook>,
+}
+
+impl PriceBooks {
+    /// Books in any order; `None` without any.
+    pub fn new(mut books: Vec<PriceBook>) -> Option<Self> {
+        books.sort_by(|a, b| a.as_of.cmp(&b.as_of));
+        (!books.is_empty()).then_some(Self { books })
+    }
+
+    /// The newest book, for prices of today and of what might be.
+    pub fn newest(&self) -> &PriceBook {
+        &self.books[self.books.len() - 1]
+    }
+
+    /// The days from which on the books after the first apply.
+    pub fn starts(&self) -> Vec<&str> {
+        self.books[1..].iter().map(|it| it.as_of.as_str()).collect()
+    }
+
+    /// The book by its place; what lies before the first book's day is priced by the first.
+    pub fn get(&self, place: usize) -> &PriceBook {
+        &self.books[place.min(self.books.len() - 1)]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &PriceBook> {
+        self.books.iter()
+    }
+
+    /// Changes every book alike.
+    pub fn for_each(&mut self, change: impl FnMut(&mut PriceBook)) {
+        self.books.iter_mut().for_each(change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discounts_are_exact_and_named() {
+        let by = Discounts { standard: 1_250, ..Discounts::default() };
+        let book = PriceBook::built_in().expect("it is read").discounted(&by);
+        let rate = book.standard("us-east-1").expect("known").per_transition;
+        assert_eq!(rate, Usd::parse("0.000021875").expect("an amount"));
+        assert!(book.source.ends_with("less discounts"));
+    }
+
+    #[test]
+    fn the_book_of_a_day_is_the_last_that_began_by_then() {
+        let at = |day: &str| PriceBook { as_of: day.to_owned(), ..PriceBook::built_in().expect("it is read") };
+        let books =
+            PriceBooks::new(vec![at("2026-11-01"), at("2025-03-01"), at("2026-02-01")]).expect("there are some");
+        assert_eq!(books.starts(), ["2026-02-01", "2026-11-01"]);
+        assert_eq!((books.get(0).as_of.as_str(), books.newest().as_of.as_str()), ("2025-03-01", "2026-11-01"));
     }
 }

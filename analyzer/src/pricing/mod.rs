@@ -10,4 +10,6 @@ pub use bill::{
     ExpressBill, ExpressUsage, StandardBill, billed_memory_mb, billed_ms, express, log_ingestion, rounded_to_add_up,
     standard,
 };
-pub use book::{BookError, ExpressRates, LambdaRates, LogRates, PriceBook, StandardRate, XrayRates};
+pub use book::{
+    BookError, Discounts, ExpressRates, LambdaRates, LogRates, PriceBook, PriceBooks, StandardRate, XrayRates,
+};

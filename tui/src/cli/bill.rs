@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use analyzer::model::{GbMillis, Micros, Timestamp, Transitions, Usd, WorkflowType};
 use analyzer::pricing::{
-    ExpressBill, ExpressUsage, PriceBook, StandardBill, billed_memory_mb, billed_ms, express, rounded_to_add_up,
-    standard,
+    ExpressBill, ExpressUsage, PriceBook, PriceBooks, StandardBill, billed_memory_mb, billed_ms, express,
+    rounded_to_add_up, standard,
 };
 use queries::{ExecutionRow, MachineRow, Reader};
 use serde_json::{Number, Value};
@@ -17,9 +17,9 @@ use crate::failure::Failure;
 /// What the service takes before any payload, in bytes: the documented estimate for runs without billing details.
 pub(crate) const BASE_MEMORY: u64 = 50_000_000;
 
-/// The price book in force, and the region for what has none.
+/// The price books in force, and the region for what has none.
 pub(crate) struct Prices {
-    pub(crate) book: PriceBook,
+    pub(crate) books: PriceBooks,
     assumed_region: String,
 }
 
@@ -44,7 +44,28 @@ pub(crate) struct MachineCost {
 
 impl Prices {
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
-        Ok(Self { book: context.price_book()?, assumed_region: context.config.price_region().to_owned() })
+        Ok(Self { books: context.price_books()?, assumed_region: context.config.price_region().to_owned() })
+    }
+
+    /// The newest book: for what has no day, and for what might be.
+    pub(crate) fn book(&self) -> &PriceBook {
+        self.books.newest()
+    }
+
+    /// The month of a key of usage, and the book that prices it.
+    fn month_and_book<'a>(&self, key: &'a str) -> (&'a str, &PriceBook) {
+        let (month, place) = key.split_once('#').unwrap_or((key, "0"));
+        (month, self.books.get(place.parse().unwrap_or(0)))
+    }
+
+    /// The book of an instant.
+    pub(crate) fn book_at(&self, at: Option<Timestamp>) -> &PriceBook {
+        at.map_or(self.book(), |it| self.book_of_day(&analyzer::time::format(it)))
+    }
+
+    /// The book of a day, given as RFC 3339 writes it.
+    pub(crate) fn book_of_day(&self, day: &str) -> &PriceBook {
+        self.books.get(self.books.starts().iter().filter(|it| day >= **it).count())
     }
 
     /// The region whose prices apply, and whether that is an assumption.
@@ -55,17 +76,18 @@ impl Prices {
     /// The list price of one execution, before free tier and volume tiers.
     pub(crate) fn execution(&self, row: &ExecutionRow) -> Option<Usd> {
         let (region, _) = self.region(&row.region);
+        let book = self.book_at(row.started_at);
         match row.workflow_type {
             // Of a closed execution whose events are not all there, only a part of the price is known.
             WorkflowType::Standard if row.status.is_closed() && !row.complete => None,
-            WorkflowType::Standard => Some(
-                self.book.standard(region)?.per_transition * (row.billed_transitions + self.book.extra_transitions),
-            ),
+            WorkflowType::Standard => {
+                Some(book.standard(region)?.per_transition * (row.billed_transitions + book.extra_transitions))
+            }
             WorkflowType::Express => {
                 let ms = row.billed_ms.or_else(|| row.duration.map(billed_ms))?;
                 let mb = row.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
                 let usage = ExpressUsage { requests: 1, memory_time: GbMillis::of(mb, ms) };
-                Some(express(usage, usage.memory_time, self.book.express(region)?).total())
+                Some(express(usage, usage.memory_time, book.express(region)?).total())
             }
         }
     }
@@ -73,7 +95,7 @@ impl Prices {
     /// The list price of Express executions of a machine, in the first tier.
     pub(crate) fn express(&self, machine_arn: &str, usage: ExpressUsage) -> Option<Usd> {
         let (region, _) = self.region(machine_arn.split(':').nth(3).unwrap_or("local"));
-        let rates = self.book.express(region)?;
+        let rates = self.book().express(region)?;
         Some(express(usage, usage.memory_time, rates).total())
     }
 
@@ -81,7 +103,7 @@ impl Prices {
     pub(crate) fn transitions(&self, machine_arn: &str, count: u64) -> Option<Usd> {
         let region = machine_arn.split(':').nth(3).unwrap_or("local");
         let (region, _) = self.region(if machine_arn == "unknown" { "local" } else { region });
-        Some(self.book.standard(region)?.per_transition * count)
+        Some(self.book().standard(region)?.per_transition * count)
     }
 }
 
@@ -119,11 +141,13 @@ pub(crate) fn costs_of(
     until: Option<Timestamp>,
 ) -> Result<Vec<MachineCost>, Failure> {
     let mut used: BTreeMap<(String, String), MonthUse> = BTreeMap::new();
-    for it in reader.month_transitions(None, since, until)? {
+    let starts = prices.books.starts().join(",");
+    let starts = (!starts.is_empty()).then_some(starts.as_str());
+    for it in reader.month_transitions(None, since, until, starts)? {
         used.entry((it.machine_arn, it.month)).or_default().transitions += it.transitions;
     }
     let mut memory: BTreeMap<String, (u64, bool)> = BTreeMap::new();
-    for it in reader.billed_runs(None, since, until)? {
+    for it in reader.billed_runs(None, since, until, starts)? {
         let mb = it.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
         let usage = ExpressUsage {
             requests: it.executions,
@@ -146,7 +170,8 @@ fn pools(machines: &[MachineRow], used: &BTreeMap<(String, String), MonthUse>) -
         for ((_, month), it) in
             used.range((machine.arn.clone(), String::new())..).take_while(|((arn, _), _)| *arn == machine.arn)
         {
-            let pool = pools.entry((machine.account.clone(), machine.region.clone(), month.clone())).or_default();
+            let pool =
+                pools.entry((machine.account.clone(), machine.region.clone(), month_of(month).to_owned())).or_default();
             match machine.workflow_type {
                 WorkflowType::Standard => pool.transitions += it.transitions,
                 WorkflowType::Express => pool.memory_time += it.express.memory_time,
@@ -154,6 +179,11 @@ fn pools(machines: &[MachineRow], used: &BTreeMap<(String, String), MonthUse>) -
         }
     }
     pools
+}
+
+/// The month of a key of usage.
+fn month_of(key: &str) -> &str {
+    key.split('#').next().unwrap_or(key)
 }
 
 fn price(
@@ -165,26 +195,29 @@ fn price(
 ) -> MachineCost {
     let (region, is_region_assumed) = prices.region(&machine.region);
     let region = region.to_owned();
-    let extra = prices.book.extra_transitions * machine.executions;
-    let mut standard_bill = prices.book.standard(&region).map(|_| StandardBill::default());
-    let mut express_bill = prices.book.express(&region).map(|_| ExpressBill::default());
+    let extra = prices.book().extra_transitions * machine.executions;
+    let mut standard_bill = prices.book().standard(&region).map(|_| StandardBill::default());
+    let mut express_bill = prices.book().express(&region).map(|_| ExpressBill::default());
     let (mut transitions, mut usage) = (0, ExpressUsage::default());
     for ((_, month), it) in
         used.range((machine.arn.clone(), String::new())..).take_while(|((arn, _), _)| *arn == machine.arn)
     {
-        let pool =
-            pools.get(&(machine.account.clone(), machine.region.clone(), month.clone())).copied().unwrap_or_default();
+        let (month, book) = prices.month_and_book(month);
+        let pool = pools
+            .get(&(machine.account.clone(), machine.region.clone(), month.to_owned()))
+            .copied()
+            .unwrap_or_default();
         // As the other type, the machine would stand beside those that are of that type already.
         let is_standard = machine.workflow_type == WorkflowType::Standard;
         let all_transitions = if is_standard { pool.transitions } else { pool.transitions + it.transitions };
         let all_memory = if is_standard { pool.memory_time + it.express.memory_time } else { pool.memory_time };
-        if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book.standard(&region)) {
+        if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), book.standard(&region)) {
             let month =
-                standard(Transitions(it.transitions), Transitions(all_transitions), prices.book.free_transitions, rate);
+                standard(Transitions(it.transitions), Transitions(all_transitions), book.free_transitions, rate);
             bill.gross += month.gross;
             bill.free += month.free;
         }
-        if let (Some(bill), Some(rates)) = (express_bill.as_mut(), prices.book.express(&region)) {
+        if let (Some(bill), Some(rates)) = (express_bill.as_mut(), book.express(&region)) {
             let month = express(it.express, all_memory, rates);
             bill.requests += month.requests;
             bill.duration += month.duration;
@@ -192,11 +225,11 @@ fn price(
         transitions += it.transitions;
         usage += it.express;
     }
-    if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book.standard(&region)) {
+    if let (Some(bill), Some(rate)) = (standard_bill.as_mut(), prices.book().standard(&region)) {
         bill.gross += rate.per_transition * extra;
     }
     let n_timed = usage.requests;
-    if let (Some(bill), Some(rates)) = (express_bill.as_mut(), prices.book.express(&region)) {
+    if let (Some(bill), Some(rates)) = (express_bill.as_mut(), prices.book().express(&region)) {
         // A request is billed also where nobody knows how long it took.
         bill.requests += rates.per_request * machine.executions.saturating_sub(n_timed);
     }
@@ -273,7 +306,11 @@ pub(crate) fn period<'a>(
 }
 
 /// The price book as lines of the `prices` view.
-pub(crate) fn price_lines(book: &PriceBook) -> Vec<[String; 8]> {
+pub(crate) fn price_lines(books: &PriceBooks) -> Vec<[String; 8]> {
+    books.iter().flat_map(lines_of_book).collect()
+}
+
+fn lines_of_book(book: &PriceBook) -> Vec<[String; 8]> {
     let mut lines = Vec::new();
     let mut add = |region: &str, item: &str, unit: &str, above: String, rate: Usd, source: String| {
         lines.push([

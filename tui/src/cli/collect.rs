@@ -83,7 +83,7 @@ fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport,
         share: arguments.share,
         ..arguments.aws.options()
     };
-    let prices = super::bill::price_lines(&context.price_book()?);
+    let prices = super::bill::price_lines(&context.price_books()?);
     let open = || {
         let store = Store::open(&path)?;
         store.set_prices(&prices)?;

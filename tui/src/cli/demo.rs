@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
 }
 
 fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, end: Timestamp) -> Result<(), Failure> {
-    let prices = price_lines(&context.price_book()?);
+    let prices = price_lines(&context.price_books()?);
     let open = || {
         let store = Store::open(path)?;
         store.set_prices(&prices)?;

@@ -75,7 +75,8 @@ fn database(path: &Path) -> Check {
 }
 
 fn prices(context: &Context) -> Result<Check, crate::failure::Failure> {
-    let book = context.price_book()?;
+    let books = context.price_books()?;
+    let book = books.newest();
     let as_of = analyzer::time::parse(&book.as_of);
     let now = context.now()?;
     let is_stale = as_of.is_none_or(|it| now - it > STALE);

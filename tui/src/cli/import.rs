@@ -80,7 +80,7 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
         payloads: config.payload_policy()?,
     };
     let begun = Instant::now();
-    let prices = super::bill::price_lines(&context.price_book()?);
+    let prices = super::bill::price_lines(&context.price_books()?);
     let open = || {
         let store = Store::open(&config.db_path())?;
         store.set_prices(&prices)?;

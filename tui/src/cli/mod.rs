@@ -34,10 +34,10 @@ mod versions;
 mod whatif;
 mod when;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use analyzer::model::Timestamp;
-use analyzer::pricing::PriceBook;
+use analyzer::pricing::{PriceBook, PriceBooks};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use queries::Reader;
 
@@ -73,12 +73,15 @@ struct Shared {
     /// What "now" means for spans such as 24h.
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<String>,
-    /// A price book instead of the built-in one.
+    /// A price book instead of the built-in one, or a folder of them: each applies from its date on.
     #[arg(long, global = true, env = "STEPSCOPE_PRICES", value_name = "PATH")]
     prices: Option<PathBuf>,
     /// The region whose prices apply to executions without one [default: us-east-1].
     #[arg(long, global = true, value_name = "REGION")]
     price_region: Option<String>,
+    /// What a contract takes off list prices, such as standard=12.5 or all=5; may be repeated.
+    #[arg(long, global = true, value_name = "SERVICE=PERCENT")]
+    discount: Vec<String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -176,6 +179,9 @@ impl Context {
         config.db = shared.db.or(config.db);
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
+        for text in &shared.discount {
+            config.add_discount(text)?;
+        }
         Ok(Self { config, output: shared.output, color: shared.color, now: shared.now })
     }
 
@@ -193,17 +199,17 @@ impl Context {
         Ok((one(&range.since)?, one(&range.until)?))
     }
 
-    pub(crate) fn price_book(&self) -> Result<PriceBook, Failure> {
-        match &self.config.prices {
-            None => Ok(PriceBook::built_in()?),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Failure::usage(format!("the price book `{}` cannot be read", path.display()))
-                        .because(error.to_string())
-                })?;
-                Ok(PriceBook::parse(&text)?)
-            }
-        }
+    /// The price books in force: the built-in one, a file, or all files of a folder, less the contract's discounts.
+    pub(crate) fn price_books(&self) -> Result<PriceBooks, Failure> {
+        let books = match &self.config.prices {
+            None => vec![PriceBook::built_in()?],
+            Some(path) => book_files(path)?.iter().map(|it| read_book(it)).collect::<Result<_, Failure>>()?,
+        };
+        let discounts = self.config.discounts()?;
+        let books = books.into_iter().map(|it| it.discounted(&discounts)).collect();
+        PriceBooks::new(books).ok_or_else(|| {
+            Failure::usage("the folder of price books has none").hint("`stepscope prices import` makes one")
+        })
     }
 
     /// Whether what goes to stdout may be coloured.
@@ -217,6 +223,22 @@ impl Context {
             }
         }
     }
+}
+
+/// The file itself, or the price books of a folder.
+fn book_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let entries = std::fs::read_dir(path)?.map(|it| it.map(|it| it.path())).collect::<Result<Vec<_>, _>>()?;
+    Ok(entries.into_iter().filter(|it| it.extension().is_some_and(|it| it == "toml")).collect())
+}
+
+fn read_book(path: &Path) -> Result<PriceBook, Failure> {
+    let unreadable =
+        |why: String| Failure::usage(format!("the price book `{}` cannot be read", path.display())).because(why);
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    PriceBook::parse(&text).map_err(|error| unreadable(error.to_string()))
 }
 
 pub(crate) fn run(arguments: Arguments) -> Outcome {

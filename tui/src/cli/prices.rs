@@ -37,17 +37,18 @@ pub(crate) fn run(context: &Context, arguments: &PricesArguments) -> Outcome {
     if let Some(Action::Import { file, to }) = &arguments.action {
         return import(context, file, to);
     }
-    let book = context.price_book()?;
-    let mut lines = price_lines(&book);
+    let books = context.price_books()?;
+    let book = books.newest();
+    let mut lines = price_lines(&books);
     lines.retain(|it| arguments.region.as_deref().is_none_or(|region| it[0] == region));
     if lines.is_empty() {
         let region = arguments.region.as_deref().unwrap_or("any region");
         return Err(Failure::usage(format!("no price is known for {region}"))
             .hint("`stepscope prices` lists the regions; `prices import` reads AWS's own offer file"));
     }
-    let mut table = TextTable::with_columns(&["region", "item", "unit", "#above", "#USD", "source"]);
-    for [region, _, _, item, unit, above, rate, source] in &lines {
-        table.rows.push(vec![region.clone(), item.clone(), unit.clone(), above.clone(), rate.clone(), source.clone()]);
+    let mut table = TextTable::with_columns(&["region", "from", "item", "unit", "#above", "#USD", "source"]);
+    for [region, as_of, _, item, unit, above, rate, source] in &lines {
+        table.rows.push([region, as_of, item, unit, above, rate, source].map(Clone::clone).to_vec());
     }
     let line = |[region, as_of, currency, item, unit, above, rate, source]: &[String; 8]| json!({"region": region, "as_of": as_of, "currency": currency, "item": item, "unit": unit, "above": above, "usd": rate, "source": source});
     let fields = [
@@ -55,6 +56,7 @@ pub(crate) fn run(context: &Context, arguments: &PricesArguments) -> Outcome {
         ("source".to_owned(), book.source.as_str().into()),
         ("free_transitions_per_month".to_owned(), book.free_transitions.into()),
         ("transitions_per_execution_extra".to_owned(), book.extra_transitions.into()),
+        ("books".to_owned(), books.iter().map(|it| json!({"as_of": it.as_of, "source": it.source})).collect()),
         ("prices".to_owned(), lines.iter().map(line).collect()),
     ];
     Report {
@@ -63,7 +65,9 @@ pub(crate) fn run(context: &Context, arguments: &PricesArguments) -> Outcome {
         rows: "prices",
         table,
         heading: format!("Prices of {} ({}).", book.as_of, book.source),
-        footer: "`--prices FILE` uses another book; docs/prices.md describes the form.".to_owned(),
+        footer:
+            "`--prices FILE` uses another book, a folder several by their dates; docs/prices.md describes the form."
+                .to_owned(),
     }
     .print(context.output)?;
     Ok(0)
@@ -90,7 +94,8 @@ fn import(context: &Context, file: &Path, to: &Path) -> Outcome {
     if regions.values().all(|it| it.transition.is_none()) {
         return Err(unreadable("it has no price of a state transition".to_owned()));
     }
-    let book = context.price_book()?;
+    let books = context.price_books()?;
+    let book = books.newest();
     let mut text = format!(
         "# From AWS's offer file of {as_of}.\nas_of = \"{as_of}\"\nsource = \"AWS Price List\"\ntransitions_per_execution_extra = {}\nfree_transitions_per_month = {}\n",
         book.extra_transitions, book.free_transitions

@@ -201,9 +201,9 @@ impl<'a> Adviser<'a> {
     }
 
     fn rates(&self, it: &MachineCost) -> Option<Rates> {
-        let express = self.prices.book.express(&it.region)?;
+        let express = self.prices.book().express(&it.region)?;
         Some(Rates {
-            per_transition: self.prices.book.standard(&it.region)?.per_transition,
+            per_transition: self.prices.book().standard(&it.region)?.per_transition,
             per_request: express.per_request,
             per_gb_second: express.tiers.first()?.1,
             memory_mb: it.memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY)),
@@ -230,7 +230,7 @@ impl<'a> Adviser<'a> {
     fn waste(&self, it: &MachineCost, measures: &MachineMeasures, patterns: &[Pattern]) -> Waste {
         // Of an Express execution nothing is billed by the transition: retries show in its duration.
         let is_standard = it.machine.workflow_type == WorkflowType::Standard;
-        let rate = self.prices.book.standard(&it.region).filter(|_| is_standard).map(|it| it.per_transition);
+        let rate = self.prices.book().standard(&it.region).filter(|_| is_standard).map(|it| it.per_transition);
         let own: Vec<&RetriedError> = self.retried.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
         let polling: u64 = patterns
             .iter()
@@ -250,7 +250,7 @@ impl<'a> Adviser<'a> {
     fn observing_cost(&self, it: &MachineCost) -> ObservingCost {
         let own: Vec<&Observing> = self.observing.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
         let log_bytes: u64 = own.iter().map(|it| it.log_bytes).sum();
-        let book = &self.prices.book;
+        let book = self.prices.book();
         let logs = book.logs(&it.region).filter(|_| log_bytes > 0);
         let traces = own.iter().filter_map(|it| it.traces).reduce(|a, b| a + b);
         let xray = traces.zip(book.xray(&it.region)).map(|(traces, rates)| rates.per_trace * traces);
@@ -302,11 +302,11 @@ impl<'a> Adviser<'a> {
     fn list_price(&self, it: &MachineCost, row: &Usage) -> Option<Usd> {
         match it.machine.workflow_type {
             WorkflowType::Standard => {
-                let extra = self.prices.book.extra_transitions * row.executions;
-                Some(self.prices.book.standard(&it.region)?.per_transition * (row.transitions + extra))
+                let extra = self.prices.book().extra_transitions * row.executions;
+                Some(self.prices.book().standard(&it.region)?.per_transition * (row.transitions + extra))
             }
             WorkflowType::Express => {
-                let rates = self.prices.book.express(&it.region)?;
+                let rates = self.prices.book().express(&it.region)?;
                 let bill = it.express?;
                 // The rate that the whole period paid, tiers and all.
                 let duration = bill.duration.scaled(row.mb_ms.into(), it.usage.memory_time.0.max(1));
@@ -320,12 +320,12 @@ impl<'a> Adviser<'a> {
         if it.machine.workflow_type == WorkflowType::Express {
             return Usd::ZERO;
         }
-        let Some(rate) = self.prices.book.standard(&it.region) else { return Usd::ZERO };
+        let Some(rate) = self.prices.book().standard(&it.region) else { return Usd::ZERO };
         let shares = |other: &&MachineCost| {
             other.machine.account == it.machine.account && other.machine.workflow_type == WorkflowType::Standard
         };
         let total: u64 = all.iter().filter(shares).map(|it| it.transitions).sum();
-        (rate.per_transition * self.prices.book.free_transitions).scaled(it.transitions.into(), total.max(1).into())
+        (rate.per_transition * self.prices.book().free_transitions).scaled(it.transitions.into(), total.max(1).into())
     }
 
     fn recommend(&self, it: &MachineCost, all: &[MachineCost], advice: &mut Advice) {
@@ -365,13 +365,13 @@ impl<'a> Adviser<'a> {
 
     /// What the account would pay less for Standard in a month without the machine.
     fn falls_away(&self, it: &MachineCost, all: &[MachineCost]) -> Option<Usd> {
-        let rate = self.prices.book.standard(&it.region)?.per_transition;
+        let rate = self.prices.book().standard(&it.region)?.per_transition;
         let shares = |other: &&MachineCost| {
             other.machine.account == it.machine.account && other.machine.workflow_type == WorkflowType::Standard
         };
         let gross: Usd = all.iter().filter(shares).filter_map(|it| it.standard.map(|it| it.gross)).sum();
         let (gross, own) = (self.monthly(it, gross)?, self.monthly(it, it.standard?.gross)?);
-        let free = rate * self.prices.book.free_transitions;
+        let free = rate * self.prices.book().free_transitions;
         let net = |gross: Usd| if gross > free { gross - free } else { Usd::ZERO };
         Some(net(gross) - net(gross - own))
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use analyzer::eligibility::Finding;
 use analyzer::model::{Name, Usd, WorkflowType};
+use analyzer::pricing::PriceBook;
 use analyzer::pricing::rounded_to_add_up;
 use clap::{Args, Subcommand};
 use queries::StateTransitions;
@@ -69,7 +70,7 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     let machine = select::optional_machine(&reader, arguments.machine.as_deref())?;
     let mut prices = Prices::new(context)?;
     if arguments.no_free_tier {
-        prices.book.free_transitions = 0;
+        prices.books.for_each(|it| it.free_transitions = 0);
     }
     // The whole account is priced also for one machine: it has its share of tiers and free tier.
     let everything = costs(&reader, &prices, since, until)?;
@@ -153,7 +154,7 @@ fn report(all: &[(MachineCost, Advice)], states: &[StateTransitions], prices: &P
         fields,
         rows: "machines",
         table,
-        heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book.as_of, prices.book.source),
+        heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book().as_of, prices.book().source),
         footer: all
             .iter()
             .flat_map(|(it, advice)| sentences(it, advice))
@@ -249,7 +250,7 @@ fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
     let all: Vec<&MachineCost> = all.iter().map(|it| &it.0).collect();
     let mut lines = vec![format!(
         "Start and end of an execution count as {} transitions: no public page settles it.",
-        prices.book.extra_transitions
+        prices.book().extra_transitions
     )];
     if all.iter().any(|it| it.is_region_assumed) {
         lines.push("Executions without a region are priced in the assumed one (`--price-region`).".to_owned());
@@ -260,7 +261,7 @@ fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if all.iter().any(|it| !prices.book.is_express_confirmed(&it.region)) {
+    if all.iter().any(|it| !prices.book().is_express_confirmed(&it.region)) {
         lines.push("Express rates outside us-east-1, sa-east-1 and ap-east-1 are assumed to be equal.".to_owned());
     }
     lines
@@ -271,19 +272,20 @@ fn prices_to_json(all: &[(MachineCost, Advice)], prices: &Prices) -> Value {
         all.iter().map(|it| &it.0).map(|it| (it.region.as_str(), it.is_region_assumed)).collect();
     regions.sort_unstable();
     regions.dedup();
-    let source = |assumed: bool| {
-        if assumed { "assumed".to_owned() } else { prices.book.source.clone() }
+    let of_book = |(region, assumed): (&str, bool), it: &PriceBook| {
+        let source = if assumed { "assumed" } else { &it.source };
+        json!({"region": region, "as_of": it.as_of, "source": source})
     };
-    let book = |(region, assumed): (&str, bool)| json!({"region": region, "as_of": prices.book.as_of, "source": source(assumed)});
-    match regions.as_slice() {
-        [] => json!({"region": Value::Null, "as_of": prices.book.as_of, "source": prices.book.source}),
-        [only] => book(*only),
-        many => {
-            let mut first = book(many[0]);
-            first["books"] = many.iter().map(|it| book(*it)).collect();
-            first
-        }
+    let Some(&first) = regions.first() else {
+        return json!({"region": Value::Null, "as_of": prices.book().as_of, "source": prices.book().source});
+    };
+    let mut newest = of_book(first, prices.book());
+    let books: Vec<Value> =
+        regions.iter().flat_map(|region| prices.books.iter().map(|it| of_book(*region, it))).collect();
+    if books.len() > 1 {
+        newest["books"] = books.into();
     }
+    newest
 }
 
 #[expect(clippy::cast_precision_loss, reason = "coverage is a fraction")]

@@ -106,11 +106,12 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
 
 fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
     let Some(day) = row.key.clone() else { return Vec::new() };
+    let book = prices.book_of_day(&day);
     let mut found = Vec::new();
     match it.machine.workflow_type {
         WorkflowType::Standard => {
-            if let Some(rate) = prices.book.standard(&it.region).map(|it| it.per_transition) {
-                let count = row.transitions + prices.book.extra_transitions * row.executions;
+            if let Some(rate) = book.standard(&it.region).map(|it| it.per_transition) {
+                let count = row.transitions + book.extra_transitions * row.executions;
                 let list = rate * count;
                 found.push(Charge {
                     day,
@@ -123,7 +124,7 @@ fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
             }
         }
         WorkflowType::Express => {
-            if let Some(rates) = prices.book.express(&it.region) {
+            if let Some(rates) = book.express(&it.region) {
                 let rate = rates.per_request;
                 found.push(Charge {
                     day: day.clone(),
