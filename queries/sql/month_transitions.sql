@@ -1,5 +1,5 @@
 -- How many transitions did each machine bill in each month? $1 machine ARN or NULL, $2 since, $3 until (by start), $4 days on
--- which another price book begins.
+-- which another price book begins: behind a `#` stands the place of the book.
 -- What lies within one month counts there at once; of executions that span months every transition counts in its own.
 WITH wanted AS (
     SELECT e.*, priced_month(coalesce(e.started_at, e.stopped_at), $4) AS start_month,

@@ -12,11 +12,6 @@ CREATE OR REPLACE MACRO category_text(code) AS
 CREATE OR REPLACE MACRO payload_field_text(code) AS
     ['input', 'output', 'parameters', 'cause', 'assignedVariables'][code + 1];
 
--- The month of an instant, and where several price books are in force the place of its book: `starts` has the days, with
--- commas between, from which on the books after the first apply.
-CREATE OR REPLACE MACRO priced_month(instant, starts) AS strftime(instant, '%Y-%m') || CASE WHEN starts IS NULL THEN '' ELSE
-    '#' || len(list_filter(string_split(starts, ','), lambda d: instant >= d::TIMESTAMP)) END;
-
 -- Events, steps of the critical path, and attempts as rows, by functions that stepscope brings along.
 CREATE OR REPLACE VIEW event AS
 SELECT execution_id, unnest(events_of(events), recursive := true) FROM history;
@@ -105,6 +100,8 @@ CREATE OR REPLACE VIEW lambda_reports AS
 SELECT request_id, reported_at, duration_us / 1000 AS duration_ms, billed_ms, memory_mb, max_memory_mb, init_us / 1000 AS init_ms,
     trace_id
 FROM lambda_report;
+
+CREATE OR REPLACE VIEW tags AS SELECT machine_arn AS state_machine_arn, key, value FROM machine_tag;
 
 CREATE OR REPLACE VIEW metrics AS
 SELECT machine_arn AS state_machine_arn, name, measured_at, period_s, value, unit FROM metric;

@@ -2,7 +2,7 @@
 
 use analyzer::assembly::{Assembler, Assembly, fingerprint, hash_of};
 use analyzer::execution::Run;
-use analyzer::model::{DefinitionText, LambdaReport, Name, Observation, Observed, Segment, WorkflowType};
+use analyzer::model::{DefinitionText, LambdaReport, MachineTags, Name, Observation, Observed, Segment, WorkflowType};
 use duckdb::types::{TimeUnit, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -61,6 +61,7 @@ pub struct Ingest<'a> {
     /// Fingerprints of what is stored beside the executions.
     known_side: FxHashSet<(&'static str, u64)>,
     side: Vec<(&'static str, Vec<Value>)>,
+    tags: Vec<MachineTags>,
     writer: Writer,
 }
 
@@ -102,6 +103,7 @@ impl<'a> Ingest<'a> {
             stats: ImportStats::default(),
             known_side,
             side: Vec::new(),
+            tags: Vec::new(),
             writer: Writer::start(another(connection)?),
         })
     }
@@ -122,6 +124,7 @@ impl<'a> Ingest<'a> {
                 Observation::Definition(it) => self.add_definition(&it),
                 Observation::Segment(it) => self.add_segment(&it),
                 Observation::LambdaReport(it) => self.add_report(&it),
+                Observation::Tags(it) => self.tags.push(*it),
                 Observation::Quarantined { source, line, reason } => {
                     self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
                 }
@@ -160,6 +163,7 @@ impl<'a> Ingest<'a> {
         self.prepare_executions(&mut prepared)?;
         prepared.names = self.names.take_fresh();
         prepared.side = std::mem::take(&mut self.side);
+        prepared.tags = std::mem::take(&mut self.tags);
         self.writer.append(prepared)
     }
 

@@ -120,6 +120,18 @@ impl Reader {
             .collect()
     }
 
+    /// The value of one tag by machine ARN.
+    pub fn tag_values(&self, key: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let rows =
+            self.query("SELECT machine_arn, value FROM machine_tag WHERE key = $1 ORDER BY ALL", &[text(Some(key))])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut it = Take::new(row);
+                Ok((it.text()?, it.text()?))
+            })
+            .collect()
+    }
+
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
         self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
     }

@@ -91,6 +91,7 @@ fn open_here(path: &Path) -> Result<Connection, duckdb::Error> {
         .with("lock_configuration", "true")?;
     let connection = Connection::open_with_flags(path, config)?;
     crate::unpacked::register(&connection)?;
+    connection.execute_batch(crate::store::LOCAL)?;
     Ok(connection)
 }
 

@@ -13,6 +13,7 @@ use crate::server::Server;
 const MIGRATIONS: [&str; 1] = [include_str!("../sql/migrations/0001_initial.sql")];
 /// The file is one of several databases of its instance, and each connection has to be told.
 const USE: &str = "USE stepscope";
+pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
 const VIEWS: &str = include_str!("../sql/views.sql");
 /// How long to wait for another process that has the file open.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,6 +91,7 @@ fn attached(path: &Path) -> Result<Connection, duckdb::Error> {
     connection.execute_batch(&format!("ATTACH '{file}' AS stepscope (ROW_GROUP_SIZE {ROW_GROUP_SIZE})"))?;
     connection.execute_batch("SET enable_external_access = false; SET lock_configuration = true")?;
     connection.execute_batch(USE)?;
+    connection.execute_batch(LOCAL)?;
     Ok(connection)
 }
 
@@ -97,6 +99,7 @@ fn attached(path: &Path) -> Result<Connection, duckdb::Error> {
 pub(crate) fn another(connection: &Connection) -> Result<Connection, duckdb::Error> {
     let other = connection.try_clone()?;
     other.execute_batch(USE)?;
+    other.execute_batch(LOCAL)?;
     Ok(other)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use analyzer::model::MachineTags;
 use duckdb::Connection;
 use duckdb::types::Value;
 
@@ -25,6 +26,8 @@ pub(crate) struct Prepared {
     pub(crate) batch: Batch,
     /// Rows of the tables beside the executions: the table, and its values in column order.
     pub(crate) side: Vec<(&'static str, Vec<Value>)>,
+    /// Tags of machines, which replace those told before.
+    pub(crate) tags: Vec<MachineTags>,
     pub(crate) n_events: usize,
 }
 
@@ -133,6 +136,13 @@ fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut
     delete(connection, &prepared.replaced)?;
     prepared.names.append_to(appenders)?;
     prepared.batch.append_to(appenders)?;
+    for it in &prepared.tags {
+        connection.execute("DELETE FROM machine_tag WHERE machine_arn = ?", [it.machine_arn.as_str()])?;
+        for (key, value) in &it.tags {
+            let row = [it.machine_arn.as_str(), key, value];
+            connection.execute("INSERT INTO machine_tag VALUES (?, ?, ?)", row)?;
+        }
+    }
     for (table, values) in &prepared.side {
         let marks = vec!["?"; values.len()].join(", ");
         connection

@@ -282,3 +282,24 @@ fn a_contract_takes_its_discount_off_the_rates() {
         assert_eq!(bench.run(&["cost", "--discount", nonsense]).status.code(), Some(2), "{nonsense}");
     }
 }
+
+#[test]
+fn spending_by_tag_adds_up_and_shows_what_is_untagged() {
+    let bench = demo();
+    let tags = bench.write("tags.json", json!({"tags": [{"key": "team", "value": "payments"}]}).to_string());
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:order-processing";
+    for _ in 0..2 {
+        bench.json(&["import", "--state-machine", arn, &tags.to_string_lossy()]);
+    }
+    let output = bench.run(&["cost", "--by", "tag:team", "-o", "json"]);
+    let cost: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let groups = cost["groups"].as_array().expect("groups");
+    let by: Vec<(&Value, &Value)> = groups.iter().map(|it| (&it["team"], &it["machines"])).collect();
+    assert_eq!(by, [(&Value::Null, &json!(2)), (&json!("payments"), &json!(1))]);
+    assert_eq!(groups[1]["usd"], machine(&cost, "order-processing")["actual_usd"]);
+    let shares: f64 = groups.iter().map(|it| it["share"].as_f64().expect("a share")).sum();
+    assert!((shares - 1.0).abs() < 1e-9);
+    let table = String::from_utf8_lossy(&bench.run(&["cost", "--by", "tag:team"]).stdout).into_owned();
+    assert!(table.contains("untagged") && table.contains("payments"), "{table}");
+    assert_eq!(bench.run(&["cost", "--by", "tag:"]).status.code(), Some(2));
+}

@@ -16,6 +16,7 @@ pub enum Observation {
     Definition(Box<DefinitionText>),
     Segment(Box<Segment>),
     LambdaReport(Box<LambdaReport>),
+    Tags(Box<MachineTags>),
     /// Input that could not be used, kept with its place and the reason.
     Quarantined {
         source: Name,
@@ -43,6 +44,13 @@ pub struct DefinitionText {
     pub workflow_type: Option<super::WorkflowType>,
     pub text: Box<str>,
     pub seen_at: Option<Timestamp>,
+}
+
+/// All tags of a state machine; what was told before is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineTags {
+    pub machine_arn: Name,
+    pub tags: Vec<(String, String)>,
 }
 
 /// A Lambda `REPORT` line: what one invocation took and was billed for.

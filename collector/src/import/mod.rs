@@ -20,6 +20,7 @@ mod records;
 mod scan;
 mod sink;
 mod source;
+mod tags;
 mod xray;
 
 use std::path::PathBuf;

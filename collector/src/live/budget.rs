@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// Bucket size and refill a second of the APIs that are called.
-const QUOTAS: [(&str, f64, f64); 4] = [
+const QUOTAS: [(&str, f64, f64); 5] = [
     ("ListStateMachines", 100.0, 5.0),
     ("DescribeStateMachine", 200.0, 20.0),
+    ("ListTagsForResource", 100.0, 1.0),
     ("ListExecutions", 100.0, 2.0),
     ("GetExecutionHistory", 400.0, 20.0),
 ];

@@ -170,6 +170,11 @@ impl Walk<'_> {
                 );
             }
         }
+        let request = self.client.list_tags_for_resource().resource_arn(arn);
+        match call!(self, "ListTagsForResource", request.clone()) {
+            Ok(it) => self.observe(Observation::Tags(Box::new(from_aws::tags(arn, &it))))?,
+            Err(refused) => self.refuse("ListTagsForResource", "tags, and with them the cost by tag", &refused),
+        }
         match workflow_type {
             WorkflowType::Standard => self.executions(arn).await,
             // Express executions are in CloudWatch Logs only, which this version does not read live.

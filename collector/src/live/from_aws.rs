@@ -1,10 +1,12 @@
 //! The only file that sees both an AWS type and one of ours. Converts once and loses nothing.
 
 use analyzer::model::{
-    DefinitionText, Event, EventKind, ExecutionRecord, Interner, Name, Status, Timestamp, WorkflowType,
+    DefinitionText, Event, EventKind, ExecutionRecord, Interner, MachineTags, Name, Status, Timestamp, WorkflowType,
 };
 use aws_sdk_sfn::operation::describe_state_machine::DescribeStateMachineOutput;
+use aws_sdk_sfn::operation::list_tags_for_resource::ListTagsForResourceOutput;
 use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_sfn::types::Tag;
 use aws_sdk_sfn::types::{ExecutionListItem, HistoryEvent, LogLevel, StateMachineType};
 use serde_json::{Map, Value};
 
@@ -31,6 +33,11 @@ pub(super) fn definition(it: &DescribeStateMachineOutput) -> DefinitionText {
 }
 
 /// Whether the machine writes every event to its log group, which is all there is of an Express one.
+pub(super) fn tags(machine_arn: &str, it: &ListTagsForResourceOutput) -> MachineTags {
+    let tag = |it: &Tag| Some((it.key()?.to_owned(), it.value().unwrap_or_default().to_owned()));
+    MachineTags { machine_arn: machine_arn.into(), tags: it.tags().iter().filter_map(tag).collect() }
+}
+
 pub(super) fn logs_everything(it: &DescribeStateMachineOutput) -> bool {
     it.logging_configuration().is_some_and(|it| it.level() == Some(&LogLevel::All))
 }

@@ -27,7 +27,7 @@ pub(crate) struct ImportArguments {
     #[arg(long, value_name = "ARN")]
     execution_arn: Option<String>,
     /// The state machine that definitions and histories without an ARN belong to.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long = "state-machine", alias = "state-machine-arn", value_name = "ARN")]
     state_machine_arn: Option<String>,
     /// What is kept of inputs, outputs, parameters and causes: none, redacted or full [default: full].
     #[arg(long, value_name = "POLICY")]

@@ -58,7 +58,7 @@ fn document(arguments: &PolicyArguments) -> Value {
         // Listing has no resource to name.
         json!({"Sid": "FindMachines", "Effect": "Allow", "Action": ["states:ListStateMachines"], "Resource": "*"}),
         json!({
-            "Sid": "ReadMachines", "Effect": "Allow", "Action": ["states:DescribeStateMachine", "states:ListExecutions"],
+            "Sid": "ReadMachines", "Effect": "Allow", "Action": ["states:DescribeStateMachine", "states:ListExecutions", "states:ListTagsForResource"],
             "Resource": arn("stateMachine:*"),
         }),
         json!({

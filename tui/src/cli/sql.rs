@@ -68,7 +68,7 @@ fn report(table: Table, output: Output) -> Report {
     let rows: Vec<Vec<Value>> = table.rows.iter().map(|row| row.iter().map(to_json).collect()).collect();
     for (index, title) in table.columns.iter().enumerate() {
         let is_number = table.rows.iter().any(|row| matches!(row[index], Cell::Int(_) | Cell::Big(_) | Cell::Float(_)));
-        text.columns.push(Column { title: title.clone().leak(), is_number });
+        text.columns.push(Column { title: title.clone(), is_number });
     }
     text.rows = table.rows.iter().map(|row| row.iter().map(to_text).collect()).collect();
     // NDJSON and CSV name each value; JSON keeps columns and rows apart, as they may repeat a name.

@@ -18,7 +18,7 @@ pub(crate) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     let mut writer = csv::Writer::from_writer(out);
     if keys.is_empty() {
-        writer.write_record(report.table.columns.iter().map(|it| it.title))?;
+        writer.write_record(report.table.columns.iter().map(|it| it.title.as_str()))?;
         for row in &report.table.rows {
             writer.write_record(row)?;
         }

@@ -43,15 +43,17 @@ pub(crate) struct TextTable {
 
 /// A column with its heading; numbers stand to the right.
 pub(crate) struct Column {
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) is_number: bool,
 }
 
 impl TextTable {
     /// Columns from their titles; a leading `#` marks a number.
-    pub(crate) fn with_columns(titles: &[&'static str]) -> Self {
-        let column =
-            |title: &&'static str| Column { title: title.trim_start_matches('#'), is_number: title.starts_with('#') };
+    pub(crate) fn with_columns(titles: &[&str]) -> Self {
+        let column = |title: &&str| Column {
+            title: title.trim_start_matches('#').to_owned(),
+            is_number: title.starts_with('#'),
+        };
         Self { columns: titles.iter().map(column).collect(), rows: Vec::new() }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn write_markdown(out: &mut impl Write, report: &Report) -> io::Resul
 fn render(report: &Report, preset: &str) -> String {
     let mut table = Table::new();
     table.load_preset(preset).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(report.table.columns.iter().map(|it| it.title));
+    table.set_header(report.table.columns.iter().map(|it| it.title.as_str()));
     for row in &report.table.rows {
         table.add_row(row);
     }

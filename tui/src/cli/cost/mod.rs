@@ -36,8 +36,8 @@ pub(crate) struct CostArguments {
     /// Price every transition, also those of the free tier.
     #[arg(long)]
     no_free_tier: bool,
-    /// Split what was paid.
-    #[arg(long, value_enum, value_name = "WHAT")]
+    /// Split what was paid by state, day, error, version, path, account, region or tag:KEY.
+    #[arg(long, value_name = "WHAT")]
     by: Option<GroupBy>,
     /// End with 3 when an amount of all machines together crosses a threshold, such as 'usd>100'.
     #[arg(long, value_name = "CONDITION")]
@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     let is_wanted = |it: &&MachineCost| machine.as_deref().is_none_or(|arn| it.machine.arn == arn);
     let advice: Vec<Advice> =
         everything.iter().filter(is_wanted).map(|it| adviser.advise(it, &everything)).collect::<Result<_, _>>()?;
-    let groups = arguments.by.map(|by| groups::groups(&reader, by, since, until)).transpose()?;
+    let groups = arguments.by.as_ref().map(|by| groups::groups(&reader, by, since, until)).transpose()?;
     let all: Vec<(MachineCost, Advice)> = everything
         .into_iter()
         .filter(|it| machine.as_deref().is_none_or(|arn| it.machine.arn == arn))
@@ -92,7 +92,7 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     if let Some(what_if) = what_if {
         add_what_if(&mut report, &all, what_if);
     }
-    if let Some((by, groups)) = arguments.by.zip(groups) {
+    if let Some((by, groups)) = arguments.by.as_ref().zip(groups) {
         groups::add(&mut report, &all, by, &groups, &states);
     }
     report.print(context.output)?;
