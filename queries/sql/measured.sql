@@ -3,7 +3,8 @@ SELECT m.arn, count(e.duration_us) AS timed, count(*) FILTER (WHERE e.duration_u
     max(e.duration_us) AS longest_us, count(*) FILTER (WHERE e.redrives > 0) AS redriven,
     count(*) FILTER (WHERE e.id IN (SELECT execution_id FROM child WHERE contains(child_arn, ':mapRun:'))) AS map_runs,
     coalesce(sum(e.billed_transitions) FILTER (WHERE e.status >= 3), 0)::BIGINT AS failed_transitions,
-    count(*) FILTER (WHERE e.status >= 3) AS failed, coalesce(sum(e.log_bytes), 0)::BIGINT AS log_bytes
+    count(*) FILTER (WHERE e.status >= 3) AS failed, coalesce(sum(e.log_bytes), 0)::BIGINT AS log_bytes,
+    coalesce(sum(e.redrives), 0)::BIGINT AS redrives
 FROM execution e JOIN machine m ON m.id = e.machine_id
 WHERE ($1 IS NULL OR e.started_at >= $1) AND ($2 IS NULL OR e.started_at < $2)
 GROUP BY m.arn

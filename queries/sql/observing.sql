@@ -9,9 +9,18 @@ traced AS (
     WHERE s.trace_id IS NOT NULL
 ),
 traces AS (SELECT machine_id, month, count(*) AS traces FROM traced GROUP BY ALL),
+-- An invocation is found by its trace, or by the request id in a stored output; once, where both tell.
+invoked AS (
+    SELECT t.machine_id, t.month, l.request_id, l.billed_ms, l.memory_mb
+    FROM traced t JOIN lambda_report l ON l.trace_id = t.trace_id
+    UNION
+    SELECT r.machine_id, r.month, l.request_id, l.billed_ms, l.memory_mb
+    FROM payload p JOIN runs r ON r.id = p.execution_id
+    JOIN lambda_report l ON l.request_id = regexp_extract(p.body, '"RequestId"\s*:\s*"([^"]+)"', 1)
+    WHERE p.field = 1
+),
 lambdas AS (
-    SELECT t.machine_id, t.month, count(*) AS invocations, sum(l.billed_ms * l.memory_mb)::BIGINT AS mb_ms
-    FROM traced t JOIN lambda_report l ON l.trace_id = t.trace_id GROUP BY ALL
+    SELECT machine_id, month, count(*) AS invocations, sum(billed_ms * memory_mb)::BIGINT AS mb_ms FROM invoked GROUP BY ALL
 ),
 logs AS (SELECT machine_id, month, coalesce(sum(log_bytes), 0)::BIGINT AS log_bytes FROM runs GROUP BY ALL)
 SELECT m.arn, coalesce(l.month, ''), l.log_bytes, t.traces, b.invocations, b.mb_ms

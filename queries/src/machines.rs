@@ -50,6 +50,8 @@ pub struct BilledRun {
     pub month: String,
     pub billed_ms: u64,
     pub billed_memory_mb: Option<u64>,
+    /// What payloads add to the estimate of memory.
+    pub payload_mb: u64,
     pub executions: u64,
 }
 
@@ -179,6 +181,7 @@ impl Reader {
                     month: it.text()?,
                     billed_ms: it.count()?,
                     billed_memory_mb: it.opt_count(),
+                    payload_mb: it.count()?,
                     executions: it.count()?,
                 })
             })

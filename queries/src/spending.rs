@@ -26,6 +26,8 @@ pub struct MachineMeasures {
     pub failed: u64,
     pub failed_transitions: u64,
     pub log_bytes: u64,
+    /// Redrives, each of which bills a transition of its own.
+    pub redrives: u64,
 }
 
 /// One row of `retried_errors.sql`.
@@ -78,7 +80,8 @@ impl Reader {
                 ..Measured::default()
             };
             let (failed_transitions, failed, log_bytes) = (it.count()?, it.count()?, it.count()?);
-            found.insert(arn, MachineMeasures { measured, failed, failed_transitions, log_bytes });
+            let redrives = it.count()?;
+            found.insert(arn, MachineMeasures { measured, failed, failed_transitions, log_bytes, redrives });
         }
         for row in self.query(RESOURCES, &[time(since), time(until)])? {
             let mut it = Take::new(row);

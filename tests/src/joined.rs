@@ -109,6 +109,9 @@ fn a_report_tells_a_cold_start_also_without_a_trace() {
     let shown = bench.json(&["show", "r1"]);
     assert_eq!(shown["visits"][0]["split_ms"]["cold_start"], 300.25);
     assert_eq!(shown["visits"][0]["attempts"][0]["cold_start_ms"], 300.25);
+    // A request, and 801 ms of 128 MB, at the first tier's list prices.
+    let cost = bench.json(&["cost", "stateMachine:m"]);
+    assert_eq!(cost["machines"][0]["lambda_usd"], 0.000_001_868_753);
     let changed = bench.json(&["whatif", "stateMachine:m", "--no-cold-starts"]);
     let mean = |side: &str| changed[side]["mean_ms"].as_f64().expect("ms");
     assert!((mean("before") - mean("after") - 300.25).abs() < 1e-9, "{changed}");
@@ -153,4 +156,31 @@ fn a_way_selects_the_executions_that_took_it() {
         let transitions: u64 = transitions.filter_map(|it| it["billed_transitions"].as_u64()).sum();
         assert_eq!(variant["billed_transitions"], transitions, "{states:?}");
     }
+}
+
+#[test]
+fn the_estimate_of_memory_counts_inputs_and_items() {
+    let bench = Bench::new();
+    let arn = "arn:aws:states:us-east-1:123456789012:express:fan:e1:0f";
+    let input = json!({"text": "x".repeat(40_000)}).to_string();
+    let mut rows = vec![
+        (0, "ExecutionStarted", json!({"input": input})),
+        (0, "MapStateEntered", json!({"name": "Each", "input": input})),
+        (0, "MapStateStarted", json!({"length": 500})),
+    ];
+    for item in 0..500 {
+        rows.push((1, "MapIterationStarted", json!({"name": "Each", "index": item})));
+        rows.push((1, "PassStateEntered", json!({"name": "Same"})));
+        rows.push((1, "PassStateExited", json!({"name": "Same"})));
+        rows.push((1, "MapIterationSucceeded", json!({"name": "Each", "index": item})));
+    }
+    rows.push((2, "MapStateSucceeded", json!({})));
+    rows.push((2, "MapStateExited", json!({"name": "Each"})));
+    rows.push((2, "ExecutionSucceeded", json!({"output": "{}"})));
+    let path = bench.write("fan.json", history(arn, &rows));
+    bench.json(&["import", &path.to_string_lossy()]);
+    let cost = bench.json(&["cost"]);
+    let express = &cost["machines"][0]["express"];
+    // 50 MB and 500 times 40 KB are 70 MB.
+    assert_eq!((&express["billed_memory_mb"], &express["memory_source"]), (&json!(128), &json!("estimate")));
 }

@@ -303,3 +303,40 @@ fn spending_by_tag_adds_up_and_shows_what_is_untagged() {
     assert!(table.contains("untagged") && table.contains("payments"), "{table}");
     assert_eq!(bench.run(&["cost", "--by", "tag:"]).status.code(), Some(2));
 }
+
+/// The keys that Infracost's own example of this resource has.
+#[test]
+fn the_infracost_file_has_only_what_infracost_knows() {
+    let bench = Bench::new();
+    let lines = bench.run(&["simulate", "--executions", "50", "--shape", "express"]).stdout;
+    let express = bench.write("express.jsonl", lines);
+    bench.json(&["import", &express.to_string_lossy()]);
+    let lines = bench.run(&["simulate", "--executions", "50"]).stdout;
+    let standard = bench.write("standard.jsonl", lines);
+    bench.json(&["import", &standard.to_string_lossy()]);
+    let text = String::from_utf8(bench.run(&["export", "infracost"]).stdout).expect("text");
+    let known = ["monthly_transitions", "monthly_requests", "workflow_duration_ms", "memory_mb"];
+    let mut n_values = 0;
+    for line in text.lines().filter(|it| !it.starts_with('#')) {
+        let (key, value) = line.split_once(':').expect("a key");
+        match line.len() - line.trim_start().len() {
+            0 => assert!(["version", "resource_usage"].contains(&key), "{line}"),
+            2 => assert!(key.trim().starts_with("aws_sfn_state_machine.") && value.is_empty(), "{line}"),
+            _ => {
+                assert!(known.contains(&key.trim()) && value.trim().parse::<u64>().is_ok(), "{line}");
+                n_values += 1;
+            }
+        }
+    }
+    assert_eq!(n_values, 3 + 3, "three machines with transitions, one with requests, duration and memory");
+}
+
+/// A Cost and Usage Report as Parquet (`bills/cur.parquet`), and the same as CSV.
+#[test]
+fn a_parquet_report_reconciles_as_its_csv_does() {
+    let bench = demo();
+    let folder = crate::stepscope::corpora().join("bills");
+    let days = |name: &str| bench.json(&["cost", "reconcile", &folder.join(name).to_string_lossy()])["days"].clone();
+    assert_eq!(days("cur.parquet"), days("cur.csv"));
+    assert!(days("cur.parquet").as_array().is_some_and(|it| !it.is_empty()));
+}

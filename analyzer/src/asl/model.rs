@@ -101,6 +101,14 @@ impl StateMachine {
         maps.filter_map(|it| Some((it.name.clone(), limit(it)?))).collect()
     }
 
+    /// Pass states that hand their input on as it is.
+    pub fn idle_passes(&self) -> Vec<Name> {
+        const PLAIN: [&str; 5] = ["Type", "Next", "End", "Comment", "QueryLanguage"];
+        let is_idle =
+            |it: &&State| it.kind == Some(StateType::Pass) && it.fields.keys().all(|key| PLAIN.contains(&key.as_str()));
+        self.all_states().into_iter().filter(is_idle).map(|it| it.name.clone()).collect()
+    }
+
     /// The time-outs that states name as a number.
     pub fn timeouts(&self) -> BTreeMap<Name, Micros> {
         let seconds = |it: &State| it.fields.get("TimeoutSeconds").and_then(Value::as_i64);

@@ -185,9 +185,13 @@ impl Usd {
     /// `numerator / denominator` of this amount, rounded half away from zero.
     #[must_use]
     pub fn scaled(self, numerator: u128, denominator: u128) -> Self {
-        let (n, d) = (numerator.cast_signed(), denominator.cast_signed().max(1));
-        let product = self.atto * n;
-        Self { atto: (product + product.signum() * (d / 2)) / d }
+        let d = denominator.max(1);
+        let whole = self.atto.unsigned_abs();
+        // Bills times shares of memory-time go beyond 128 bits: only the remainder is multiplied before it is divided.
+        let (quotient, rest) = (whole / d, whole % d);
+        let (part, left) = mul_div(rest, numerator, d);
+        let rounded = quotient * numerator + part + u128::from(left >= d - left);
+        Self { atto: self.atto.signum() * rounded.cast_signed() }
     }
 
     /// Whole pico-dollars (12 decimals), rounded half away from zero: the precision of every result.
@@ -262,6 +266,28 @@ impl fmt::Display for Usd {
     }
 }
 
+/// `a * n / d` with the remainder, exact also where the product has more than 128 bits; `a` is less than `d`.
+fn mul_div(a: u128, n: u128, d: u128) -> (u128, u128) {
+    a.checked_mul(n).map_or_else(|| mul_div_bit_by_bit(a, n, d), |product| (product / d, product % d))
+}
+
+fn mul_div_bit_by_bit(a: u128, n: u128, d: u128) -> (u128, u128) {
+    let (mut quotient, mut rest) = (0, 0);
+    for bit in (0..u128::BITS - n.leading_zeros()).rev() {
+        quotient *= 2;
+        // `rest` stays below `d`, so what a doubling or an addition overflows by is seen in the difference.
+        for term in [rest, if n >> bit & 1 == 1 { a } else { 0 }] {
+            if rest >= d - term && term > 0 {
+                rest -= d - term;
+                quotient += 1;
+            } else {
+                rest += term;
+            }
+        }
+    }
+    (quotient, rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,5 +306,21 @@ mod tests {
         assert_eq!(Usd::from_atto(1_500_000).to_decimal(), "0.000000000002");
         assert_eq!(Usd::from_atto(-1_500_000).to_decimal(), "-0.000000000002");
         assert_eq!(Usd::from_atto(10).scaled(1, 4).atto(), 3);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::default() })]
+
+        #[test]
+        fn long_multiplication_is_that_of_the_machine(a in 0..u64::MAX, n in 0..u64::MAX, d in 1..u64::MAX) {
+            let (a, n, d) = (u128::from(a % d), u128::from(n), u128::from(d));
+            proptest::prop_assert_eq!(mul_div_bit_by_bit(a, n, d), (a * n / d, a * n % d));
+        }
+
+        #[test]
+        fn the_whole_of_any_amount_is_itself(atto in -1_000_000_000_000_000_000_000_000_000_000_i128..1_000_000_000_000_000_000_000_000_000_000, d in 1..u128::MAX >> 2) {
+            let amount = Usd::from_atto(atto);
+            proptest::prop_assert_eq!(amount.scaled(d, d), amount);
+        }
     }
 }

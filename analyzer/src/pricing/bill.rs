@@ -186,4 +186,47 @@ mod tests {
         assert_eq!([0, 1, 100_000, 100_001].map(|it| billed_ms(Micros(it))), [100, 100, 100, 200]);
         assert_eq!([0, 62_850_000, 64_000_001].map(billed_memory_mb), [64, 64, 128]);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::default() })]
+
+        #[test]
+        fn splitting_a_month_between_machines_changes_nothing(a in 0..9_000_000_u64, b in 0..9_000_000_u64) {
+            let rate = book().standard("us-east-1").expect("known");
+            let all = standard(Transitions(a + b), Transitions(a + b), 4_000, rate);
+            let (one, two) = (standard(Transitions(a), Transitions(a + b), 4_000, rate), standard(Transitions(b), Transitions(a + b), 4_000, rate));
+            proptest::prop_assert_eq!(one.gross + two.gross, all.gross);
+            // Shares of the free tier are rounded to the attodollar.
+            let off = (one.free + two.free).atto() - all.free.atto();
+            proptest::prop_assert!(off.abs() <= 1, "{}", off);
+        }
+
+        #[test]
+        fn express_never_costs_less_than_its_requests_nor_falls_with_use(requests in 1..50_000_000_u64, ms in 1..300_000_u64, mb in 1..40_u64) {
+            let bill = express_alone(requests, ms.div_ceil(100) * 100, mb * 64);
+            let per_request = book().express("us-east-1").expect("known").per_request;
+            proptest::prop_assert!(bill.total() > per_request * requests);
+            let more = express_alone(requests + 1, ms.div_ceil(100) * 100, mb * 64);
+            proptest::prop_assert!(more.total() > bill.total());
+        }
+
+        #[test]
+        fn tiers_of_a_month_do_not_depend_on_how_it_is_divided(parts in proptest::collection::vec(0..40_000_000_000_000_u128, 1..6)) {
+            let book = book();
+            let rates = book.express("us-east-1").expect("known");
+            let account = GbMillis(parts.iter().sum());
+            let usage = |memory_time: GbMillis| ExpressUsage { requests: 0, memory_time };
+            let whole = express(usage(account), account, rates).duration;
+            let sum: Usd = parts.iter().map(|&it| express(usage(GbMillis(it)), account, rates).duration).sum();
+            proptest::prop_assert!((sum.atto() - whole.atto()).abs() <= parts.len() as i128, "{:?} {:?}", sum, whole);
+        }
+
+        #[test]
+        fn durations_and_memory_are_rounded_up_by_less_than_a_unit(us in 1..900_000_000_i64, bytes in 1..9_000_000_000_u64) {
+            let ms = billed_ms(Micros(us));
+            proptest::prop_assert!(ms.is_multiple_of(100) && i64::try_from(ms).expect("small") * 1_000 >= us && (i64::try_from(ms).expect("small") - 100) * 1_000 < us);
+            let mb = billed_memory_mb(bytes);
+            proptest::prop_assert!(mb.is_multiple_of(64) && mb * 1_000_000 >= bytes && (mb - 64) * 1_000_000 < bytes);
+        }
+    }
 }

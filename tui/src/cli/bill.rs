@@ -147,8 +147,15 @@ pub(crate) fn costs_of(
         used.entry((it.machine_arn, it.month)).or_default().transitions += it.transitions;
     }
     let mut memory: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+    let mut definitions: BTreeMap<String, u64> = BTreeMap::new();
     for it in reader.billed_runs(None, since, until, starts)? {
-        let mb = it.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
+        if !definitions.contains_key(&it.machine_arn) {
+            let newest = reader.definitions(&it.machine_arn)?.into_iter().next();
+            definitions.insert(it.machine_arn.clone(), newest.map_or(0, |it| it.len() as u64));
+        }
+        // The documented estimate: what the service takes, the definition, and payloads.
+        let bytes = BASE_MEMORY + definitions[&it.machine_arn] + it.payload_mb * 1_000_000;
+        let mb = it.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(bytes));
         let usage = ExpressUsage {
             requests: it.executions,
             memory_time: GbMillis(GbMillis::of(mb, it.billed_ms).0 * u128::from(it.executions)),

@@ -9,7 +9,7 @@ use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
 use analyzer::pricing::{billed_memory_mb, log_ingestion};
 use analyzer::projection::{Projection, month_of, project};
-use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, Usage};
+use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, Usage};
 use serde_json::Value;
 
 use crate::cli::bill::{BASE_MEMORY, MachineCost, Prices};
@@ -64,6 +64,10 @@ pub(super) struct Waste {
     pub(super) retries: Option<Usd>,
     pub(super) failed: Option<Usd>,
     pub(super) polling: Option<Usd>,
+    /// Pass states that hand their input on as it is.
+    pub(super) idle_passes: Option<Usd>,
+    /// The transitions that redrives bill themselves.
+    pub(super) redrives: Option<Usd>,
     pub(super) by_error: Vec<(String, u64, Micros, Option<Usd>)>,
 }
 
@@ -107,6 +111,7 @@ pub(super) struct Adviser<'a> {
     until: Option<Timestamp>,
     measures: BTreeMap<String, MachineMeasures>,
     retried: Vec<RetriedError>,
+    states: Vec<StateTransitions>,
     observing: Vec<Observing>,
     daily: Vec<Usage>,
     end: Option<Timestamp>,
@@ -131,6 +136,7 @@ impl<'a> Adviser<'a> {
             until,
             measures: reader.measures(since, until)?.into_iter().collect(),
             retried: reader.retried_errors(since, until)?,
+            states: reader.state_transitions(None, since, until)?,
             observing: reader.observing(since, until)?,
             daily,
             end,
@@ -151,7 +157,7 @@ impl<'a> Adviser<'a> {
             hybrid: parts,
             hybrid_parent,
             break_even: self.break_even(it),
-            waste: self.waste(it, &measures, &patterns),
+            waste: self.waste(it, &measures, &patterns, definition.as_ref()),
             projection,
             observing,
             eligibility,
@@ -227,16 +233,31 @@ impl<'a> Adviser<'a> {
         })
     }
 
-    fn waste(&self, it: &MachineCost, measures: &MachineMeasures, patterns: &[Pattern]) -> Waste {
+    fn waste(
+        &self,
+        it: &MachineCost,
+        measures: &MachineMeasures,
+        patterns: &[Pattern],
+        definition: Option<&StateMachine>,
+    ) -> Waste {
         // Of an Express execution nothing is billed by the transition: retries show in its duration.
         let is_standard = it.machine.workflow_type == WorkflowType::Standard;
         let rate = self.prices.book().standard(&it.region).filter(|_| is_standard).map(|it| it.per_transition);
+        let arn = it.machine.arn.as_str();
         let own: Vec<&RetriedError> = self.retried.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
         let polling: u64 = patterns
             .iter()
             .map(|it| if let Pattern::PollingLoop { transitions, .. } = it { *transitions } else { 0 })
             .sum();
+        let idle = definition.map(|it| {
+            let idle = it.idle_passes();
+            let own =
+                self.states.iter().filter(|row| row.machine_arn == arn && idle.iter().any(|it| **it == row.state));
+            own.map(|it| it.transitions).sum::<u64>()
+        });
         Waste {
+            idle_passes: rate.zip(idle).map(|(rate, idle)| rate * idle),
+            redrives: rate.map(|rate| rate * measures.redrives),
             retries: rate.map(|rate| rate * own.iter().map(|it| it.retries).sum::<u64>()),
             failed: rate.map(|rate| rate * measures.failed_transitions),
             polling: rate.map(|rate| rate * polling),

@@ -221,8 +221,15 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         );
         lines.push(format!("{name}: about {} a month at this rate ({sure}).", text::usd(*usd)));
     }
-    let Waste { retries, failed, polling, .. } = &advice.waste;
-    let wasted: Vec<String> = [("retries", retries), ("failed executions", failed), ("polling", polling)]
+    let Waste { retries, failed, polling, idle_passes, redrives, .. } = &advice.waste;
+    let kinds = [
+        ("retries", retries),
+        ("failed executions", failed),
+        ("polling", polling),
+        ("Pass states that change nothing", idle_passes),
+        ("redrives", redrives),
+    ];
+    let wasted: Vec<String> = kinds
         .into_iter()
         .filter_map(|(what, usd)| usd.filter(|it| *it > Usd::ZERO).map(|it| format!("{} in {what}", text::usd(it))))
         .collect();
@@ -257,7 +264,8 @@ fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
     }
     if all.iter().any(|it| !it.is_memory_measured) {
         lines.push(
-            "Express memory is the documented estimate (50 MB, billed as 64 MB) where no billing details are known."
+            "Express memory is the documented estimate where no billing details are known: 50 MB, the definition, and \
+             inputs times branches and items where inputs are kept."
                 .to_owned(),
         );
     }
@@ -375,6 +383,8 @@ fn waste_to_json(it: &Waste) -> Value {
         "retries_usd": it.retries.map(number),
         "failed_usd": it.failed.map(number),
         "polling_usd": it.polling.map(number),
+        "idle_passes_usd": it.idle_passes.map(number),
+        "redrives_usd": it.redrives.map(number),
         "by_error": it.by_error.iter().map(error).collect::<Vec<_>>(),
     })
 }
