@@ -20,6 +20,7 @@ use crate::eligibility::{EXPRESS_LIMIT, blocking_call};
 use crate::execution::Run;
 use crate::model::{GbMillis, Micros, Name, StateType, Usd};
 use crate::pricing::billed_ms;
+use crate::projection::interval_of_sum;
 
 /// Transitions of the parent for each call of a child.
 const TRANSITIONS_A_CALL: u64 = 2;
@@ -51,15 +52,29 @@ pub struct Region {
     pub transitions: u64,
     pub longest: Micros,
     memory_time: GbMillis,
+    /// Calls, transitions and memory-time by day of start.
+    days: BTreeMap<i64, (u64, u64, GbMillis)>,
 }
 
 impl Region {
     /// What moving it would have saved; negative where it would have cost more.
     pub fn saves(&self, rates: &Rates) -> Usd {
-        let before = rates.per_transition * self.transitions;
-        let calls = rates.per_transition * (self.calls * TRANSITIONS_A_CALL) + rates.per_request * self.calls;
-        before - calls - rates.per_gb_second.scaled(self.memory_time.0, 1_024_000)
+        saved(rates, (self.calls, self.transitions, self.memory_time))
     }
+
+    /// In what range that lies, judging by how days differ; `None` with fewer than three.
+    pub fn saves_between(&self, rates: &Rates) -> Option<(Usd, Usd)> {
+        let (first, last) = (self.days.keys().next()?, self.days.keys().next_back()?);
+        let day = |it: i64| self.days.get(&it).map_or(Usd::ZERO, |it| saved(rates, *it));
+        let days: Vec<Usd> = (*first..=*last).map(day).collect();
+        interval_of_sum(&days, days.len())
+    }
+}
+
+fn saved(rates: &Rates, (calls, transitions, memory_time): (u64, u64, GbMillis)) -> Usd {
+    let before = rates.per_transition * transitions;
+    let calls = rates.per_transition * (calls * TRANSITIONS_A_CALL) + rates.per_request * calls;
+    before - calls - rates.per_gb_second.scaled(memory_time.0, 1_024_000)
 }
 
 /// One list of states, with what it is inside of.
@@ -96,6 +111,7 @@ impl<'a> Hybrid<'a> {
             return;
         }
         self.runs += 1;
+        let day = run.execution.started_at.map_or(0, |it| it.0.div_euclid(86_400_000_000));
         let visits = &run.timeline.visits;
         let places: HashMap<u64, usize> = visits.iter().enumerate().map(|(index, it)| (it.id, index)).collect();
         // Visits come in the order of their entries, so what is inside comes after what is around it.
@@ -120,10 +136,14 @@ impl<'a> Hybrid<'a> {
                     if end > at {
                         let (entered, left) = (&visits[scope[at]], &visits[scope[end - 1]]);
                         let span = left.exited_at.map_or(Micros::ZERO, |it| it - entered.entered_at);
+                        let n = scope[at..end].iter().map(|&it| transitions[it]).sum::<u64>();
+                        let memory_time = GbMillis::of(self.rates.memory_mb, billed_ms(span));
                         region.calls += 1;
-                        region.transitions += scope[at..end].iter().map(|&it| transitions[it]).sum::<u64>();
+                        region.transitions += n;
                         region.longest = region.longest.max(span);
-                        region.memory_time += GbMillis::of(self.rates.memory_mb, billed_ms(span));
+                        region.memory_time += memory_time;
+                        let sums = region.days.entry(day).or_default();
+                        *sums = (sums.0 + 1, sums.1 + n, sums.2 + memory_time);
                     }
                     at = end + 1;
                 }
@@ -211,6 +231,7 @@ fn regions(machine: &StateMachine, is_outermost: bool) -> Vec<(Region, u128)> {
                 transitions: 0,
                 longest: Micros::ZERO,
                 memory_time: GbMillis(0),
+                days: BTreeMap::new(),
             });
         }
     }

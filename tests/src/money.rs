@@ -340,3 +340,42 @@ fn a_parquet_report_reconciles_as_its_csv_does() {
     assert_eq!(days("cur.parquet"), days("cur.csv"));
     assert!(days("cur.parquet").as_array().is_some_and(|it| !it.is_empty()));
 }
+
+#[test]
+fn a_state_that_may_run_twice_is_no_risk_and_parts_have_intervals() {
+    let bench = demo();
+    let risks = |options: &[&str]| -> Vec<String> {
+        let arguments: Vec<&str> = ["cost", "order-processing"].iter().chain(options).copied().collect();
+        let cost = bench.json(&arguments);
+        let risks = machine(&cost, "order-processing")["risks"].as_array().expect("risks").clone();
+        risks.iter().filter_map(|it| it["state"].as_str().map(str::to_owned)).collect()
+    };
+    assert!(risks(&[]).contains(&"ChargeCard".to_owned()));
+    assert!(!risks(&["--repeatable", "order-processing/ChargeCard"]).contains(&"ChargeCard".to_owned()));
+    assert!(risks(&["--repeatable", "image-ingest/ChargeCard"]).contains(&"ChargeCard".to_owned()));
+}
+
+#[test]
+fn a_month_that_has_begun_is_forecast_from_its_whole_days() {
+    let bench = Bench::new();
+    for day in 1..=20 {
+        let end = format!("2026-10-{:02}T00:00:00Z", day + 1);
+        let seed = day.to_string();
+        let lines = bench.run(&["simulate", "--executions", "60", "--seed", &seed, "--end", &end]).stdout;
+        let path = bench.write("day.jsonl", lines);
+        bench.json(&["import", &path.to_string_lossy()]);
+    }
+    let cost = bench.json(&["cost", "--no-free-tier", "order-processing"]);
+    let it = &machine(&cost, "order-processing")["forecast_month"];
+    let usd = |key: &str| it[key].as_f64().unwrap_or_else(|| panic!("{key} of {it}"));
+    assert_eq!(it["month"], "2026-10");
+    let paid = machine(&cost, "order-processing")["actual_usd"].as_f64().expect("paid");
+    assert!((usd("so_far_usd") - paid).abs() < 1e-9);
+    // Twenty days of thirty-one are over.
+    assert!((usd("usd") / paid - 1.55).abs() < 0.05, "{it}");
+    assert!(usd("low_usd") < usd("usd") && usd("usd") < usd("high_usd"));
+    assert!(
+        it["backtest"]["forecasts"].as_u64() > Some(3) && it["backtest"]["mean_error"].as_f64() < Some(0.2),
+        "{it}"
+    );
+}

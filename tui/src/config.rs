@@ -29,6 +29,9 @@ pub(crate) struct Config {
     /// Percents that a contract takes off list prices, by service: `standard`, `express`, `logs`, `xray`, `lambda`, or `all`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) discounts: BTreeMap<String, f64>,
+    /// States that may run twice without harm, whatever they call: `MACHINE/STATE`, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) repeatable: Vec<String>,
 }
 
 impl Config {

@@ -21,6 +21,8 @@ pub(crate) const BASE_MEMORY: u64 = 50_000_000;
 pub(crate) struct Prices {
     pub(crate) books: PriceBooks,
     assumed_region: String,
+    /// States that may run twice without harm, as `MACHINE/STATE`.
+    repeatable: Vec<String>,
 }
 
 /// What one machine's stored executions cost.
@@ -44,7 +46,16 @@ pub(crate) struct MachineCost {
 
 impl Prices {
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
-        Ok(Self { books: context.price_books()?, assumed_region: context.config.price_region().to_owned() })
+        Ok(Self {
+            books: context.price_books()?,
+            assumed_region: context.config.price_region().to_owned(),
+            repeatable: context.config.repeatable.clone(),
+        })
+    }
+
+    /// Whether the user says that a state may run twice without harm.
+    pub(crate) fn is_repeatable(&self, machine: &str, state: &str) -> bool {
+        self.repeatable.iter().any(|it| it.split_once('/') == Some((machine, state)))
     }
 
     /// The newest book: for what has no day, and for what might be.

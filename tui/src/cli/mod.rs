@@ -79,6 +79,9 @@ struct Shared {
     /// The region whose prices apply to executions without one [default: us-east-1].
     #[arg(long, global = true, value_name = "REGION")]
     price_region: Option<String>,
+    /// A state that may run twice without harm, whatever it calls, such as orders/Charge; may be repeated.
+    #[arg(long, global = true, value_name = "MACHINE/STATE")]
+    repeatable: Vec<String>,
     /// What a contract takes off list prices, such as standard=12.5 or all=5; may be repeated.
     #[arg(long, global = true, value_name = "SERVICE=PERCENT")]
     discount: Vec<String>,
@@ -179,6 +182,7 @@ impl Context {
         config.db = shared.db.or(config.db);
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
+        config.repeatable.extend(shared.repeatable);
         for text in &shared.discount {
             config.add_discount(text)?;
         }

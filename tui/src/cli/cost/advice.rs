@@ -8,7 +8,7 @@ use analyzer::hybrid::{self, Hybrid, Rates, Region};
 use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
 use analyzer::pricing::{billed_memory_mb, log_ingestion};
-use analyzer::projection::{Projection, month_of, project};
+use analyzer::projection::{Forecast, Projection, month_of, project};
 use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, Usage};
 use serde_json::Value;
 
@@ -28,6 +28,7 @@ pub(super) struct Advice {
     pub(super) hybrid_parent: Option<Value>,
     pub(super) break_even: Option<BreakEven>,
     pub(super) projection: Option<Month>,
+    pub(super) forecast: Option<MonthForecast>,
     pub(super) waste: Waste,
     pub(super) observing: ObservingCost,
     pub(super) recommendation: Recommendation,
@@ -38,6 +39,7 @@ pub(super) struct Advice {
 pub(super) struct Part {
     pub(super) region: Region,
     pub(super) saves: Usd,
+    pub(super) saves_between: Option<(Usd, Usd)>,
     pub(super) child: Value,
 }
 
@@ -57,6 +59,13 @@ pub(super) struct Month {
     pub(super) interval: Option<(Usd, Usd)>,
     /// How much time it rests on.
     pub(super) days: f64,
+}
+
+/// What the month in which the last execution started will cost.
+pub(super) struct MonthForecast {
+    pub(super) month: String,
+    pub(super) so_far: Usd,
+    pub(super) forecast: Forecast,
 }
 
 #[derive(Default)]
@@ -114,6 +123,8 @@ pub(super) struct Adviser<'a> {
     states: Vec<StateTransitions>,
     observing: Vec<Observing>,
     daily: Vec<Usage>,
+    /// By calendar day.
+    calendar: Vec<Usage>,
     end: Option<Timestamp>,
 }
 
@@ -139,6 +150,7 @@ impl<'a> Adviser<'a> {
             states: reader.state_transitions(None, since, until)?,
             observing: reader.observing(since, until)?,
             daily,
+            calendar: reader.cost_groups("day", since, until)?,
             end,
         })
     }
@@ -149,7 +161,9 @@ impl<'a> Adviser<'a> {
         let measures = self.measures.get(arn).cloned().unwrap_or_default();
         let texts = self.reader.definitions(arn)?;
         let definition = texts.first().and_then(|it| StateMachine::parse(it).ok());
-        let eligibility = assess(definition.as_ref(), &measures.measured);
+        let mut eligibility = assess(definition.as_ref(), &measures.measured);
+        let is_said_repeatable = |state: &Name| self.prices.is_repeatable(&it.machine.name, state);
+        eligibility.risks.retain(|risk| !risk.state.as_ref().is_some_and(is_said_repeatable));
         let (patterns, parts, hybrid_parent) = self.look(it, definition.as_ref())?;
         let projection = self.project(it, all);
         let observing = self.observing_cost(it);
@@ -159,6 +173,7 @@ impl<'a> Adviser<'a> {
             break_even: self.break_even(it),
             waste: self.waste(it, &measures, &patterns, definition.as_ref()),
             projection,
+            forecast: self.forecast(it, all),
             observing,
             eligibility,
             recommendation: Recommendation::Unknown,
@@ -199,8 +214,10 @@ impl<'a> Adviser<'a> {
         let part = |region: Region| {
             let child =
                 children.iter().find(|child| child.0 == region.entry).map_or(Value::Null, |child| child.1.clone());
-            let saves = region.saves(&rates).scaled(n_complete.into(), hybrid.runs().max(1).into());
-            Part { region, saves, child }
+            let of_all = |it: Usd| it.scaled(n_complete.into(), hybrid.runs().max(1).into());
+            let saves = of_all(region.saves(&rates));
+            let saves_between = region.saves_between(&rates).map(|(low, high)| (of_all(low), of_all(high)));
+            Part { region, saves, saves_between, child }
         };
         let parts = best.iter().cloned().map(part).collect();
         Ok((patterns.finish(), parts, Some(parent)))
@@ -318,6 +335,38 @@ impl<'a> Adviser<'a> {
             interval: interval.map(|(low, high)| (low - free(low), high - free(high))),
             days,
         })
+    }
+
+    /// The month that has begun: what it has cost, and its remaining time at the rate of the whole days so far.
+    fn forecast(&self, it: &MachineCost, all: &[MachineCost]) -> Option<MonthForecast> {
+        let (end, first) = (self.end?, it.machine.first_at?);
+        let month = analyzer::time::month(end);
+        let (year, number) = month.split_once('-')?;
+        let (year, number): (u32, u32) = (year.parse().ok()?, number.parse().ok()?);
+        let (year, number) = if number == 12 { (year + 1, 1) } else { (year, number + 1) };
+        let next_month = analyzer::time::parse(&format!("{year}-{number:02}-01"))?;
+        // The first day is whole only where the range begins with it, and the last one is not over.
+        let first_whole = self.since.map_or(first.0.div_euclid(DAY) + 1, |since| (since.0 + DAY - 1).div_euclid(DAY));
+        let last = end.0.div_euclid(DAY);
+        let mut days = vec![Usd::ZERO; usize::try_from(last - first_whole).unwrap_or(0)];
+        let mut so_far = Usd::ZERO;
+        for row in self.calendar.iter().filter(|row| row.machine_arn == it.machine.arn) {
+            let Some(key) = row.key.as_deref() else { continue };
+            let amount = self.list_price(it, row)?;
+            if key.starts_with(&month) {
+                so_far += amount;
+            }
+            let day = analyzer::time::parse(key)?.0.div_euclid(DAY) - first_whole;
+            if let Some(day) = usize::try_from(day).ok().and_then(|it| days.get_mut(it)) {
+                *day += amount;
+            }
+        }
+        let remaining = u64::try_from((next_month - end).0 / (DAY / 1_000)).unwrap_or(0);
+        let mut found = analyzer::projection::forecast(&days, so_far, remaining)?;
+        let net = |amount: Usd| amount - self.free_in_a_month(it, all).min(amount);
+        found.usd = net(found.usd);
+        found.interval = found.interval.map(|(low, high)| (net(low), net(high)));
+        Some(MonthForecast { month, so_far: net(so_far), forecast: found })
     }
 
     fn list_price(&self, it: &MachineCost, row: &Usage) -> Option<Usd> {

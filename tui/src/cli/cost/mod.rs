@@ -6,6 +6,7 @@ use analyzer::eligibility::Finding;
 use analyzer::model::{Name, Usd, WorkflowType};
 use analyzer::pricing::PriceBook;
 use analyzer::pricing::rounded_to_add_up;
+use analyzer::projection::Backtest;
 use clap::{Args, Subcommand};
 use queries::StateTransitions;
 use serde_json::{Map, Value, json};
@@ -22,7 +23,7 @@ mod groups;
 mod reconcile;
 mod threshold;
 
-use advice::{Advice, Adviser, BreakEven, Month, Part, Recommendation, Waste};
+use advice::{Advice, Adviser, BreakEven, Month, MonthForecast, Part, Recommendation, Waste};
 use groups::GroupBy;
 use threshold::Threshold;
 
@@ -221,6 +222,19 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         );
         lines.push(format!("{name}: about {} a month at this rate ({sure}).", text::usd(*usd)));
     }
+    if let Some(MonthForecast { month, so_far, forecast }) = &advice.forecast {
+        let sure = forecast.interval.map_or_else(String::new, |(low, high)| {
+            format!(", {} to {} with 95 % confidence", text::usd(low), text::usd(high))
+        });
+        let past = forecast.backtest.map_or_else(String::new, |it| {
+            format!("; week-long forecasts of the days before were off by {:.0} % on average", it.mean_error * 100.0)
+        });
+        lines.push(format!(
+            "{name}: {} so far in {month}, about {} by its end{sure}{past}.",
+            text::usd(*so_far),
+            text::usd(forecast.usd)
+        ));
+    }
     let Waste { retries, failed, polling, idle_passes, redrives, .. } = &advice.waste;
     let kinds = [
         ("retries", retries),
@@ -334,6 +348,7 @@ fn to_json(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Va
         "recommendation": advice.recommendation.as_str(),
         "saves_usd_per_month": advice.saves_per_month.map(number),
         "projection_month": advice.projection.as_ref().map(month_to_json),
+        "forecast_month": advice.forecast.as_ref().map(forecast_to_json),
         "waste": waste_to_json(&advice.waste),
         "by_state": by_state(it, states),
         "unpriced": it.unpriced,
@@ -353,6 +368,8 @@ fn part_to_json(it: &Part) -> Value {
         "transitions": it.region.transitions,
         "longest_ms": it.region.longest.as_millis(),
         "saves_usd": number(it.saves),
+        "saves_low_usd": it.saves_between.map(|it| number(it.0)),
+        "saves_high_usd": it.saves_between.map(|it| number(it.1)),
         "call": advice::call_form(&it.region.entry),
         "child_definition": it.child,
     })
@@ -365,6 +382,18 @@ fn break_even_to_json(it: &BreakEven) -> Value {
         "duration_s": rounded(it.duration_s),
         "own_transitions": rounded(it.own_transitions),
         "own_duration_s": rounded(it.own_duration_s),
+    })
+}
+
+fn forecast_to_json(it: &MonthForecast) -> Value {
+    let backtest = |it: Backtest| json!({"forecasts": it.forecasts, "mean_error": it.mean_error, "within_interval": it.within_interval});
+    json!({
+        "month": it.month,
+        "so_far_usd": number(it.so_far),
+        "usd": number(it.forecast.usd),
+        "low_usd": it.forecast.interval.map(|it| number(it.0)),
+        "high_usd": it.forecast.interval.map(|it| number(it.1)),
+        "backtest": it.forecast.backtest.map(backtest),
     })
 }
 
