@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -86,12 +87,14 @@ impl Service {
                 _ => (0, Value::Null),
             };
         }
-        let from: usize = body["nextToken"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
+        let token = body.get("nextToken").or_else(|| body.get("NextToken"));
+        let from: usize = token.and_then(Value::as_str).and_then(|it| it.parse().ok()).unwrap_or(0);
         let page = |items: &[Value], size: usize, key: &str| {
             let to = (from + size).min(items.len());
             let mut answer = json!({key: items[from.min(to)..to]});
             if to < items.len() {
-                answer["nextToken"] = to.to_string().into();
+                let next = if key == "PriceList" { "NextToken" } else { "nextToken" };
+                answer[next] = to.to_string().into();
             }
             (200, answer)
         };
@@ -101,6 +104,7 @@ impl Service {
                 let machine = self.machines.iter().find(|it| it["stateMachineArn"] == body["stateMachineArn"]);
                 machine.map_or((400, json!({"__type": "StateMachineDoesNotExist"})), |it| (200, it.clone()))
             }
+            "GetProducts" => page(&Self::products(), 2, "PriceList"),
             "ListTagsForResource" => (200, json!({"tags": [{"key": "team", "value": "payments"}]})),
             "ListExecutions" => {
                 page(&self.executions[body["stateMachineArn"].as_str().unwrap_or_default()], 7, "executions")
@@ -110,6 +114,27 @@ impl Service {
             }
             _ => (400, json!({"__type": "UnknownOperationException"})),
         }
+    }
+
+    /// Products as the Price List API prints them: a text each.
+    fn products() -> Vec<Value> {
+        let product = |sku: &str, usage: &str, tiers: &[(&str, &str)]| {
+            let dimension = |(begin, usd): &(&str, &str)| {
+                (format!("{sku}.J.{begin}"), json!({"beginRange": begin, "pricePerUnit": {"USD": usd}, "unit": "x"}))
+            };
+            let dimensions: serde_json::Map<String, Value> = tiers.iter().map(dimension).collect();
+            let product = json!({
+                "product": {"sku": sku, "attributes": {"regionCode": "eu-west-3", "usagetype": usage}},
+                "serviceCode": "AmazonStates", "publicationDate": "2026-11-20T00:00:00Z",
+                "terms": {"OnDemand": {format!("{sku}.J"): {"priceDimensions": dimensions}}},
+            });
+            Value::from(product.to_string())
+        };
+        vec![
+            product("A1", "EUW3-StateTransition", &[("0", "0.0000297000")]),
+            product("A2", "EUW3-StepFunctions-Request", &[("0", "0.0000010000")]),
+            product("A3", "EUW3-StepFunctions-GB-Second", &[("0", "0.0000166700"), ("3600000", "0.0000083300")]),
+        ]
     }
 
     fn n_events(&self) -> usize {
@@ -180,15 +205,18 @@ fn collect(bench: &Bench, address: &str, more: &[&str]) -> std::process::Output 
     let arguments =
         ["collect", "--endpoint-url", address, "--region", "us-east-1", "--since", "2020-01-01", "--share", "1"];
     let mut command = bench.command(&arguments);
+    command.args(more).args(["-o", "json"]);
+    with_credentials(&mut command).output().expect("it runs")
+}
+
+/// Made-up credentials, and nothing that belongs to the machine.
+fn with_credentials(command: &mut Command) -> &mut Command {
     command
-        .args(more)
-        .args(["-o", "json"])
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_CONFIG_FILE", bench.db().with_file_name("none"))
-        .env("AWS_SHARED_CREDENTIALS_FILE", bench.db().with_file_name("none"))
-        .env("AWS_EC2_METADATA_DISABLED", "true");
-    command.output().expect("it runs")
+        .env("AWS_CONFIG_FILE", "/nowhere/config")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/credentials")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
 }
 
 fn result(output: &std::process::Output) -> Value {
@@ -297,4 +325,23 @@ fn the_policy_allows_what_is_called_and_nothing_else() {
         assert!(allowed.contains(action), "{action}");
     }
     assert_eq!(allowed.len(), called.len(), "{allowed:?} {called:?}");
+}
+
+#[test]
+fn a_price_book_is_made_from_the_price_list() {
+    let address = serve(Arc::new(Service::new(0, 0, None)));
+    let bench = Bench::new();
+    let book = bench.folder.path().join("book.toml");
+    let book = book.to_string_lossy().into_owned();
+    let mut command = bench.command(&["prices", "refresh", "--endpoint-url", &address, "--to", &book]);
+    let output = with_credentials(&mut command).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let prices = bench.json(&["prices", "--prices", &book]);
+    assert_eq!(prices["as_of"], "2026-11-20");
+    let usd = |item: &str, above: &str| {
+        let lines = prices["prices"].as_array().expect("prices");
+        lines.iter().find(|it| it["item"] == item && it["above"] == above).map(|it| it["usd"].clone())
+    };
+    assert_eq!(usd("standard_transition", "0"), Some("0.0000297".into()));
+    assert_eq!(usd("express_duration", "3600000"), Some("0.00000833".into()));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use analyzer::model::{ExecutionArn, Interner, Name, Observation, Observed, WorkflowType};
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::retry::RetryConfig;
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
@@ -68,6 +68,11 @@ pub(super) async fn probe(options: &LiveOptions) -> Result<(), String> {
 }
 
 async fn client(options: &LiveOptions) -> Client {
+    Client::new(&config(options).await)
+}
+
+/// How an account and region are reached.
+pub(super) async fn config(options: &LiveOptions) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // Tries are counted here, so that the report tells every call.
         .retry_config(RetryConfig::disabled());
@@ -92,7 +97,7 @@ async fn client(options: &LiveOptions) -> Client {
             .credentials_provider(aws_sdk_sfn::config::SharedCredentialsProvider::new(provider))
             .build();
     }
-    Client::new(&config)
+    config
 }
 
 /// Makes a call until it succeeds, is refused for good, or was tried often enough.

@@ -6,6 +6,7 @@
 mod budget;
 mod driver;
 mod from_aws;
+mod price_list;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -80,6 +81,11 @@ impl std::error::Error for CollectError {}
 /// Asks the service whether it would answer the collector; the error says what it said.
 pub fn probe(options: &LiveOptions) -> Result<Result<(), String>, CollectError> {
     Ok(runtime()?.block_on(driver::probe(options)))
+}
+
+/// The products of Step Functions in AWS's Price List, as JSON texts; what the service said otherwise.
+pub fn price_list(options: &LiveOptions) -> Result<Result<Vec<String>, String>, CollectError> {
+    Ok(runtime()?.block_on(price_list::products(options)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CollectError> {

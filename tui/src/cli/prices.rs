@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use collector::live::LiveOptions;
+
 use super::Context;
+use super::aws::AwsArguments;
 use super::bill::price_lines;
 use crate::Outcome;
 use crate::failure::Failure;
@@ -31,11 +34,21 @@ enum Action {
         #[arg(long, value_name = "PATH", default_value = "prices.toml")]
         to: PathBuf,
     },
+    /// Make a price book from AWS's Price List API.
+    Refresh {
+        /// Write the book here.
+        #[arg(long, value_name = "PATH", default_value = "prices.toml")]
+        to: PathBuf,
+        #[command(flatten)]
+        aws: AwsArguments,
+    },
 }
 
 pub(crate) fn run(context: &Context, arguments: &PricesArguments) -> Outcome {
-    if let Some(Action::Import { file, to }) = &arguments.action {
-        return import(context, file, to);
+    match &arguments.action {
+        Some(Action::Import { file, to }) => return import(context, file, to),
+        Some(Action::Refresh { to, aws }) => return refresh(context, &aws.options(), to),
+        None => {}
     }
     let books = context.price_books()?;
     let book = books.newest();
@@ -86,11 +99,35 @@ fn import(context: &Context, file: &Path, to: &Path) -> Outcome {
         |why: String| Failure::new(format!("`{}` is no offer file of Step Functions", file.display())).because(why);
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
     let offer: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    write_book(context, &offer, to, unreadable)
+}
+
+/// The products of the Price List API, put together as an offer file has them.
+fn refresh(context: &Context, options: &LiveOptions, to: &Path) -> Outcome {
+    let failed = |why: String| Failure::new("the Price List cannot be read").because(why);
+    let answer = collector::live::price_list(options).map_err(|error| failed(error.to_string()))?;
+    let listed = answer.map_err(|why| {
+        failed(why).hint("it needs pricing:GetProducts; `prices import FILE` reads an offer file without credentials")
+    })?;
+    let mut offer = json!({"products": {}, "terms": {"OnDemand": {}}});
+    for text in &listed {
+        let product: Value = serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
+        let Some(sku) = product["product"]["sku"].as_str() else { continue };
+        if product["publicationDate"].as_str() > offer["publicationDate"].as_str() {
+            offer["publicationDate"] = product["publicationDate"].clone();
+        }
+        offer["products"][sku] = product["product"].clone();
+        offer["terms"]["OnDemand"][sku] = product["terms"]["OnDemand"].clone();
+    }
+    write_book(context, &offer, to, failed)
+}
+
+fn write_book(context: &Context, offer: &Value, to: &Path, unreadable: impl Fn(String) -> Failure) -> Outcome {
     let as_of = offer["publicationDate"]
         .as_str()
         .and_then(|it| it.get(..10))
         .ok_or_else(|| unreadable("it has no publicationDate".to_owned()))?;
-    let regions = offers(&offer);
+    let regions = offers(offer);
     if regions.values().all(|it| it.transition.is_none()) {
         return Err(unreadable("it has no price of a state transition".to_owned()));
     }
