@@ -2,7 +2,9 @@
 
 use analyzer::assembly::{Assembler, Assembly, fingerprint, hash_of};
 use analyzer::execution::Run;
-use analyzer::model::{DefinitionText, LambdaReport, MachineTags, Name, Observation, Observed, Segment, WorkflowType};
+use analyzer::model::{
+    DefinitionText, LambdaReport, MachineTags, MetricPoint, Name, Observation, Observed, Segment, WorkflowType,
+};
 use duckdb::types::{TimeUnit, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -62,6 +64,7 @@ pub struct Ingest<'a> {
     known_side: FxHashSet<(&'static str, u64)>,
     side: Vec<(&'static str, Vec<Value>)>,
     tags: Vec<MachineTags>,
+    metrics: Vec<MetricPoint>,
     writer: Writer,
 }
 
@@ -104,6 +107,7 @@ impl<'a> Ingest<'a> {
             known_side,
             side: Vec::new(),
             tags: Vec::new(),
+            metrics: Vec::new(),
             writer: Writer::start(another(connection)?),
         })
     }
@@ -125,6 +129,7 @@ impl<'a> Ingest<'a> {
                 Observation::Segment(it) => self.add_segment(&it),
                 Observation::LambdaReport(it) => self.add_report(&it),
                 Observation::Tags(it) => self.tags.push(*it),
+                Observation::Metric(it) => self.metrics.push(*it),
                 Observation::Quarantined { source, line, reason } => {
                     self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
                 }
@@ -164,6 +169,7 @@ impl<'a> Ingest<'a> {
         prepared.names = self.names.take_fresh();
         prepared.side = std::mem::take(&mut self.side);
         prepared.tags = std::mem::take(&mut self.tags);
+        prepared.metrics = std::mem::take(&mut self.metrics);
         self.writer.append(prepared)
     }
 

@@ -40,7 +40,7 @@ pub use ingest::{ImportStats, Ingest, QuarantineRow};
 pub use machines::{BilledRun, MachineRow, MonthTransitions, SpanRow, StateTransitions};
 pub use reader::Reader;
 pub use rollup::Hours;
-pub use spending::{MachineMeasures, Observing, RetriedError, Usage};
+pub use spending::{Calibration, MachineMeasures, Observing, RetriedError, Usage};
 pub use states::{PathRow, Runs, StateRow};
 pub use store::Store;
 pub use versions::VersionRow;

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cell::Take;
 use crate::machines::{text, time};
-use crate::{Reader, StoreError};
+use crate::{Cell, Reader, StoreError};
 
 const MEASURED: &str = include_str!("../sql/measured.sql");
 const RESOURCES: &str = include_str!("../sql/resources_used.sql");
@@ -17,6 +17,7 @@ const RETRIED: &str = include_str!("../sql/retried_errors.sql");
 const DAILY: &str = include_str!("../sql/daily_usage.sql");
 const GROUPS: &str = include_str!("../sql/cost_groups.sql");
 const EVIDENCE: &str = include_str!("../sql/state_evidence.sql");
+const CALIBRATION: &str = include_str!("../sql/calibration.sql");
 const OBSERVING: &str = include_str!("../sql/observing.sql");
 
 /// What was measured of one machine, by its ARN.
@@ -61,7 +62,30 @@ pub struct Observing {
     pub mb_ms: Option<u64>,
 }
 
+/// One row of `calibration.sql`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    pub machine_arn: String,
+    pub days: u64,
+    pub executions: u64,
+    /// Transitions beyond those counted, per execution.
+    pub extra: f64,
+}
+
 impl Reader {
+    /// What CloudWatch's `ConsumedCapacity` says beyond the transitions counted, of machines that have it.
+    pub fn calibrations(&self) -> Result<Vec<Calibration>, StoreError> {
+        let row = |cells: Vec<Cell>| {
+            let mut it = Take::new(cells);
+            let (machine_arn, days, executions) = (it.text()?, it.count()?, it.count()?);
+            let Cell::Float(extra) = it.next() else {
+                return Err(StoreError::Corrupt("a quotient is missing".to_owned()));
+            };
+            Ok(Calibration { machine_arn, days, executions, extra })
+        };
+        self.query(CALIBRATION, &[])?.into_iter().map(row).collect()
+    }
+
     pub fn measures(
         &self,
         since: Option<Timestamp>,

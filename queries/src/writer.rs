@@ -3,9 +3,9 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use analyzer::model::MachineTags;
+use analyzer::model::{MachineTags, MetricPoint};
 use duckdb::Connection;
-use duckdb::types::Value;
+use duckdb::types::{TimeUnit, Value};
 
 use crate::StoreError;
 use crate::batch::Batch;
@@ -28,6 +28,8 @@ pub(crate) struct Prepared {
     pub(crate) side: Vec<(&'static str, Vec<Value>)>,
     /// Tags of machines, which replace those told before.
     pub(crate) tags: Vec<MachineTags>,
+    /// Data points, which replace those of the same moment.
+    pub(crate) metrics: Vec<MetricPoint>,
     pub(crate) n_events: usize,
 }
 
@@ -142,6 +144,16 @@ fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut
             let row = [it.machine_arn.as_str(), key, value];
             connection.execute("INSERT INTO machine_tag VALUES (?, ?, ?)", row)?;
         }
+    }
+    for it in &prepared.metrics {
+        let at = Value::Timestamp(TimeUnit::Microsecond, it.at.0);
+        let (arn, name) = (it.machine_arn.as_str(), it.name.as_str());
+        connection
+            .prepare_cached("DELETE FROM metric WHERE machine_arn = ? AND name = ? AND measured_at = ?")?
+            .execute(duckdb::params![arn, name, at])?;
+        connection
+            .prepare_cached("INSERT INTO metric (machine_arn, name, measured_at, value, unit) VALUES (?, ?, ?, ?, ?)")?
+            .execute(duckdb::params![arn, name, at, it.value, it.unit.as_deref()])?;
     }
     for (table, values) in &prepared.side {
         let marks = vec!["?"; values.len()].join(", ");

@@ -379,3 +379,33 @@ fn a_month_that_has_begun_is_forecast_from_its_whole_days() {
         "{it}"
     );
 }
+
+#[test]
+fn the_constant_per_execution_is_told_from_the_metric() {
+    let bench = Bench::new();
+    for day in 1..=4 {
+        let end = format!("2026-10-{:02}T00:00:00Z", day + 1);
+        let lines = bench.run(&["simulate", "--executions", "60", "--seed", &day.to_string(), "--end", &end]).stdout;
+        let path = bench.write("day.jsonl", lines);
+        bench.json(&["import", &path.to_string_lossy()]);
+    }
+    // Two transitions an execution more than are counted, on the days in between.
+    let days = bench.json(&["cost", "image-ingest", "--by", "day"]);
+    let points: Vec<Value> = machine(&days, "image-ingest")["groups"]
+        .as_array()
+        .expect("days")
+        .iter()
+        .map(|it| {
+            let sum = it["transitions"].as_u64().expect("counted") + 2 * it["executions"].as_u64().expect("counted");
+            json!({"Timestamp": format!("{}T00:00:00Z", it["day"].as_str().expect("a day")), "Sum": sum, "Unit": "Count"})
+        })
+        .collect();
+    let path = bench.write("metric.json", json!({"Label": "ConsumedCapacity", "Datapoints": points}).to_string());
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:image-ingest";
+    for _ in 0..2 {
+        bench.json(&["import", "--state-machine", arn, &path.to_string_lossy()]);
+    }
+    let cost = bench.json(&["cost"]);
+    assert_eq!(cost["calibration"][0]["extra_per_execution"], 2.0);
+    assert_eq!(cost["calibration"][0]["days"], 2);
+}

@@ -17,6 +17,7 @@ pub enum Observation {
     Segment(Box<Segment>),
     LambdaReport(Box<LambdaReport>),
     Tags(Box<MachineTags>),
+    Metric(Box<MetricPoint>),
     /// Input that could not be used, kept with its place and the reason.
     Quarantined {
         source: Name,
@@ -51,6 +52,16 @@ pub struct DefinitionText {
 pub struct MachineTags {
     pub machine_arn: Name,
     pub tags: Vec<(String, String)>,
+}
+
+/// One data point of a CloudWatch metric of a state machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricPoint {
+    pub machine_arn: Name,
+    pub name: Name,
+    pub at: Timestamp,
+    pub value: f64,
+    pub unit: Option<Name>,
 }
 
 /// A Lambda `REPORT` line: what one invocation took and was billed for.

@@ -7,7 +7,7 @@ use super::fields::text;
 use super::records::{Receive, Record};
 use super::sink::Sink;
 use super::{
-    Format, ImportOptions, definition, eventbridge, executions, history, lambda_report, logs, scan, tags, xray,
+    Format, ImportOptions, definition, eventbridge, executions, history, lambda_report, logs, metrics, scan, tags, xray,
 };
 
 /// The file that records come from, as far as it names executions and definitions.
@@ -92,6 +92,8 @@ impl Receiver<'_, '_> {
             executions::send_listing(&value, &self.place.folder, self.sink);
         } else if self.accepts(Format::Executions) && tags::is_tags(&value) {
             tags::send(&value, self.place.options.state_machine_arn.as_deref(), line, self.sink);
+        } else if self.accepts(Format::Executions) && metrics::is_metrics(&value) {
+            metrics::send(&value, self.place.options.state_machine_arn.as_deref(), line, self.sink);
         } else if let Value::Array(items) = value {
             self.array(items, line);
         }

@@ -15,6 +15,7 @@ pub(crate) mod fields;
 mod history;
 mod lambda_report;
 mod logs;
+mod metrics;
 mod payload;
 mod records;
 mod scan;

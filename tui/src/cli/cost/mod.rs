@@ -8,7 +8,7 @@ use analyzer::pricing::PriceBook;
 use analyzer::pricing::rounded_to_add_up;
 use analyzer::projection::Backtest;
 use clap::{Args, Subcommand};
-use queries::StateTransitions;
+use queries::{Calibration, StateTransitions};
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -90,6 +90,7 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     let from = since.or(first).map(analyzer::time::format);
     let to = until.or(last).map(analyzer::time::format);
     let mut report = report(&all, &states, &prices, json!({"from": from, "to": to}));
+    add_calibrations(&mut report, &reader.calibrations()?, &prices);
     if let Some(what_if) = what_if {
         add_what_if(&mut report, &all, what_if);
     }
@@ -102,6 +103,23 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
         eprintln!("the threshold {it} is crossed");
     }
     Ok(if crossed.is_empty() { 0 } else { EXIT_THRESHOLD })
+}
+
+/// What CloudWatch says of transitions that nobody counts; it is told, and the price book decides.
+fn add_calibrations(report: &mut Report, found: &[Calibration], prices: &Prices) {
+    let line = |it: &Calibration| json!({"state_machine_arn": it.machine_arn, "days": it.days, "executions": it.executions, "extra_per_execution": (it.extra * 1_000.0).round() / 1_000.0});
+    report.fields.insert("calibration".to_owned(), found.iter().map(line).collect());
+    for it in found {
+        let name = it.machine_arn.rsplit(':').next().unwrap_or(&it.machine_arn);
+        report.footer += &format!(
+            "\n{name}: CloudWatch's ConsumedCapacity has {:.3} transitions per execution beyond those counted, over {} days \
+             and {} executions; the price book has {} (`transitions_per_execution_extra`).",
+            it.extra,
+            it.days,
+            text::count(it.executions),
+            prices.book().extra_transitions
+        );
+    }
 }
 
 /// The same executions as the other type, beside what was paid.
