@@ -144,6 +144,16 @@ impl Trace {
         }
     }
 
+    /// The one service that the functions below a call themselves call, where it is one and nothing else was traced.
+    pub fn only_service_below(&self, call: usize) -> Option<&Name> {
+        let below = self.below(call);
+        let is_function = |it: &&usize| self.spans[**it].origin.as_deref() == Some("AWS::Lambda::Function");
+        let functions: Vec<usize> = below.iter().filter(is_function).copied().collect();
+        let mut services = functions.iter().flat_map(|&it| self.below(it)).filter(|&it| self.spans[it].is_call);
+        let first = &self.spans[services.next()?].name;
+        services.all(|it| self.spans[it].name == *first).then_some(first)
+    }
+
     /// A span and all below it, depth first, each with its depth.
     pub fn tree(&self, top: usize) -> Vec<(usize, &Span)> {
         let mut found = Vec::new();
@@ -367,6 +377,7 @@ fn attempt_by_time(run: &Run, report: &LambdaReport, trace_ids: &[Name]) -> Opti
 }
 
 fn take_report(attempt: &mut Attempt, report: &LambdaReport) {
+    attempt.billed_mb_ms = Some(report.billed_ms * report.memory_mb);
     let Some((from, to)) = window(attempt) else { return };
     let told = Micros(report.init_us.unwrap_or(0)).min(to - from);
     // A trace knows when the function was initialised, a report only how long that took.

@@ -62,6 +62,8 @@ pub struct StateTransitions {
     pub state: String,
     pub transitions: u64,
     pub retries: u64,
+    /// Time on critical paths: the key by which an Express machine's cost is shared.
+    pub critical: Micros,
 }
 
 /// One row of `duration_series.sql`: the executions that started in one span of time.
@@ -117,6 +119,7 @@ impl Reader {
                     state: it.text()?,
                     transitions: it.count()?,
                     retries: it.count()?,
+                    critical: Micros(it.int()?),
                 })
             })
             .collect()

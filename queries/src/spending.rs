@@ -29,6 +29,9 @@ pub struct MachineMeasures {
     pub log_bytes: u64,
     /// Redrives, each of which bills a transition of its own.
     pub redrives: u64,
+    pub events: u64,
+    /// Events of executions whose log bytes are known.
+    pub logged_events: u64,
 }
 
 /// One row of `retried_errors.sql`.
@@ -104,8 +107,10 @@ impl Reader {
                 ..Measured::default()
             };
             let (failed_transitions, failed, log_bytes) = (it.count()?, it.count()?, it.count()?);
-            let redrives = it.count()?;
-            found.insert(arn, MachineMeasures { measured, failed, failed_transitions, log_bytes, redrives });
+            let (redrives, events, logged_events) = (it.count()?, it.count()?, it.count()?);
+            let all =
+                MachineMeasures { measured, failed, failed_transitions, log_bytes, redrives, events, logged_events };
+            found.insert(arn, all);
         }
         for row in self.query(RESOURCES, &[time(since), time(until)])? {
             let mut it = Take::new(row);

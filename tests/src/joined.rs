@@ -112,6 +112,7 @@ fn a_report_tells_a_cold_start_also_without_a_trace() {
     // A request, and 801 ms of 128 MB, at the first tier's list prices.
     let cost = bench.json(&["cost", "stateMachine:m"]);
     assert_eq!(cost["machines"][0]["lambda_usd"], 0.000_001_868_753);
+    assert_eq!(cost["machines"][0]["by_state"][0]["lambda_usd"], 0.000_001_868_753);
     let changed = bench.json(&["whatif", "stateMachine:m", "--no-cold-starts"]);
     let mean = |side: &str| changed[side]["mean_ms"].as_f64().expect("ms");
     assert!((mean("before") - mean("after") - 300.25).abs() < 1e-9, "{changed}");
@@ -183,4 +184,35 @@ fn the_estimate_of_memory_counts_inputs_and_items() {
     let express = &cost["machines"][0]["express"];
     // 50 MB and 500 times 40 KB are 70 MB.
     assert_eq!((&express["billed_memory_mb"], &express["memory_source"]), (&json!(128), &json!("estimate")));
+}
+
+/// Ten calls of a function whose trace shows nothing but one call of DynamoDB.
+#[test]
+fn a_function_that_only_calls_one_service_is_glue() {
+    let bench = Bench::new();
+    let base = 1_793_448_000.0;
+    for number in 0..10 {
+        let arn = format!("{EXECUTION}:glue:g{number}");
+        bench.write(&format!("in/{number}.json"), run(&arn, task("Save", "lambda", "invoke", [10, 20, 0, 220], "{}")));
+        let id = |place: u64| format!("{:016x}", number * 100 + place);
+        let trace = format!("1-6ae49d40-{number:024x}");
+        let own = json!({
+            "id": id(1), "name": "glue", "trace_id": trace, "start_time": base, "end_time": base + 0.22,
+            "origin": "AWS::StepFunctions::StateMachine", "aws": {"resource_arn": arn},
+            "subsegments": [{"id": id(2), "name": "Save", "start_time": base + 0.01, "end_time": base + 0.22, "subsegments": [
+                {"id": id(3), "name": "Lambda", "namespace": "aws", "start_time": base + 0.02, "end_time": base + 0.22}]}],
+        });
+        let function = json!({
+            "id": id(4), "parent_id": id(3), "name": "save", "trace_id": trace, "origin": "AWS::Lambda::Function",
+            "start_time": base + 0.03, "end_time": base + 0.21, "subsegments": [{"id": id(5), "name": "Invocation",
+                "start_time": base + 0.03, "end_time": base + 0.21, "subsegments": [{"id": id(6), "name": "DynamoDB",
+                "namespace": "aws", "start_time": base + 0.05, "end_time": base + 0.2, "aws": {"operation": "PutItem"}}]}],
+        });
+        bench.write(&format!("in/{number}.xray.jsonl"), format!("{own}\n{function}\n"));
+    }
+    let folder = bench.folder.path().join("in");
+    bench.json(&["import", &folder.to_string_lossy()]);
+    let cost = bench.json(&["cost"]);
+    let glue = &cost["machines"][0]["waste"]["glue"];
+    assert_eq!((&glue[0]["state"], &glue[0]["service"]), (&json!("Save"), &json!("DynamoDB")));
 }

@@ -409,6 +409,7 @@ impl<'a> Builder<'a> {
                 error: None,
                 resource: event.resource.clone(),
                 cold_start: None,
+                billed_mb_ms: None,
             });
         }
         if let Some(attempt) = it.attempts.last_mut() {

@@ -65,6 +65,8 @@ pub struct Attempt {
     pub resource: Option<Name>,
     /// The part of the work in which a function was initialised; `None` where no trace and no report tells.
     pub cold_start: Option<Micros>,
+    /// Megabytes times milliseconds that a function's report says were billed.
+    pub billed_mb_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

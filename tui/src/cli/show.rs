@@ -69,7 +69,7 @@ pub(super) fn for_each_run(
 pub(super) type Traced = (Trace, Joined);
 
 /// The same with what X-Ray and Lambda tell of each execution.
-fn for_each_traced_run(
+pub(super) fn for_each_traced_run(
     reader: &Reader,
     rows: &[ExecutionRow],
     mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,

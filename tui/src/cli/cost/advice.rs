@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use analyzer::asl::StateMachine;
 use analyzer::eligibility::{Eligibility, assess};
+use analyzer::execution::Run;
 use analyzer::hybrid::{self, Hybrid, Rates, Region};
 use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
@@ -13,7 +14,7 @@ use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError,
 use serde_json::Value;
 
 use crate::cli::bill::{BASE_MEMORY, MachineCost, Prices};
-use crate::cli::show::for_each_run;
+use crate::cli::show::{Traced, for_each_traced_run};
 use crate::failure::Failure;
 
 /// Runs of a machine that are looked at one by one, the newest; more are priced in proportion.
@@ -31,6 +32,9 @@ pub(super) struct Advice {
     pub(super) forecast: Option<MonthForecast>,
     pub(super) waste: Waste,
     pub(super) observing: ObservingCost,
+    pub(super) express_logs: Option<ExpressLogs>,
+    /// Lambda's price of each state's calls, and the service that a function does nothing but call.
+    pub(super) functions: BTreeMap<Name, FunctionCost>,
     pub(super) recommendation: Recommendation,
     pub(super) saves_per_month: Option<Usd>,
 }
@@ -88,6 +92,24 @@ pub(super) struct ObservingCost {
     pub(super) lambda: Option<Usd>,
 }
 
+/// What the functions of one state cost, of the calls that are known.
+pub(super) struct FunctionCost {
+    pub(super) calls: u64,
+    pub(super) usd: Option<Usd>,
+    /// A Task could call this service itself.
+    pub(super) glue: Option<Name>,
+}
+
+/// What logging every event would cost an Express machine, whose timelines are in its logs alone.
+#[derive(Clone, Copy)]
+pub(super) struct ExpressLogs {
+    pub(super) usd: Usd,
+    pub(super) is_measured: bool,
+}
+
+/// Bytes of a logged event where none was measured.
+const EVENT_BYTES: u64 = 446;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recommendation {
     Stay,
@@ -109,8 +131,35 @@ impl Recommendation {
     }
 }
 
-/// What a walk over the runs found: habits, parts to move, and the parent's definition without them.
-type Looked = (Vec<Pattern>, Vec<Part>, Option<Value>);
+/// What a walk over the runs found.
+#[derive(Default)]
+struct Looked {
+    patterns: Vec<Pattern>,
+    /// Parts to move, and the parent's definition without them.
+    parts: Vec<Part>,
+    parent: Option<Value>,
+    functions: BTreeMap<Name, FunctionUse>,
+}
+
+/// What the functions that a state calls used, as far as reports and traces tell.
+#[derive(Default)]
+pub(super) struct FunctionUse {
+    calls: u64,
+    mb_ms: u64,
+    /// Traced calls, and those of them that did nothing but call one service, by service.
+    traced: u64,
+    services: BTreeMap<Name, u64>,
+}
+
+impl FunctionUse {
+    /// The service that nearly every traced call calls alone, where a Task can call it itself.
+    pub(super) fn glue(&self) -> Option<&Name> {
+        const NATIVE: [&str; 9] =
+            ["DynamoDB", "S3", "SNS", "SQS", "Events", "EventBridge", "Glue", "StepFunctions", "SecretsManager"];
+        let (service, count) = self.services.iter().max_by_key(|it| it.1)?;
+        (self.traced >= 10 && count * 10 >= self.traced * 9 && NATIVE.contains(&&**service)).then_some(service)
+    }
+}
 
 /// What all machines' advice is made from.
 pub(super) struct Adviser<'a> {
@@ -164,15 +213,17 @@ impl<'a> Adviser<'a> {
         let mut eligibility = assess(definition.as_ref(), &measures.measured);
         let is_said_repeatable = |state: &Name| self.prices.is_repeatable(&it.machine.name, state);
         eligibility.risks.retain(|risk| !risk.state.as_ref().is_some_and(is_said_repeatable));
-        let (patterns, parts, hybrid_parent) = self.look(it, definition.as_ref())?;
+        let looked = self.look(it, definition.as_ref())?;
         let projection = self.project(it, all);
         let observing = self.observing_cost(it);
         let mut advice = Advice {
-            hybrid: parts,
-            hybrid_parent,
+            hybrid: looked.parts,
+            hybrid_parent: looked.parent,
             break_even: self.break_even(it),
-            waste: self.waste(it, &measures, &patterns, definition.as_ref()),
+            waste: self.waste(it, &measures, &looked.patterns, definition.as_ref()),
             projection,
+            functions: self.function_costs(it, looked.functions),
+            express_logs: self.express_logs(it, &measures),
             forecast: self.forecast(it, all),
             observing,
             eligibility,
@@ -195,19 +246,22 @@ impl<'a> Adviser<'a> {
         let rates = self.rates(it).filter(|_| it.machine.workflow_type == WorkflowType::Standard);
         let mut hybrid = definition.zip(rates).map(|(machine, rates)| Hybrid::new(machine, rates));
         let mut patterns = Patterns::default();
-        for_each_run(self.reader, &self.reader.executions(&filter)?, |_, run| {
+        let mut functions: BTreeMap<Name, FunctionUse> = BTreeMap::new();
+        for_each_traced_run(self.reader, &self.reader.executions(&filter)?, |_, run, traced| {
             patterns.add(run);
+            note_functions(run, traced, &mut functions);
             if let Some(hybrid) = &mut hybrid {
                 hybrid.add(run);
             }
             Ok(())
         })?;
+        let looked = Looked { patterns: patterns.finish(), functions, ..Looked::default() };
         let (Some(hybrid), Some(machine), Some(rates)) = (hybrid, definition, rates) else {
-            return Ok((patterns.finish(), Vec::new(), None));
+            return Ok(looked);
         };
         let best = hybrid.best();
         if best.is_empty() {
-            return Ok((patterns.finish(), Vec::new(), None));
+            return Ok(looked);
         }
         let (parent, children) = hybrid::split(machine, &best);
         let n_complete = it.machine.complete.max(1);
@@ -220,7 +274,19 @@ impl<'a> Adviser<'a> {
             Part { region, saves, saves_between, child }
         };
         let parts = best.iter().cloned().map(part).collect();
-        Ok((patterns.finish(), parts, Some(parent)))
+        Ok(Looked { parts, parent: Some(parent), ..looked })
+    }
+
+    fn function_costs(&self, it: &MachineCost, used: BTreeMap<Name, FunctionUse>) -> BTreeMap<Name, FunctionCost> {
+        let rates = self.prices.book().lambda(&it.region);
+        let cost = |used: FunctionUse| FunctionCost {
+            calls: used.calls,
+            usd: rates
+                .filter(|_| used.calls > 0)
+                .map(|rates| rates.per_request * used.calls + rates.per_gb_second.scaled(used.mb_ms.into(), 1_024_000)),
+            glue: used.glue().cloned(),
+        };
+        used.into_iter().map(|(state, used)| (state, cost(used))).collect()
     }
 
     fn rates(&self, it: &MachineCost) -> Option<Rates> {
@@ -302,6 +368,19 @@ impl<'a> Adviser<'a> {
             xray,
             lambda,
         }
+    }
+
+    fn express_logs(&self, it: &MachineCost, measures: &MachineMeasures) -> Option<ExpressLogs> {
+        let rates = self.prices.book().logs(&it.region)?;
+        let is_measured = measures.logged_events > 0;
+        // What is not logged is taken to be as long as what is.
+        let bytes = if is_measured {
+            u128::from(measures.log_bytes) * u128::from(measures.events) / u128::from(measures.logged_events)
+        } else {
+            u128::from(measures.events) * u128::from(EVENT_BYTES)
+        };
+        let usd = log_ingestion(u64::try_from(bytes).unwrap_or(u64::MAX), rates);
+        (measures.events > 0).then_some(ExpressLogs { usd, is_measured })
     }
 
     /// A month from whole days; from less than a day, in proportion and without an interval.
@@ -418,7 +497,9 @@ impl<'a> Adviser<'a> {
                 let parts: Usd = advice.hybrid.iter().map(|it| it.saves).sum();
                 // The account keeps its free tier for what is left: with nothing left, it is lost.
                 let parts = per_month(parts).map_or(Usd::ZERO, |it| it.min(falls_away));
-                let whole = per_month(express).map_or(Usd::ZERO, |it| falls_away - it);
+                // Express has no history: its timelines are what it logs. A machine that logs already pays for that.
+                let new_logs = advice.express_logs.map_or(Usd::ZERO, |it| it.usd - logs.min(it.usd));
+                let whole = per_month(express + new_logs).map_or(Usd::ZERO, |it| falls_away - it);
                 if advice.eligibility.eligible == Some(true) && whole > Usd::ZERO && whole >= parts {
                     advice.recommendation = Recommendation::MoveToExpress;
                     advice.saves_per_month = Some(whole);
@@ -451,6 +532,28 @@ impl<'a> Adviser<'a> {
         let (end, first) = (self.end?, it.machine.first_at?);
         let span = (end - self.since.map_or(first, |since| since.max(first))).0.max(60_000_000);
         Some(month_of(amount.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into()), 1))
+    }
+}
+
+fn note_functions(run: &Run, traced: Option<&Traced>, functions: &mut BTreeMap<Name, FunctionUse>) {
+    for (index, visit) in run.timeline.visits.iter().enumerate() {
+        for (number, attempt) in visit.attempts.iter().enumerate() {
+            let calls = traced.and_then(|(trace, joined)| Some((trace, joined.calls.get(&(index, number))?)));
+            if attempt.billed_mb_ms.is_none() && calls.is_none() {
+                continue;
+            }
+            let used = functions.entry(visit.state.clone()).or_default();
+            if let Some(mb_ms) = attempt.billed_mb_ms {
+                used.calls += 1;
+                used.mb_ms += mb_ms;
+            }
+            for (trace, call) in calls.into_iter().flat_map(|(trace, calls)| calls.iter().map(move |it| (trace, *it))) {
+                used.traced += 1;
+                if let Some(service) = trace.only_service_below(call) {
+                    *used.services.entry(service.clone()).or_default() += 1;
+                }
+            }
+        }
     }
 }
 

@@ -181,7 +181,8 @@ fn of_state(row: &StateTransitions) -> Usage {
         key: Some(row.state.clone()),
         executions: 0,
         transitions: row.transitions,
-        mb_ms: 0,
+        // The memory is one for all states of a run, so path time shares its duration.
+        mb_ms: row.critical.0.max(0).unsigned_abs(),
     }
 }
 
@@ -192,6 +193,12 @@ fn shares(it: &MachineCost, rows: &[Usage]) -> Vec<Option<Usd>> {
     let total = |of: fn(&Usage) -> u128| rows.iter().map(of).sum::<u128>().max(1);
     let by_transitions = |row: &Usage| paid.scaled(row.transitions.into(), total(|it| it.transitions.into()));
     let parts: Vec<Usd> = match (it.machine.workflow_type, it.express) {
+        // States have no executions of their own: their path time stands for requests, too.
+        (WorkflowType::Express, _)
+            if rows.iter().all(|it| it.executions == 0) && rows.iter().any(|it| it.mb_ms > 0) =>
+        {
+            rows.iter().map(|row| paid.scaled(row.mb_ms.into(), total(|it| it.mb_ms.into()))).collect()
+        }
         (WorkflowType::Express, Some(bill)) if rows.iter().any(|it| it.mb_ms > 0) => rows
             .iter()
             .map(|row| {

@@ -268,6 +268,14 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
     if !wasted.is_empty() {
         lines.push(format!("{name}: {}, at list price.", wasted.join(", ")));
     }
+    for (state, it) in &advice.functions {
+        if let Some(service) = &it.glue {
+            let usd = it.usd.map_or_else(String::new, |it| format!(", which cost {} of Lambda", text::usd(it)));
+            lines.push(format!(
+                "{name}: the function behind `{state}` only calls {service}{usd}: the Task can call it itself."
+            ));
+        }
+    }
     lines
 }
 
@@ -301,6 +309,10 @@ fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
                 .to_owned(),
         );
     }
+    lines.push(
+        "Moving to Express counts logging at level ALL, which its timelines need: measured bytes where there are logs, else 446 an event."
+            .to_owned(),
+    );
     if all.iter().any(|it| !prices.book().is_express_confirmed(&it.region)) {
         lines.push("Express rates outside us-east-1, sa-east-1 and ap-east-1 are assumed to be equal.".to_owned());
     }
@@ -353,6 +365,8 @@ fn to_json(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Va
             "billed_gb_s": it.usage.memory_time.as_gb_seconds(),
             "billed_memory_mb": it.memory_mb,
             "memory_source": if it.is_memory_measured { "billing_details" } else { "estimate" },
+            "logs_usd": advice.express_logs.map(|it| number(it.usd)),
+            "logs_source": advice.express_logs.map(|it| if it.is_measured { "measured" } else { "estimate" }),
         },
         "logs_usd": advice.observing.logs.map(number),
         "xray_usd": advice.observing.xray.map(number),
@@ -367,8 +381,8 @@ fn to_json(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Va
         "saves_usd_per_month": advice.saves_per_month.map(number),
         "projection_month": advice.projection.as_ref().map(month_to_json),
         "forecast_month": advice.forecast.as_ref().map(forecast_to_json),
-        "waste": waste_to_json(&advice.waste),
-        "by_state": by_state(it, states),
+        "waste": waste_to_json(&advice.waste, advice),
+        "by_state": by_state(it, advice, states),
         "unpriced": it.unpriced,
     })
 }
@@ -424,7 +438,9 @@ fn month_to_json(it: &Month) -> Value {
     })
 }
 
-fn waste_to_json(it: &Waste) -> Value {
+fn waste_to_json(it: &Waste, advice: &Advice) -> Value {
+    let glue = advice.functions.iter().filter_map(|(state, it)| Some((state, it.glue.as_ref()?, it)));
+    let glue = glue.map(|(state, service, it)| json!({"state": state.as_str(), "service": service.as_str(), "calls": it.calls, "lambda_usd": it.usd.map(number)}));
     let error = |(error, retries, backoff, usd): &(String, u64, analyzer::model::Micros, Option<Usd>)| json!({"error": error, "retries": retries, "backoff_ms": backoff.as_millis(), "usd": usd.map(number)});
     json!({
         "retries_usd": it.retries.map(number),
@@ -432,29 +448,38 @@ fn waste_to_json(it: &Waste) -> Value {
         "polling_usd": it.polling.map(number),
         "idle_passes_usd": it.idle_passes.map(number),
         "redrives_usd": it.redrives.map(number),
+        "glue": glue.collect::<Vec<_>>(),
         "by_error": it.by_error.iter().map(error).collect::<Vec<_>>(),
     })
 }
 
 /// Splits what was paid over the states by their transitions; what no visible state billed stands under `null`.
-fn by_state(it: &MachineCost, states: &[StateTransitions]) -> Value {
+/// What each state was paid for: a Standard machine's by its transitions, an Express one's by its path time.
+fn by_state(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Value {
     let own: Vec<&StateTransitions> = states.iter().filter(|state| state.machine_arn == it.machine.arn).collect();
     let visible: u64 = own.iter().map(|it| it.transitions).sum();
     let rest = it.transitions.saturating_sub(visible);
-    let mut lines: Vec<(Value, u64)> = own.iter().map(|it| (it.state.clone().into(), it.transitions)).collect();
+    let path_time: u64 = own.iter().map(|it| it.critical.0.max(0).unsigned_abs()).sum();
+    let by_path = it.machine.workflow_type == WorkflowType::Express && path_time > 0;
+    let weight = |it: &StateTransitions| if by_path { it.critical.0.max(0).unsigned_abs() } else { it.transitions };
+    let mut lines: Vec<(Option<&str>, u64, u64)> =
+        own.iter().map(|it| (Some(it.state.as_str()), it.transitions, weight(it))).collect();
     if rest > 0 {
-        lines.push((Value::Null, rest));
+        lines.push((None, rest, if by_path { 0 } else { rest }));
     }
-    let total = u128::from(visible + rest).max(1);
-    let parts: Option<Vec<Usd>> = it
-        .actual
-        .map(|paid| lines.iter().map(|(_, transitions)| paid.scaled(u128::from(*transitions), total)).collect());
+    let total = lines.iter().map(|it| u128::from(it.2)).sum::<u128>().max(1);
+    let parts: Option<Vec<Usd>> =
+        it.actual.map(|paid| lines.iter().map(|it| paid.scaled(u128::from(it.2), total)).collect());
     let rounded = parts.map(|it| rounded_to_add_up(&it));
-    lines
-        .into_iter()
-        .enumerate()
-        .map(|(index, (state, transitions))| {
-            json!({"state": state, "transitions": transitions, "usd": rounded.as_ref().map(|it| number(it[index]))})
+    let line = |(index, (state, transitions, _)): (usize, (Option<&str>, u64, u64))| {
+        let functions = state.and_then(|it| advice.functions.get(it));
+        json!({
+            "state": state,
+            "transitions": transitions,
+            "usd": rounded.as_ref().map(|it| number(it[index])),
+            "lambda_calls": functions.map(|it| it.calls),
+            "lambda_usd": functions.and_then(|it| it.usd).map(number),
         })
-        .collect()
+    };
+    lines.into_iter().enumerate().map(line).collect()
 }
