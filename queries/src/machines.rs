@@ -125,6 +125,31 @@ impl Reader {
             .collect()
     }
 
+    /// The mean of a metric by machine ARN.
+    pub fn metric_means(&self, name: &str) -> Result<Vec<(String, f64)>, StoreError> {
+        let sql = "SELECT machine_arn, avg(value) FROM metric WHERE name = $1 GROUP BY machine_arn ORDER BY ALL";
+        let rows = self.query(sql, &[text(Some(name))])?.into_iter();
+        rows.map(|row| {
+            let mut it = Take::new(row);
+            let arn = it.text()?;
+            match it.next() {
+                Cell::Float(mean) => Ok((arn, mean)),
+                _ => Err(StoreError::Corrupt("a mean is missing".to_owned())),
+            }
+        })
+        .collect()
+    }
+
+    /// Every tag: machine ARN, key, value.
+    pub fn tags(&self) -> Result<Vec<[String; 3]>, StoreError> {
+        let rows = self.query("SELECT machine_arn, key, value FROM machine_tag ORDER BY ALL", &[])?.into_iter();
+        rows.map(|row| {
+            let mut it = Take::new(row);
+            Ok([it.text()?, it.text()?, it.text()?])
+        })
+        .collect()
+    }
+
     /// The value of one tag by machine ARN.
     pub fn tag_values(&self, key: &str) -> Result<Vec<(String, String)>, StoreError> {
         let rows =

@@ -302,6 +302,10 @@ fn spending_by_tag_adds_up_and_shows_what_is_untagged() {
     let table = String::from_utf8_lossy(&bench.run(&["cost", "--by", "tag:team"]).stdout).into_owned();
     assert!(table.contains("untagged") && table.contains("payments"), "{table}");
     assert_eq!(bench.run(&["cost", "--by", "tag:"]).status.code(), Some(2));
+    let focus = String::from_utf8_lossy(&bench.run(&["export", "focus"]).stdout).into_owned();
+    let tagged = focus.lines().filter(|it| it.contains(r#"{""team"":""payments""}"#)).count();
+    assert_eq!(tagged, focus.lines().filter(|it| it.contains(":stateMachine:order-processing,")).count());
+    assert!(tagged > 0);
 }
 
 /// The keys that Infracost's own example of this resource has.
@@ -408,4 +412,27 @@ fn the_constant_per_execution_is_told_from_the_metric() {
     let cost = bench.json(&["cost"]);
     assert_eq!(cost["calibration"][0]["extra_per_execution"], 2.0);
     assert_eq!(cost["calibration"][0]["days"], 2);
+}
+
+#[test]
+fn billed_memory_comes_from_the_metric_where_no_execution_tells() {
+    let bench = Bench::new();
+    let lines = bench.run(&["simulate", "--executions", "50", "--shape", "express"]).stdout;
+    let path = bench.write("express.jsonl", lines);
+    bench.json(&["import", &path.to_string_lossy()]);
+    let express = |bench: &Bench| bench.json(&["cost"])["machines"][0]["express"].clone();
+    assert_eq!(
+        (&express(&bench)["memory_source"], &express(&bench)["billed_memory_mb"]),
+        (&json!("estimate"), &json!(64))
+    );
+    let data = json!({"MetricDataResults": [{
+        "Label": "ExpressExecutionBilledMemory", "Timestamps": ["2026-10-31T00:00:00Z", "2026-10-31T01:00:00Z"], "Values": [128.0, 128.0],
+    }]});
+    let path = bench.write("metric.json", data.to_string());
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:api-enrich";
+    bench.json(&["import", "--state-machine", arn, &path.to_string_lossy()]);
+    assert_eq!(
+        (&express(&bench)["memory_source"], &express(&bench)["billed_memory_mb"]),
+        (&json!("metric"), &json!(128))
+    );
 }

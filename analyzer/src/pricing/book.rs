@@ -23,6 +23,7 @@ pub struct PriceBook {
     logs: BTreeMap<String, LogRates>,
     xray: BTreeMap<String, XrayRates>,
     lambda: BTreeMap<String, LambdaRates>,
+    kms: BTreeMap<String, Usd>,
 }
 
 /// Prices of CloudWatch Logs that AWS services deliver.
@@ -104,6 +105,14 @@ struct BookFile {
     xray: Vec<XrayFile>,
     #[serde(default)]
     lambda: Vec<LambdaFile>,
+    #[serde(default)]
+    kms: Vec<KmsFile>,
+}
+
+#[derive(Deserialize)]
+struct KmsFile {
+    region: String,
+    usd_per_request: String,
 }
 
 #[derive(Deserialize)]
@@ -190,6 +199,11 @@ impl PriceBook {
             logs: file.logs.iter().map(logs).collect::<Result<_, BookError>>()?,
             xray: file.xray.iter().map(xray).collect::<Result<_, BookError>>()?,
             lambda: file.lambda.iter().map(lambda).collect::<Result<_, BookError>>()?,
+            kms: file
+                .kms
+                .iter()
+                .map(|it| Ok((it.region.clone(), usd(&it.usd_per_request)?)))
+                .collect::<Result<_, BookError>>()?,
             as_of: file.as_of,
             source: file.source,
             extra_transitions: file.transitions_per_execution_extra,
@@ -255,6 +269,11 @@ impl PriceBook {
 
     pub fn lambda(&self, region: &str) -> Option<LambdaRates> {
         self.lambda.get(region).copied()
+    }
+
+    /// What a request of a KMS key costs.
+    pub fn kms_request(&self, region: &str) -> Option<Usd> {
+        self.kms.get(region).copied()
     }
 
     /// Whether the Express rates of a region are confirmed there, or assumed to be those of us-east-1.

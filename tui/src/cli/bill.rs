@@ -17,12 +17,39 @@ use crate::failure::Failure;
 /// What the service takes before any payload, in bytes: the documented estimate for runs without billing details.
 pub(crate) const BASE_MEMORY: u64 = 50_000_000;
 
+/// CloudWatch's metric of the memory that Express executions were billed for, in megabytes.
+const BILLED_MEMORY: &str = "ExpressExecutionBilledMemory";
+
+/// A mean of megabytes as whole chunks of 64, which is what is billed.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "megabytes of an execution are few")]
+fn whole_chunks(mb: f64) -> u64 {
+    (mb.max(1.0).ceil() as u64).div_ceil(64) * 64
+}
+
 /// The price books in force, and the region for what has none.
 pub(crate) struct Prices {
     pub(crate) books: PriceBooks,
     assumed_region: String,
     /// States that may run twice without harm, as `MACHINE/STATE`.
     repeatable: Vec<String>,
+}
+
+/// Where the billed memory of Express executions is known from; the weakest that was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum MemorySource {
+    BillingDetails,
+    Metric,
+    Estimate,
+}
+
+impl MemorySource {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::BillingDetails => "billing_details",
+            Self::Metric => "metric",
+            Self::Estimate => "estimate",
+        }
+    }
 }
 
 /// What one machine's stored executions cost.
@@ -37,7 +64,7 @@ pub(crate) struct MachineCost {
     pub(crate) express: Option<ExpressBill>,
     pub(crate) usage: ExpressUsage,
     pub(crate) memory_mb: Option<u64>,
-    pub(crate) is_memory_measured: bool,
+    pub(crate) memory_source: MemorySource,
     /// Net, rounded so that the machines' amounts add up to the account's.
     pub(crate) actual: Option<Usd>,
     /// What is missing in the amounts; sentences.
@@ -157,7 +184,8 @@ pub(crate) fn costs_of(
     for it in reader.month_transitions(None, since, until, starts)? {
         used.entry((it.machine_arn, it.month)).or_default().transitions += it.transitions;
     }
-    let mut memory: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+    let mut memory: BTreeMap<String, (u64, MemorySource)> = BTreeMap::new();
+    let metrics: BTreeMap<String, f64> = reader.metric_means(BILLED_MEMORY)?.into_iter().collect();
     let mut definitions: BTreeMap<String, u64> = BTreeMap::new();
     for it in reader.billed_runs(None, since, until, starts)? {
         if !definitions.contains_key(&it.machine_arn) {
@@ -166,13 +194,18 @@ pub(crate) fn costs_of(
         }
         // The documented estimate: what the service takes, the definition, and payloads.
         let bytes = BASE_MEMORY + definitions[&it.machine_arn] + it.payload_mb * 1_000_000;
-        let mb = it.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(bytes));
+        let by_metric = metrics.get(&it.machine_arn).map(|mb| whole_chunks(*mb));
+        let (mb, source) = match (it.billed_memory_mb, by_metric) {
+            (Some(mb), _) => (mb, MemorySource::BillingDetails),
+            (None, Some(mb)) => (mb, MemorySource::Metric),
+            (None, None) => (billed_memory_mb(bytes), MemorySource::Estimate),
+        };
         let usage = ExpressUsage {
             requests: it.executions,
             memory_time: GbMillis(GbMillis::of(mb, it.billed_ms).0 * u128::from(it.executions)),
         };
-        let seen = memory.entry(it.machine_arn.clone()).or_insert((mb, true));
-        *seen = (seen.0.max(mb), seen.1 && it.billed_memory_mb.is_some());
+        let seen = memory.entry(it.machine_arn.clone()).or_insert((mb, source));
+        *seen = (seen.0.max(mb), seen.1.max(source));
         used.entry((it.machine_arn, it.month)).or_default().express += usage;
     }
     let pools = pools(&machines, &used);
@@ -209,7 +242,7 @@ fn price(
     prices: &Prices,
     used: &BTreeMap<(String, String), MonthUse>,
     pools: &BTreeMap<Pool, PoolUse>,
-    memory: &BTreeMap<String, (u64, bool)>,
+    memory: &BTreeMap<String, (u64, MemorySource)>,
 ) -> MachineCost {
     let (region, is_region_assumed) = prices.region(&machine.region);
     let region = region.to_owned();
@@ -258,7 +291,8 @@ fn price(
     if n_timed == 0 {
         express_bill = None;
     }
-    let (memory_mb, is_memory_measured) = memory.get(&machine.arn).map_or((None, false), |it| (Some(it.0), it.1));
+    let (memory_mb, memory_source) =
+        memory.get(&machine.arn).map_or((None, MemorySource::Estimate), |it| (Some(it.0), it.1));
     MachineCost {
         region,
         is_region_assumed,
@@ -267,7 +301,7 @@ fn price(
         express: express_bill,
         usage,
         memory_mb,
-        is_memory_measured,
+        memory_source,
         actual: None,
         unpriced,
         machine,
@@ -366,6 +400,9 @@ fn lines_of_book(book: &PriceBook) -> Vec<[String; 8]> {
                 rates.per_gb_second_arm,
                 book.source.clone(),
             );
+        }
+        if let Some(rate) = book.kms_request(region) {
+            add(region, "kms_request", "request", "0".to_owned(), rate, book.source.clone());
         }
         if let Some(rates) = book.express(region) {
             let source = if book.is_express_confirmed(region) {

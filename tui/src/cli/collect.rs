@@ -129,9 +129,11 @@ fn to_report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128) -> Repo
         .flat_map(|it| &it.denied)
         .map(|it| format!("{} is denied: no {}", it.permission, it.lost));
     let footer: Vec<String> = lost.chain(gaps.cloned()).collect();
-    let fields: [(&str, Value); 7] = [
+    let fields: [(&str, Value); 8] = [
         ("targets", json!(report.targets)),
         ("calls", json!(report.calls)),
+        // Calls of Step Functions' own API are not billed, and no other API is called.
+        ("calls_usd", json!(0.0)),
         ("throttled", json!(report.throttled)),
         ("new_events", stats.events.into()),
         ("duplicates", stats.duplicates.into()),

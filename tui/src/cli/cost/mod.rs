@@ -12,7 +12,7 @@ use queries::{Calibration, StateTransitions};
 use serde_json::{Map, Value, json};
 use tui::text;
 
-use super::bill::{MachineCost, Prices, costs, number, period};
+use super::bill::{MachineCost, MemorySource, Prices, costs, number, period};
 use super::{Context, Range, select};
 use crate::Outcome;
 use crate::failure::{EXIT_THRESHOLD, Failure};
@@ -196,7 +196,7 @@ fn table_row(it: &MachineCost, advice: &Advice) -> Vec<String> {
         money(it.express.map(|it| it.total())),
         it.memory_mb.map_or_else(
             || "–".to_owned(),
-            |mb| format!("{mb} MB{}", if it.is_memory_measured { "" } else { " (estimate)" }),
+            |mb| format!("{mb} MB{}", if it.memory_source == MemorySource::Estimate { " (estimate)" } else { "" }),
         ),
         advice.projection.as_ref().map_or_else(|| "–".to_owned(), |it| text::usd(it.usd)),
         advice.recommendation.as_str().replace('_', " "),
@@ -302,7 +302,7 @@ fn assumptions(all: &[(MachineCost, Advice)], prices: &Prices) -> Vec<String> {
     if all.iter().any(|it| it.is_region_assumed) {
         lines.push("Executions without a region are priced in the assumed one (`--price-region`).".to_owned());
     }
-    if all.iter().any(|it| !it.is_memory_measured) {
+    if all.iter().any(|it| it.memory_source == MemorySource::Estimate) {
         lines.push(
             "Express memory is the documented estimate where no billing details are known: 50 MB, the definition, and \
              inputs times branches and items where inputs are kept."
@@ -364,7 +364,7 @@ fn to_json(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Va
             "duration_usd": it.express.map(|it| number(it.duration)),
             "billed_gb_s": it.usage.memory_time.as_gb_seconds(),
             "billed_memory_mb": it.memory_mb,
-            "memory_source": if it.is_memory_measured { "billing_details" } else { "estimate" },
+            "memory_source": it.memory_source.as_str(),
             "logs_usd": advice.express_logs.map(|it| number(it.usd)),
             "logs_source": advice.express_logs.map(|it| if it.is_measured { "measured" } else { "estimate" }),
         },

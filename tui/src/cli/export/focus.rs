@@ -6,6 +6,7 @@
 use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
 use analyzer::pricing::rounded_to_add_up;
 use queries::Usage;
+use serde_json::{Map, Value};
 
 use crate::cli::bill::{MachineCost, Prices, costs};
 use crate::cli::{Context, Range};
@@ -61,6 +62,9 @@ const COLUMNS: [&str; 44] = [
     "x_Scenario",
 ];
 
+/// The place of the tags among the columns.
+const TAGS: usize = 39;
+
 /// One charge of a machine in a day.
 struct Charge {
     day: String,
@@ -76,6 +80,7 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
     let (since, until) = context.range(range)?;
     let prices = Prices::new(context)?;
     let usage = reader.cost_groups("day", since, until)?;
+    let all_tags = reader.tags()?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let broken = |error: csv::Error| Failure::new("the rows cannot be written").because(error.to_string());
     writer.write_record(COLUMNS).map_err(broken)?;
@@ -86,6 +91,9 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
             .filter(|row| row.machine_arn == it.machine.arn)
             .flat_map(|row| charges(&it, row, &prices))
             .collect();
+        let own = all_tags.iter().filter(|tag| tag[0] == it.machine.arn);
+        let own: Map<String, Value> = own.map(|tag| (tag[1].clone(), tag[2].as_str().into())).collect();
+        let tags = if own.is_empty() { String::new() } else { Value::from(own).to_string() };
         let list: Usd = charges.iter().map(|it| it.list).sum();
         // What was paid is less than the list price by the free tier and the volume tiers.
         let parts: Vec<Usd> = charges
@@ -96,7 +104,9 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
             })
             .collect();
         for (charge, billed) in charges.iter().zip(rounded_to_add_up(&parts)) {
-            writer.write_record(row(&it, charge, billed)).map_err(broken)?;
+            let mut record = row(&it, charge, billed);
+            record[TAGS].clone_from(&tags);
+            writer.write_record(record).map_err(broken)?;
         }
     }
     let bytes =
