@@ -144,6 +144,13 @@ impl Trace {
         }
     }
 
+    /// The functions below a call, and how long each ran.
+    pub fn functions_below(&self, call: usize) -> Vec<(&Name, Micros)> {
+        let spans = self.below(call).into_iter().map(|it| &self.spans[it]);
+        let functions = spans.filter(|it| it.origin.as_deref() == Some("AWS::Lambda::Function"));
+        functions.filter_map(|it| Some((&it.name, it.ended_at? - it.started_at))).collect()
+    }
+
     /// The one service that the functions below a call themselves call, where it is one and nothing else was traced.
     pub fn only_service_below(&self, call: usize) -> Option<&Name> {
         let below = self.below(call);

@@ -215,4 +215,9 @@ fn a_function_that_only_calls_one_service_is_glue() {
     let cost = bench.json(&["cost"]);
     let glue = &cost["machines"][0]["waste"]["glue"];
     assert_eq!((&glue[0]["state"], &glue[0]["service"]), (&json!("Save"), &json!("DynamoDB")));
+    assert_eq!(glue[0]["lambda_usd"], Value::Null);
+    // Ten calls of 180 ms with 512 MB: 0.9 GB-seconds and ten requests.
+    let cost = bench.json(&["cost", "--function-memory", "save=512"]);
+    let by_state = &cost["machines"][0]["by_state"][0];
+    assert_eq!((&by_state["lambda_calls"], &by_state["lambda_usd"]), (&json!(10), &json!(0.000_017_000_03)));
 }

@@ -436,3 +436,30 @@ fn billed_memory_comes_from_the_metric_where_no_execution_tells() {
         (&json!("metric"), &json!(128))
     );
 }
+
+/// What Express is billed for, against the simulator's own truth: every execution rounded up by itself.
+#[test]
+fn billed_memory_time_is_that_of_the_simulated_executions() {
+    let bench = Bench::new();
+    let lines = bench.run(&["simulate", "--executions", "400", "--shape", "express"]).stdout;
+    let path = bench.write("express.jsonl", lines);
+    bench.json(&["import", &path.to_string_lossy()]);
+    let workload = collector::synthetic::demo(400, 1_793_491_200_000, 7);
+    let plans = vec![(collector::synthetic::api_enrich(), 400)];
+    let workload = collector::synthetic::Workload { plans, incidents: Vec::new(), ..workload };
+    let (mut chunks, mut transitions) = (0, 0);
+    let run = workload.run(|it| -> Result<(), ()> {
+        chunks += ((it.run.stopped_ms - it.run.started_ms).max(1) + 99) / 100;
+        transitions += it.run.billed_transitions;
+        Ok(())
+    });
+    assert_eq!(run, Ok(()));
+    let cost = bench.json(&["cost"]);
+    let it = &cost["machines"][0];
+    // A chunk is 100 ms of 64 MB.
+    assert_eq!(
+        it["express"]["billed_gb_s"].as_f64(),
+        Some(f64::from(i32::try_from(chunks * 625).expect("few")) / 100_000.0)
+    );
+    assert_eq!(it["billed_transitions"], transitions);
+}

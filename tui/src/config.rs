@@ -29,6 +29,9 @@ pub(crate) struct Config {
     /// Percents that a contract takes off list prices, by service: `standard`, `express`, `logs`, `xray`, `lambda`, or `all`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) discounts: BTreeMap<String, f64>,
+    /// Megabytes of functions by name, `*` for all others: prices calls that traces show and no report does.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) function_memory: BTreeMap<String, u64>,
     /// States that may run twice without harm, whatever they call: `MACHINE/STATE`, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) repeatable: Vec<String>,
@@ -64,6 +67,17 @@ impl Config {
                 Failure::usage(format!("`{text}` is no payload policy")).hint("use `none`, `redacted` or `full`")
             }),
         }
+    }
+
+    /// Takes the memory of a function as an option gives it.
+    pub(crate) fn add_function_memory(&mut self, text: &str) -> Result<(), Failure> {
+        let parts = text.split_once('=').and_then(|(name, it)| Some((name, it.parse().ok()?)));
+        let (name, mb) = parts.ok_or_else(|| {
+            Failure::usage(format!("`{text}` is no memory of a function"))
+                .hint("write NAME=MEGABYTES, such as charge=512 or '*=256'")
+        })?;
+        self.function_memory.insert(name.to_owned(), mb);
+        Ok(())
     }
 
     /// Takes a discount as an option gives it.

@@ -32,6 +32,8 @@ pub(crate) struct Prices {
     assumed_region: String,
     /// States that may run twice without harm, as `MACHINE/STATE`.
     repeatable: Vec<String>,
+    /// Megabytes of functions by name, `*` for all others.
+    function_memory: BTreeMap<String, u64>,
 }
 
 /// Where the billed memory of Express executions is known from; the weakest that was needed.
@@ -77,7 +79,13 @@ impl Prices {
             books: context.price_books()?,
             assumed_region: context.config.price_region().to_owned(),
             repeatable: context.config.repeatable.clone(),
+            function_memory: context.config.function_memory.clone(),
         })
+    }
+
+    /// What the user says of a function's memory, in megabytes.
+    pub(crate) fn function_memory(&self, name: &str) -> Option<u64> {
+        self.function_memory.get(name).or_else(|| self.function_memory.get("*")).copied()
     }
 
     /// Whether the user says that a state may run twice without harm.

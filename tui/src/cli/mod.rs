@@ -79,6 +79,9 @@ struct Shared {
     /// The region whose prices apply to executions without one [default: us-east-1].
     #[arg(long, global = true, value_name = "REGION")]
     price_region: Option<String>,
+    /// Megabytes of a function, `*` for all others, where no report tells; may be repeated.
+    #[arg(long, global = true, value_name = "NAME=MB")]
+    function_memory: Vec<String>,
     /// A state that may run twice without harm, whatever it calls, such as orders/Charge; may be repeated.
     #[arg(long, global = true, value_name = "MACHINE/STATE")]
     repeatable: Vec<String>,
@@ -183,6 +186,9 @@ impl Context {
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
         config.repeatable.extend(shared.repeatable);
+        for text in &shared.function_memory {
+            config.add_function_memory(text)?;
+        }
         for text in &shared.discount {
             config.add_discount(text)?;
         }

@@ -249,7 +249,7 @@ impl<'a> Adviser<'a> {
         let mut functions: BTreeMap<Name, FunctionUse> = BTreeMap::new();
         for_each_traced_run(self.reader, &self.reader.executions(&filter)?, |_, run, traced| {
             patterns.add(run);
-            note_functions(run, traced, &mut functions);
+            note_functions(run, traced, self.prices, &mut functions);
             if let Some(hybrid) = &mut hybrid {
                 hybrid.add(run);
             }
@@ -535,7 +535,7 @@ impl<'a> Adviser<'a> {
     }
 }
 
-fn note_functions(run: &Run, traced: Option<&Traced>, functions: &mut BTreeMap<Name, FunctionUse>) {
+fn note_functions(run: &Run, traced: Option<&Traced>, prices: &Prices, functions: &mut BTreeMap<Name, FunctionUse>) {
     for (index, visit) in run.timeline.visits.iter().enumerate() {
         for (number, attempt) in visit.attempts.iter().enumerate() {
             let calls = traced.and_then(|(trace, joined)| Some((trace, joined.calls.get(&(index, number))?)));
@@ -549,6 +549,13 @@ fn note_functions(run: &Run, traced: Option<&Traced>, functions: &mut BTreeMap<N
             }
             for (trace, call) in calls.into_iter().flat_map(|(trace, calls)| calls.iter().map(move |it| (trace, *it))) {
                 used.traced += 1;
+                // Without a report, the trace's duration and the memory that the user gives; Lambda bills whole milliseconds.
+                for (name, span) in trace.functions_below(call).into_iter().filter(|_| attempt.billed_mb_ms.is_none()) {
+                    if let Some(mb) = prices.function_memory(name) {
+                        used.calls += 1;
+                        used.mb_ms += mb * u64::try_from(span.0.max(0)).unwrap_or(0).div_ceil(1_000);
+                    }
+                }
                 if let Some(service) = trace.only_service_below(call) {
                     *used.services.entry(service.clone()).or_default() += 1;
                 }
