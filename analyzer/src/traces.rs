@@ -7,7 +7,7 @@
 //! A function's initialisation before the request came (proactive) costs no latency: only the part of it that lies inside the
 //! attempt is a cold start.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -151,14 +151,12 @@ impl Trace {
         functions.filter_map(|it| Some((&it.name, it.ended_at? - it.started_at))).collect()
     }
 
-    /// The one service that the functions below a call themselves call, where it is one and nothing else was traced.
-    pub fn only_service_below(&self, call: usize) -> Option<&Name> {
-        let below = self.below(call);
-        let is_function = |it: &&usize| self.spans[**it].origin.as_deref() == Some("AWS::Lambda::Function");
-        let functions: Vec<usize> = below.iter().filter(is_function).copied().collect();
-        let mut services = functions.iter().flat_map(|&it| self.below(it)).filter(|&it| self.spans[it].is_call);
-        let first = &self.spans[services.next()?].name;
-        services.all(|it| self.spans[it].name == *first).then_some(first)
+    /// The services that the functions below a call call themselves, as far as they are traced.
+    pub fn services_below(&self, call: usize) -> BTreeSet<&Name> {
+        let is_function = |it: &usize| self.spans[*it].origin.as_deref() == Some("AWS::Lambda::Function");
+        let functions = self.below(call).into_iter().filter(is_function);
+        let calls = functions.flat_map(|it| self.below(it)).filter(|&it| self.spans[it].is_call);
+        calls.map(|it| &self.spans[it].name).collect()
     }
 
     /// A span and all below it, depth first, each with its depth.

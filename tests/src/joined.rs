@@ -186,13 +186,14 @@ fn the_estimate_of_memory_counts_inputs_and_items() {
     assert_eq!((&express["billed_memory_mb"], &express["memory_source"]), (&json!(128), &json!("estimate")));
 }
 
-/// Ten calls of a function whose trace shows nothing but one call of DynamoDB.
+/// Ten calls of a function whose trace shows nothing but one call of DynamoDB, and ten of one that calls nothing.
 #[test]
 fn a_function_that_only_calls_one_service_is_glue() {
     let bench = Bench::new();
     let base = 1_793_448_000.0;
-    for number in 0..10 {
-        let arn = format!("{EXECUTION}:glue:g{number}");
+    for number in (0..10).chain(20..30) {
+        let machine = if number < 20 { "glue" } else { "sum" };
+        let arn = format!("{EXECUTION}:{machine}:g{number}");
         bench.write(&format!("in/{number}.json"), run(&arn, task("Save", "lambda", "invoke", [10, 20, 0, 220], "{}")));
         let id = |place: u64| format!("{:016x}", number * 100 + place);
         let trace = format!("1-6ae49d40-{number:024x}");
@@ -202,22 +203,31 @@ fn a_function_that_only_calls_one_service_is_glue() {
             "subsegments": [{"id": id(2), "name": "Save", "start_time": base + 0.01, "end_time": base + 0.22, "subsegments": [
                 {"id": id(3), "name": "Lambda", "namespace": "aws", "start_time": base + 0.02, "end_time": base + 0.22}]}],
         });
+        let ended = if number < 20 { base + 0.21 } else { base + 0.06 };
+        let inside = json!([{"id": id(6), "name": "DynamoDB", "namespace": "aws", "start_time": base + 0.05,
+            "end_time": base + 0.2, "aws": {"operation": "PutItem"}}]);
+        let inside = if number < 20 { inside } else { json!([]) };
         let function = json!({
             "id": id(4), "parent_id": id(3), "name": "save", "trace_id": trace, "origin": "AWS::Lambda::Function",
-            "start_time": base + 0.03, "end_time": base + 0.21, "subsegments": [{"id": id(5), "name": "Invocation",
-                "start_time": base + 0.03, "end_time": base + 0.21, "subsegments": [{"id": id(6), "name": "DynamoDB",
-                "namespace": "aws", "start_time": base + 0.05, "end_time": base + 0.2, "aws": {"operation": "PutItem"}}]}],
+            "start_time": base + 0.03, "end_time": ended, "subsegments": [{"id": id(5), "name": "Invocation",
+                "start_time": base + 0.03, "end_time": ended, "subsegments": inside}],
         });
         bench.write(&format!("in/{number}.xray.jsonl"), format!("{own}\n{function}\n"));
     }
     let folder = bench.folder.path().join("in");
     bench.json(&["import", &folder.to_string_lossy()]);
     let cost = bench.json(&["cost"]);
-    let glue = &cost["machines"][0]["waste"]["glue"];
+    let of = |name: &str| {
+        let machines = cost["machines"].as_array().expect("machines");
+        machines.iter().find(|it| it["machine"] == name).expect("a machine")["waste"]["glue"].clone()
+    };
+    // Below the other machine's function nothing was traced, and it is short.
+    assert_eq!((&of("sum")[0]["state"], &of("sum")[0]["service"]), (&json!("Save"), &Value::Null));
+    let glue = of("glue");
     assert_eq!((&glue[0]["state"], &glue[0]["service"]), (&json!("Save"), &json!("DynamoDB")));
     assert_eq!(glue[0]["lambda_usd"], Value::Null);
     // Ten calls of 180 ms with 512 MB: 0.9 GB-seconds and ten requests.
-    let cost = bench.json(&["cost", "--function-memory", "save=512"]);
+    let cost = bench.json(&["cost", "stateMachine:glue", "--function-memory", "save=512"]);
     let by_state = &cost["machines"][0]["by_state"][0];
     assert_eq!((&by_state["lambda_calls"], &by_state["lambda_usd"]), (&json!(10), &json!(0.000_017_000_03)));
 }

@@ -96,8 +96,7 @@ pub(super) struct ObservingCost {
 pub(super) struct FunctionCost {
     pub(super) calls: u64,
     pub(super) usd: Option<Usd>,
-    /// A Task could call this service itself.
-    pub(super) glue: Option<Name>,
+    pub(super) glue: Option<Glue>,
 }
 
 /// What logging every event would cost an Express machine, whose timelines are in its logs alone.
@@ -149,15 +148,34 @@ pub(super) struct FunctionUse {
     /// Traced calls, and those of them that did nothing but call one service, by service.
     traced: u64,
     services: BTreeMap<Name, u64>,
+    /// Traced calls below which nothing was traced, and the longest that a function ran.
+    silent: u64,
+    longest: Micros,
 }
 
+/// What a function is that the machine may do without.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Glue {
+    /// It calls one service, which a Task can call itself.
+    Service(Name),
+    /// It is short and calls nothing that was traced: if it only computes, an intrinsic function or JSONata does that.
+    Computes,
+}
+
+/// A function that runs longer than this may well be more than a computation.
+const SHORT: Micros = Micros(50_000);
+
 impl FunctionUse {
-    /// The service that nearly every traced call calls alone, where a Task can call it itself.
-    pub(super) fn glue(&self) -> Option<&Name> {
+    /// What nearly every traced call did, where the machine can do that itself.
+    pub(super) fn glue(&self) -> Option<Glue> {
         const NATIVE: [&str; 9] =
             ["DynamoDB", "S3", "SNS", "SQS", "Events", "EventBridge", "Glue", "StepFunctions", "SecretsManager"];
+        let nearly_all = |count: u64| self.traced >= 10 && count * 10 >= self.traced * 9;
+        if nearly_all(self.silent) && self.longest > Micros::ZERO && self.longest <= SHORT {
+            return Some(Glue::Computes);
+        }
         let (service, count) = self.services.iter().max_by_key(|it| it.1)?;
-        (self.traced >= 10 && count * 10 >= self.traced * 9 && NATIVE.contains(&&**service)).then_some(service)
+        (nearly_all(*count) && NATIVE.contains(&&**service)).then(|| Glue::Service(service.clone()))
     }
 }
 
@@ -284,7 +302,7 @@ impl<'a> Adviser<'a> {
             usd: rates
                 .filter(|_| used.calls > 0)
                 .map(|rates| rates.per_request * used.calls + rates.per_gb_second.scaled(used.mb_ms.into(), 1_024_000)),
-            glue: used.glue().cloned(),
+            glue: used.glue(),
         };
         used.into_iter().map(|(state, used)| (state, cost(used))).collect()
     }
@@ -556,9 +574,13 @@ fn note_functions(run: &Run, traced: Option<&Traced>, prices: &Prices, functions
                         used.mb_ms += mb * u64::try_from(span.0.max(0)).unwrap_or(0).div_ceil(1_000);
                     }
                 }
-                if let Some(service) = trace.only_service_below(call) {
+                let services = trace.services_below(call);
+                used.silent += u64::from(services.is_empty());
+                if let (1, Some(&service)) = (services.len(), services.first()) {
                     *used.services.entry(service.clone()).or_default() += 1;
                 }
+                let spans = trace.functions_below(call).into_iter().map(|it| it.1);
+                used.longest = spans.fold(used.longest, Micros::max);
             }
         }
     }

@@ -23,7 +23,7 @@ mod groups;
 mod reconcile;
 mod threshold;
 
-use advice::{Advice, Adviser, BreakEven, Month, MonthForecast, Part, Recommendation, Waste};
+use advice::{Advice, Adviser, BreakEven, Glue, Month, MonthForecast, Part, Recommendation, Waste};
 use groups::GroupBy;
 use threshold::Threshold;
 
@@ -269,11 +269,16 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         lines.push(format!("{name}: {}, at list price.", wasted.join(", ")));
     }
     for (state, it) in &advice.functions {
-        if let Some(service) = &it.glue {
-            let usd = it.usd.map_or_else(String::new, |it| format!(", which cost {} of Lambda", text::usd(it)));
-            lines.push(format!(
+        let usd = it.usd.map_or_else(String::new, |it| format!(", which cost {} of Lambda", text::usd(it)));
+        match &it.glue {
+            Some(Glue::Service(service)) => lines.push(format!(
                 "{name}: the function behind `{state}` only calls {service}{usd}: the Task can call it itself."
-            ));
+            )),
+            Some(Glue::Computes) => lines.push(format!(
+                "{name}: the function behind `{state}` is short and calls nothing that was traced{usd}: if it only computes, \
+                 an intrinsic function or JSONata does that."
+            )),
+            None => {}
         }
     }
     lines
@@ -438,9 +443,17 @@ fn month_to_json(it: &Month) -> Value {
     })
 }
 
+/// The service that a function only calls; none for one that calls nothing.
+fn service_of(it: &Glue) -> Option<&str> {
+    match it {
+        Glue::Service(service) => Some(service),
+        Glue::Computes => None,
+    }
+}
+
 fn waste_to_json(it: &Waste, advice: &Advice) -> Value {
     let glue = advice.functions.iter().filter_map(|(state, it)| Some((state, it.glue.as_ref()?, it)));
-    let glue = glue.map(|(state, service, it)| json!({"state": state.as_str(), "service": service.as_str(), "calls": it.calls, "lambda_usd": it.usd.map(number)}));
+    let glue = glue.map(|(state, service, it)| json!({"state": state.as_str(), "service": service_of(service), "calls": it.calls, "lambda_usd": it.usd.map(number)}));
     let error = |(error, retries, backoff, usd): &(String, u64, analyzer::model::Micros, Option<Usd>)| json!({"error": error, "retries": retries, "backoff_ms": backoff.as_millis(), "usd": usd.map(number)});
     json!({
         "retries_usd": it.retries.map(number),
