@@ -210,7 +210,7 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
     let saves = advice.saves_per_month.map_or_else(|| "an unknown amount".to_owned(), text::usd);
     match advice.recommendation {
         Recommendation::MoveToExpress => lines.push(format!(
-            "{name}: as Express it would cost {saves} a month less, logs not counted; nothing in it needs Standard, but see the risks."
+            "{name}: as Express it would cost {saves} a month less, logging at level ALL included; nothing in it needs Standard, but see the risks."
         )),
         Recommendation::MoveToStandard => {
             lines.push(format!("{name}: as Standard it would cost {saves} a month less, its logs counted."));
