@@ -345,3 +345,26 @@ fn a_price_book_is_made_from_the_price_list() {
     assert_eq!(usd("standard_transition", "0"), Some("0.0000297".into()));
     assert_eq!(usd("express_duration", "3600000"), Some("0.00000833".into()));
 }
+
+#[test]
+fn a_plan_tells_the_calls_and_reads_nothing() {
+    let service = Arc::new(Service::new(9, 0, None));
+    let address = serve(Arc::clone(&service));
+    let bench = Bench::new();
+    let planned = result(&collect(&bench, &address, &["--plan"]));
+    let plan = planned["plan"].as_array().expect("a plan");
+    assert_eq!(plan.len(), 2);
+    for it in plan {
+        assert_eq!(
+            (&it["source"], &it["executions"], &it["calls"], &it["usd"]),
+            (&json!("history"), &json!(9), &json!(9), &json!(0.0))
+        );
+    }
+    assert!(!service.calls.lock().expect("counted").contains_key("GetExecutionHistory"));
+    assert!(!bench.db().exists(), "nothing is stored");
+    result(&collect(&bench, &address, &[]));
+    let planned = result(&collect(&bench, &address, &["--plan"]));
+    assert!(planned["plan"].as_array().expect("a plan").iter().all(|it| it["executions"] == 0), "all is stored");
+    assert_eq!(collect(&bench, &address, &["--source", "logs"]).status.code(), Some(2));
+    assert_eq!(collect(&bench, &address, &["--source", "history", "--plan"]).status.code(), Some(0));
+}

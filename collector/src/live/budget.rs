@@ -39,6 +39,22 @@ impl Budget {
         Self { buckets: QUOTAS.map(bucket).into(), calls: BTreeMap::new(), throttled: BTreeMap::new() }
     }
 
+    /// How long so many calls take at this share, when the bucket is full at first.
+    pub(super) fn seconds(&self, api: &str, calls: u64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let calls = calls as f64;
+        self.buckets.get(api).map_or(0.0, |it| ((calls - it.most) / it.per_second).max(0.0))
+    }
+
+    /// What limits an API, in a sentence.
+    pub(super) fn limit(&self, api: &str) -> Option<String> {
+        let it = self.buckets.get(api)?;
+        Some(format!(
+            "{api}: {:.0} at once and {:.1} a second (the share of the quota that may be used)",
+            it.most, it.per_second
+        ))
+    }
+
     /// Waits until a call is allowed, and counts it.
     pub(super) async fn take(&mut self, api: &'static str) {
         *self.calls.entry(api).or_default() += 1;

@@ -10,7 +10,7 @@ use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionListItem;
 
 use super::budget::Budget;
-use super::{Denied, LiveOptions, LiveReport, Target, from_aws};
+use super::{Denied, LiveOptions, LiveReport, Planned, Target, from_aws};
 use crate::import::{PayloadPolicy, Stopped};
 
 /// Entries of a page: the most that the APIs give.
@@ -37,6 +37,7 @@ struct Walk<'a> {
     send: Send<'a>,
     batch: Observed,
     names: Interner,
+    plan: Vec<Planned>,
 }
 
 pub(super) async fn run(options: &LiveOptions, send: Send<'_>) -> Result<LiveReport, Stopped> {
@@ -50,11 +51,12 @@ pub(super) async fn run(options: &LiveOptions, send: Send<'_>) -> Result<LiveRep
         send,
         batch: Vec::with_capacity(BATCH),
         names: Interner::with_capacity(50_000),
+        plan: Vec::new(),
     };
     walk.machines().await?;
     walk.flush()?;
-    let Walk { budget, target, .. } = walk;
-    Ok(LiveReport { targets: vec![target], calls: budget.calls, throttled: budget.throttled })
+    let Walk { budget, target, plan, .. } = walk;
+    Ok(LiveReport { targets: vec![target], calls: budget.calls, throttled: budget.throttled, plan })
 }
 
 /// Whether the service answers and lets machines be listed; what it said otherwise.
@@ -175,6 +177,9 @@ impl Walk<'_> {
                 );
             }
         }
+        if self.options.plan {
+            return self.plan(arn, workflow_type).await;
+        }
         let request = self.client.list_tags_for_resource().resource_arn(arn);
         match call!(self, "ListTagsForResource", request.clone()) {
             Ok(it) => self.observe(Observation::Tags(Box::new(from_aws::tags(arn, &it))))?,
@@ -188,6 +193,32 @@ impl Walk<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Lists what would be read, and reckons the calls that takes.
+    async fn plan(&mut self, arn: &str, workflow_type: WorkflowType) -> Result<(), Stopped> {
+        let (source, executions, limits) = match workflow_type {
+            WorkflowType::Standard => {
+                let before = self.target.executions;
+                self.executions(arn).await?;
+                let limits = self.budget.limit("GetExecutionHistory").into_iter().collect();
+                ("history", self.target.executions - before, limits)
+            }
+            WorkflowType::Express => ("logs", 0, vec!["Express: its logs are not collected live".to_owned()]),
+        };
+        let events = self.options.mean_events.get(arn).copied().unwrap_or(1).max(1);
+        let calls = executions * events.div_ceil(PAGE.unsigned_abs().into());
+        self.plan.push(Planned {
+            state_machine_arn: arn.to_owned(),
+            source,
+            executions,
+            calls,
+            seconds: self.budget.seconds("GetExecutionHistory", calls),
+            // Calls of Step Functions' own API are not billed.
+            usd: 0.0,
+            limits,
+        });
+        Ok(())
     }
 
     async fn executions(&mut self, machine_arn: &str) -> Result<(), Stopped> {
@@ -229,6 +260,9 @@ impl Walk<'_> {
             return Ok(());
         }
         self.target.executions += 1;
+        if self.options.plan {
+            return Ok(());
+        }
         self.observe(Observation::Execution { execution_arn: arn.clone(), record: Box::new(record) })?;
         self.history(&arn).await
     }

@@ -31,6 +31,10 @@ pub struct LiveOptions {
     pub known: HashSet<(Name, u64)>,
     /// The part of each API's quota that may be used.
     pub share: f64,
+    /// Only tell what would be read; nothing is.
+    pub plan: bool,
+    /// Events of an execution, by machine, where some are stored.
+    pub mean_events: BTreeMap<Name, u64>,
 }
 
 /// A permission that was denied.
@@ -53,11 +57,24 @@ pub struct Target {
     pub gaps: Vec<String>,
 }
 
+/// What would be read of one machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Planned {
+    pub state_machine_arn: String,
+    pub source: &'static str,
+    pub executions: u64,
+    pub calls: u64,
+    pub seconds: f64,
+    pub usd: f64,
+    pub limits: Vec<String>,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct LiveReport {
     pub targets: Vec<Target>,
     pub calls: BTreeMap<&'static str, u64>,
     pub throttled: BTreeMap<&'static str, u64>,
+    pub plan: Vec<Planned>,
 }
 
 /// Why nothing could be collected.

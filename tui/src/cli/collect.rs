@@ -1,11 +1,11 @@
 //! `collect`: from AWS into the database, once or again and again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use analyzer::model::Name;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use collector::import::Stopped;
 use collector::live::{LiveOptions, LiveReport, collect};
 use queries::{ExecutionFilter, ImportStats, Reader, Store};
@@ -19,6 +19,7 @@ use crate::failure::{EXIT_SET_ASIDE, Failure};
 use crate::report::{Report, TextTable};
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct CollectArguments {
     /// Collect once and end; the default.
     #[arg(long, conflicts_with = "follow")]
@@ -43,14 +44,36 @@ pub(crate) struct CollectArguments {
     /// The part of each API quota that may be used.
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     share: f64,
+    /// What to read; only history is read live, the others are imported from files.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "history", value_name = "SOURCE")]
+    source: Vec<Source>,
+    /// Only tell what would be read, with how many calls and how long; nothing is stored.
+    #[arg(long, conflicts_with = "follow")]
+    plan: bool,
     /// End with 4 when a call was denied or something was set aside.
     #[arg(long)]
     strict: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Source {
+    History,
+    Logs,
+    Xray,
+    Metrics,
+}
+
 pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
+    if let Some(it) = arguments.source.iter().find(|it| **it != Source::History) {
+        let name = it.to_possible_value().map_or_else(String::new, |it| it.get_name().to_owned());
+        return Err(Failure::usage(format!("`{name}` is not collected live by this version"))
+            .hint("`stepscope import` reads log exports, `batch-get-traces` and `get-metric-data` answers"));
+    }
     if !(0.01..=1.0).contains(&arguments.share) {
         return Err(Failure::usage(format!("`{}` is no share of a quota", arguments.share)).hint("use 0.01 to 1"));
+    }
+    if arguments.plan {
+        return plan(context, arguments);
     }
     loop {
         let begun = Instant::now();
@@ -69,20 +92,60 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
     }
 }
 
-fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport, ImportStats), Failure> {
-    let now = context.now()?;
+/// What would be read.
+fn plan(context: &Context, arguments: &CollectArguments) -> Outcome {
+    let options = LiveOptions { plan: true, ..options(context, arguments)? };
+    let report = collect(&options, &mut |_| Ok(())).map_err(|error| Failure::new(error.to_string()))?;
+    let mut table = TextTable::with_columns(&["machine", "source", "#executions", "#calls", "#seconds", "#USD"]);
+    for it in &report.plan {
+        let name = it.state_machine_arn.rsplit(':').next().unwrap_or(&it.state_machine_arn).to_owned();
+        let (executions, calls) = (text::count(it.executions), text::count(it.calls));
+        table.rows.push(vec![
+            name,
+            it.source.to_owned(),
+            executions,
+            calls,
+            format!("{:.0}", it.seconds),
+            it.usd.to_string(),
+        ]);
+    }
+    let mut limits: Vec<&str> = report.plan.iter().flat_map(|it| &it.limits).map(String::as_str).collect();
+    limits.sort_unstable();
+    limits.dedup();
+    let fields = [("targets", json!(report.targets)), ("calls", json!(report.calls)), ("plan", json!(report.plan))];
+    Report {
+        command: "collect",
+        footer: limits.join("\n"),
+        fields: fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect(),
+        rows: "plan",
+        table,
+        heading: "Nothing is read; a machine's executions are taken to have as many events as those that are stored."
+            .to_owned(),
+    }
+    .print(context.output)?;
+    Ok(0)
+}
+
+fn options(context: &Context, arguments: &CollectArguments) -> Result<LiveOptions, Failure> {
     let mut config = context.config.clone();
     // Live, nothing of the users' data is kept unless somebody says so.
     config.payloads = arguments.payloads.clone().or(config.payloads).or(Some("none".to_owned()));
     let path = config.db_path();
-    let options = LiveOptions {
+    let (known, mean_events) = if path.exists() { known(&path)? } else { Default::default() };
+    Ok(LiveOptions {
         machines: arguments.machines.clone(),
-        since: when::instant(arguments.since.as_deref().unwrap_or("7d"), now)?,
+        since: when::instant(arguments.since.as_deref().unwrap_or("7d"), context.now()?)?,
         payloads: config.payload_policy()?,
-        known: if path.exists() { known(&path)? } else { HashSet::new() },
+        known,
+        mean_events,
         share: arguments.share,
         ..arguments.aws.options()
-    };
+    })
+}
+
+fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport, ImportStats), Failure> {
+    let options = options(context, arguments)?;
+    let path = context.config.db_path();
     let prices = super::bill::price_lines(&context.price_books()?);
     let open = || {
         let store = Store::open(&path)?;
@@ -103,11 +166,21 @@ fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport,
     }
 }
 
+/// Closed executions by ARN and count of redrives, and events of an execution by machine.
+type Known = (HashSet<(Name, u64)>, BTreeMap<Name, u64>);
+
 /// The closed executions that are stored in full: nothing of them is asked for again, unless they are redriven.
-fn known(path: &std::path::Path) -> Result<HashSet<(Name, u64)>, Failure> {
+fn known(path: &std::path::Path) -> Result<Known, Failure> {
     let rows = Reader::open(path)?.executions(&ExecutionFilter::default())?;
-    let complete = rows.into_iter().filter(|it| it.status.is_closed() && it.complete);
-    Ok(complete.map(|it| (it.arn.as_str().into(), it.redrives)).collect())
+    let mut known = HashSet::new();
+    let mut events: BTreeMap<Name, (u64, u64)> = BTreeMap::new();
+    for it in rows.into_iter().filter(|it| it.status.is_closed() && it.complete) {
+        let sums = events.entry(it.machine_arn.as_str().into()).or_default();
+        *sums = (sums.0 + it.n_events, sums.1 + 1);
+        known.insert((it.arn.as_str().into(), it.redrives));
+    }
+    let means = events.into_iter().map(|(machine, (events, count))| (machine, events.div_ceil(count)));
+    Ok((known, means.collect()))
 }
 
 fn to_report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128) -> Report {
