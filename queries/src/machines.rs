@@ -225,7 +225,7 @@ pub(crate) fn text(it: Option<&str>) -> Cell {
     it.map_or(Cell::Null, |it| Cell::Text(it.to_owned()))
 }
 
-fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
+pub(crate) fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
     let mut it = Take::new(cells);
     Ok(MachineRow {
         arn: it.text()?,

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use analyzer::execution::Run;
 use analyzer::histogram;
-use analyzer::model::{Micros, StateType, Timestamp, WorkflowType};
+use analyzer::model::{Micros, StateType, Timestamp};
 use analyzer::timeline::{Category, Split, Visit, VisitStatus};
 use duckdb::Connection;
 use rustc_hash::FxHashMap;
 
 use crate::cell::Take;
-use crate::machines::text;
+use crate::machines::{machine, text};
 use crate::rows::{
     Appenders, RunHistogramLine, RunHistogramRows, RunRollupLine, RunRollupRows, StateHistogramLine,
     StateHistogramRows, StateRollupLine, StateRollupRows,
@@ -271,27 +271,10 @@ impl Reader {
     pub fn rolled_up_machines(&self) -> Result<Vec<MachineRow>, StoreError> {
         let buckets = self.buckets(None, Hours::default())?;
         let row = |cells: Vec<Cell>| {
-            let mut it = Take::new(cells);
-            let arn = it.text()?;
-            let own = buckets.get(&(arn.clone(), None)).map_or(&[][..], Vec::as_slice);
-            Ok(MachineRow {
-                name: it.text()?,
-                region: it.text()?,
-                account: it.text()?,
-                workflow_type: if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express },
-                executions: it.count()?,
-                running: it.count()?,
-                failed: it.count()?,
-                p50: histogram::quantile(own, 0.5),
-                p95: histogram::quantile(own, 0.95),
-                p99: histogram::quantile(own, 0.99),
-                first_at: it.opt_int().map(Timestamp),
-                last_at: it.opt_int().map(Timestamp),
-                transitions: it.count()?,
-                complete: it.count()?,
-                closed: it.count()?,
-                arn,
-            })
+            let machine = machine(cells)?;
+            let own = buckets.get(&(machine.arn.clone(), None)).map_or(&[][..], Vec::as_slice);
+            let quantile = |q: f64| histogram::quantile(own, q);
+            Ok(MachineRow { p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99), ..machine })
         };
         self.query(MACHINES, &[])?.into_iter().map(row).collect()
     }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use analyzer::asl::StateMachine;
 use analyzer::eligibility::{Eligibility, assess};
-use analyzer::execution::Run;
 use analyzer::hybrid::{self, Hybrid, Rates, Region};
 use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
-use analyzer::pricing::{billed_memory_mb, log_ingestion};
+use analyzer::pricing::{LambdaRates, billed_memory_mb, log_ingestion};
 use analyzer::projection::{Forecast, Projection, month_of, project};
 use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, Usage};
 use serde_json::Value;
 
+use super::functions::{FunctionCost, FunctionUse, note_functions};
 use crate::cli::bill::{BASE_MEMORY, MachineCost, Prices};
-use crate::cli::show::{Traced, for_each_traced_run};
+use crate::cli::show::for_each_traced_run;
 use crate::failure::Failure;
 
 /// Runs of a machine that are looked at one by one, the newest; more are priced in proportion.
@@ -92,13 +92,6 @@ pub(super) struct ObservingCost {
     pub(super) lambda: Option<Usd>,
 }
 
-/// What the functions of one state cost, of the calls that are known.
-pub(super) struct FunctionCost {
-    pub(super) calls: u64,
-    pub(super) usd: Option<Usd>,
-    pub(super) glue: Option<Glue>,
-}
-
 /// What logging every event would cost an Express machine, whose timelines are in its logs alone.
 #[derive(Clone, Copy)]
 pub(super) struct ExpressLogs {
@@ -138,45 +131,6 @@ struct Looked {
     parts: Vec<Part>,
     parent: Option<Value>,
     functions: BTreeMap<Name, FunctionUse>,
-}
-
-/// What the functions that a state calls used, as far as reports and traces tell.
-#[derive(Default)]
-pub(super) struct FunctionUse {
-    calls: u64,
-    mb_ms: u64,
-    /// Traced calls, and those of them that did nothing but call one service, by service.
-    traced: u64,
-    services: BTreeMap<Name, u64>,
-    /// Traced calls below which nothing was traced, and the longest that a function ran.
-    silent: u64,
-    longest: Micros,
-}
-
-/// What a function is that the machine may do without.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) enum Glue {
-    /// It calls one service, which a Task can call itself.
-    Service(Name),
-    /// It is short and calls nothing that was traced: if it only computes, an intrinsic function or JSONata does that.
-    Computes,
-}
-
-/// A function that runs longer than this may well be more than a computation.
-const SHORT: Micros = Micros(50_000);
-
-impl FunctionUse {
-    /// What nearly every traced call did, where the machine can do that itself.
-    pub(super) fn glue(&self) -> Option<Glue> {
-        const NATIVE: [&str; 9] =
-            ["DynamoDB", "S3", "SNS", "SQS", "Events", "EventBridge", "Glue", "StepFunctions", "SecretsManager"];
-        let nearly_all = |count: u64| self.traced >= 10 && count * 10 >= self.traced * 9;
-        if nearly_all(self.silent) && self.longest > Micros::ZERO && self.longest <= SHORT {
-            return Some(Glue::Computes);
-        }
-        let (service, count) = self.services.iter().max_by_key(|it| it.1)?;
-        (nearly_all(*count) && NATIVE.contains(&&**service)).then(|| Glue::Service(service.clone()))
-    }
 }
 
 /// What all machines' advice is made from.
@@ -240,7 +194,7 @@ impl<'a> Adviser<'a> {
             break_even: self.break_even(it),
             waste: self.waste(it, &measures, &looked.patterns, definition.as_ref()),
             projection,
-            functions: self.function_costs(it, looked.functions),
+            functions: functions_of(looked.functions, self.prices.book().lambda(&it.region)),
             express_logs: self.express_logs(it, &measures),
             forecast: self.forecast(it, all),
             observing,
@@ -293,18 +247,6 @@ impl<'a> Adviser<'a> {
         };
         let parts = best.iter().cloned().map(part).collect();
         Ok(Looked { parts, parent: Some(parent), ..looked })
-    }
-
-    fn function_costs(&self, it: &MachineCost, used: BTreeMap<Name, FunctionUse>) -> BTreeMap<Name, FunctionCost> {
-        let rates = self.prices.book().lambda(&it.region);
-        let cost = |used: FunctionUse| FunctionCost {
-            calls: used.calls,
-            usd: rates
-                .filter(|_| used.calls > 0)
-                .map(|rates| rates.per_request * used.calls + rates.per_gb_second.scaled(used.mb_ms.into(), 1_024_000)),
-            glue: used.glue(),
-        };
-        used.into_iter().map(|(state, used)| (state, cost(used))).collect()
     }
 
     fn rates(&self, it: &MachineCost) -> Option<Rates> {
@@ -553,37 +495,8 @@ impl<'a> Adviser<'a> {
     }
 }
 
-fn note_functions(run: &Run, traced: Option<&Traced>, prices: &Prices, functions: &mut BTreeMap<Name, FunctionUse>) {
-    for (index, visit) in run.timeline.visits.iter().enumerate() {
-        for (number, attempt) in visit.attempts.iter().enumerate() {
-            let calls = traced.and_then(|(trace, joined)| Some((trace, joined.calls.get(&(index, number))?)));
-            if attempt.billed_mb_ms.is_none() && calls.is_none() {
-                continue;
-            }
-            let used = functions.entry(visit.state.clone()).or_default();
-            if let Some(mb_ms) = attempt.billed_mb_ms {
-                used.calls += 1;
-                used.mb_ms += mb_ms;
-            }
-            for (trace, call) in calls.into_iter().flat_map(|(trace, calls)| calls.iter().map(move |it| (trace, *it))) {
-                used.traced += 1;
-                // Without a report, the trace's duration and the memory that the user gives; Lambda bills whole milliseconds.
-                for (name, span) in trace.functions_below(call).into_iter().filter(|_| attempt.billed_mb_ms.is_none()) {
-                    if let Some(mb) = prices.function_memory(name) {
-                        used.calls += 1;
-                        used.mb_ms += mb * u64::try_from(span.0.max(0)).unwrap_or(0).div_ceil(1_000);
-                    }
-                }
-                let services = trace.services_below(call);
-                used.silent += u64::from(services.is_empty());
-                if let (1, Some(&service)) = (services.len(), services.first()) {
-                    *used.services.entry(service.clone()).or_default() += 1;
-                }
-                let spans = trace.functions_below(call).into_iter().map(|it| it.1);
-                used.longest = spans.fold(used.longest, Micros::max);
-            }
-        }
-    }
+fn functions_of(used: BTreeMap<Name, FunctionUse>, rates: Option<LambdaRates>) -> BTreeMap<Name, FunctionCost> {
+    used.into_iter().map(|(state, used)| (state, used.cost(rates))).collect()
 }
 
 /// The states and amounts of the parts by the name that the child is called by.

@@ -19,11 +19,13 @@ use crate::failure::{EXIT_THRESHOLD, Failure};
 use crate::report::{Report, TextTable};
 
 mod advice;
+mod functions;
 mod groups;
 mod reconcile;
 mod threshold;
 
-use advice::{Advice, Adviser, BreakEven, Glue, Month, MonthForecast, Part, Recommendation, Waste};
+use advice::{Advice, Adviser, BreakEven, Month, MonthForecast, Part, Recommendation, Waste};
+use functions::Glue;
 use groups::GroupBy;
 use threshold::Threshold;
 
