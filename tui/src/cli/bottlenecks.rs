@@ -359,8 +359,9 @@ fn pattern_sentence(it: &Pattern) -> String {
             if *timed_out > 0 { format!("; it was reached {timed_out} times") } else { String::new() }
         ),
         Pattern::DuplicateStarts { executions, inputs, example, .. } => format!(
-            "{executions} executions began while another with the same input ran ({inputs} inputs; `{}` and `{}`): name \
-             executions after what they work on, so that a second start is refused.",
+            "{} while another with the same input ran ({inputs} of the inputs; `{}` and `{}`): name executions after what they \
+             work on, so that a second start is refused.",
+            if *executions == 1 { "1 execution began".to_owned() } else { format!("{executions} executions began") },
             short(&example.0),
             short(&example.1)
         ),
