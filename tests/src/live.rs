@@ -368,3 +368,17 @@ fn a_plan_tells_the_calls_and_reads_nothing() {
     assert_eq!(collect(&bench, &address, &["--source", "logs"]).status.code(), Some(2));
     assert_eq!(collect(&bench, &address, &["--source", "history", "--plan"]).status.code(), Some(0));
 }
+
+#[test]
+fn several_regions_are_collected_in_one_run() {
+    let service = Arc::new(Service::new(4, 0, None));
+    let address = serve(Arc::clone(&service));
+    let bench = Bench::new();
+    let collected = result(&collect(&bench, &address, &["--region", "eu-west-1"]));
+    let targets = collected["targets"].as_array().expect("targets");
+    let regions: Vec<&str> = targets.iter().filter_map(|it| it["region"].as_str()).collect();
+    assert_eq!(regions, ["us-east-1", "eu-west-1"]);
+    assert_eq!(collected["calls"]["ListStateMachines"], 4, "two pages in each");
+    // The stand-in answers alike in both: nothing is stored twice.
+    assert_eq!(collected["new_events"].as_u64(), Some(service.n_events() as u64));
+}

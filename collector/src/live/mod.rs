@@ -110,10 +110,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, CollectError> {
     builder.enable_all().build().map_err(|error| CollectError::Runtime(error.to_string()))
 }
 
-/// Collects once, sending what is found in batches.
+/// Collects once from each target in turn, sending what is found in batches. One that fails does not stop the others.
 pub fn collect(
-    options: &LiveOptions,
+    targets: &[LiveOptions],
     send: &mut dyn FnMut(Observed) -> Result<(), Stopped>,
 ) -> Result<LiveReport, CollectError> {
-    runtime()?.block_on(driver::run(options, send)).map_err(|_| CollectError::Stopped)
+    let mut all = LiveReport::default();
+    for options in targets {
+        let report = runtime()?.block_on(driver::run(options, send)).map_err(|_| CollectError::Stopped)?;
+        all.targets.extend(report.targets);
+        all.plan.extend(report.plan);
+        for (sums, calls) in [(&mut all.calls, report.calls), (&mut all.throttled, report.throttled)] {
+            for (api, count) in calls {
+                *sums.entry(api).or_default() += count;
+            }
+        }
+    }
+    Ok(all)
 }

@@ -94,8 +94,11 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
 
 /// What would be read.
 fn plan(context: &Context, arguments: &CollectArguments) -> Outcome {
-    let options = LiveOptions { plan: true, ..options(context, arguments)? };
-    let report = collect(&options, &mut |_| Ok(())).map_err(|error| Failure::new(error.to_string()))?;
+    let mut targets = targets(context, arguments)?;
+    for it in &mut targets {
+        it.plan = true;
+    }
+    let report = collect(&targets, &mut |_| Ok(())).map_err(|error| Failure::new(error.to_string()))?;
     let mut table = TextTable::with_columns(&["machine", "source", "#executions", "#calls", "#seconds", "#USD"]);
     for it in &report.plan {
         let name = it.state_machine_arn.rsplit(':').next().unwrap_or(&it.state_machine_arn).to_owned();
@@ -126,25 +129,29 @@ fn plan(context: &Context, arguments: &CollectArguments) -> Outcome {
     Ok(0)
 }
 
-fn options(context: &Context, arguments: &CollectArguments) -> Result<LiveOptions, Failure> {
+/// What to collect, from every account and region.
+fn targets(context: &Context, arguments: &CollectArguments) -> Result<Vec<LiveOptions>, Failure> {
     let mut config = context.config.clone();
     // Live, nothing of the users' data is kept unless somebody says so.
     config.payloads = arguments.payloads.clone().or(config.payloads).or(Some("none".to_owned()));
     let path = config.db_path();
     let (known, mean_events) = if path.exists() { known(&path)? } else { Default::default() };
-    Ok(LiveOptions {
+    let since = when::instant(arguments.since.as_deref().unwrap_or("7d"), context.now()?)?;
+    let payloads = config.payload_policy()?;
+    let target = |it: LiveOptions| LiveOptions {
         machines: arguments.machines.clone(),
-        since: when::instant(arguments.since.as_deref().unwrap_or("7d"), context.now()?)?,
-        payloads: config.payload_policy()?,
-        known,
-        mean_events,
+        since,
+        payloads,
+        known: known.clone(),
+        mean_events: mean_events.clone(),
         share: arguments.share,
-        ..arguments.aws.options()
-    })
+        ..it
+    };
+    Ok(arguments.aws.targets().into_iter().map(target).collect())
 }
 
 fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport, ImportStats), Failure> {
-    let options = options(context, arguments)?;
+    let targets = targets(context, arguments)?;
     let path = context.config.db_path();
     let prices = super::bill::price_lines(&context.price_books()?);
     let open = || {
@@ -154,7 +161,7 @@ fn round(context: &Context, arguments: &CollectArguments) -> Result<(LiveReport,
     };
     let (told, report) = channel();
     let stats = crate::ingest::run(open, move |send| {
-        let result = collect(&options, send);
+        let result = collect(&targets, send);
         let outcome = if result.is_ok() { Ok(()) } else { Err(Stopped) };
         let _ = told.send(result);
         outcome
