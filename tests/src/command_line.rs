@@ -273,3 +273,20 @@ fn what_is_forgotten_or_pruned_is_gone_with_everything_of_it() {
     assert!(pruned["forgotten"].as_u64().is_some_and(|it| it > 50), "{pruned}");
     assert_eq!(bench.rows("SELECT count(*) FROM executions WHERE started_at < '2026-10-31 12:00'"), ["[0]"]);
 }
+
+#[test]
+fn every_view_goes_out_as_parquet() {
+    let bench = demo();
+    let folder = bench.folder.path().join("out");
+    let out = folder.to_string_lossy().into_owned();
+    assert_eq!(bench.run(&["export", "parquet"]).status.code(), Some(2), "it needs a folder");
+    for _ in 0..2 {
+        assert!(bench.run(&["export", "parquet", "--out", &out]).status.success());
+    }
+    for view in ["machines", "executions", "visits", "attempts", "critical_path", "events"] {
+        let bytes = std::fs::read(folder.join(format!("{view}.parquet"))).expect("a file");
+        assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{view}");
+    }
+    // Nothing of the console's closedness is lost by it.
+    assert_ne!(bench.run(&["sql", "SELECT * FROM read_parquet('x.parquet')"]).status.code(), Some(0));
+}

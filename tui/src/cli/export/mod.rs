@@ -6,7 +6,7 @@ mod perfetto;
 mod prometheus;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -35,6 +35,8 @@ enum Form {
         #[command(flatten)]
         range: Range,
     },
+    /// Every view as a Parquet file in the folder that `--out` names.
+    Parquet,
     /// The timelines of executions as a Chrome trace, which ui.perfetto.dev opens.
     Perfetto {
         /// Executions: their ARNs, names, or unique parts of them.
@@ -51,6 +53,7 @@ enum Form {
 pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
     let text = match &arguments.form {
         Form::Focus { range } => focus::export(context, range)?,
+        Form::Parquet => return parquet(context, arguments.out.as_deref()),
         Form::Infracost { range } => infracost::export(context, range)?,
         Form::Perfetto { executions } => perfetto::export(context, executions)?,
         Form::Prometheus { range } => prometheus::export(context, range)?,
@@ -60,6 +63,18 @@ pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
             Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string())
         })?,
         None => std::io::stdout().lock().write_all(text.as_bytes())?,
+    }
+    Ok(0)
+}
+
+fn parquet(context: &Context, folder: Option<&Path>) -> Outcome {
+    let folder = folder.ok_or_else(|| {
+        Failure::usage("Parquet files need a folder").hint("name it: `stepscope export parquet --out FOLDER`")
+    })?;
+    // Says plainly when there is nothing to export.
+    context.reader()?;
+    for (path, rows) in queries::export_parquet(&context.config.db_path(), folder)? {
+        eprintln!("{}: {rows} rows", path.display());
     }
     Ok(0)
 }
