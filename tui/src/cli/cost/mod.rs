@@ -21,12 +21,14 @@ use crate::report::{Report, TextTable};
 mod advice;
 mod functions;
 mod groups;
+mod months;
 mod reconcile;
 mod threshold;
 
-use advice::{Advice, Adviser, BreakEven, Month, MonthForecast, Part, Recommendation, Waste};
+use advice::{Advice, Adviser, BreakEven, Part, Recommendation, Waste};
 use functions::Glue;
 use groups::GroupBy;
+use months::{Month, MonthForecast};
 use threshold::Threshold;
 
 #[derive(Args)]
