@@ -175,6 +175,7 @@ impl<'a> Ingest<'a> {
 
     fn prepare_executions(&mut self, prepared: &mut Prepared) -> Result<(), StoreError> {
         let assemblies = joined(std::mem::take(&mut self.ready));
+        prepared.n_bytes = self.ready_bytes;
         (self.ready_events, self.ready_bytes) = (0, 0);
         if assemblies.is_empty() {
             return Ok(());

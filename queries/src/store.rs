@@ -17,7 +17,7 @@ pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
 const VIEWS: &str = include_str!("../sql/views.sql");
 /// How long to wait for another process that has the file open.
 const PATIENCE: Duration = Duration::from_secs(10);
-const MEMORY_LIMIT: &str = "160MB";
+const MEMORY_LIMIT: &str = "104MB";
 /// A transaction above this goes to the file at once, without a detour through the log.
 const CHECKPOINT_THRESHOLD: &str = "1MB";
 /// Rows that are compressed together. With DuckDB's own 122,880 the last commit of an import has a good deal left to

@@ -14,6 +14,8 @@ use crate::rows::{Appenders, NameRows};
 
 /// Events of one transaction: full row groups go to the file at once, and only the rest goes through the log.
 const TRANSACTION_EVENTS: usize = 4_000_000;
+/// Bytes of payloads of one transaction: what it holds of them in memory grows with it.
+const TRANSACTION_BYTES: usize = 256 << 20;
 /// Batches that wait to be appended.
 const WAITING: usize = 1;
 
@@ -31,6 +33,8 @@ pub(crate) struct Prepared {
     /// Data points, which replace those of the same moment.
     pub(crate) metrics: Vec<MetricPoint>,
     pub(crate) n_events: usize,
+    /// Bytes of its payloads.
+    pub(crate) n_bytes: usize,
 }
 
 enum Job {
@@ -96,6 +100,7 @@ impl Drop for Writer {
 
 fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError> {
     let mut n_open = None;
+    let mut n_bytes = 0;
     let mut appenders = Appenders::new(connection);
     let mut rollup = Rollup::default();
     for job in jobs {
@@ -108,7 +113,9 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError>
                 rollup.add(&mut prepared.batch.contributions);
                 let n_events = n_open.unwrap_or(0) + prepared.n_events;
                 n_open = Some(n_events);
-                if n_events >= TRANSACTION_EVENTS {
+                n_bytes += prepared.n_bytes;
+                if n_events >= TRANSACTION_EVENTS || n_bytes >= TRANSACTION_BYTES {
+                    n_bytes = 0;
                     rollup.append_to(&mut appenders)?;
                     appenders.flush()?;
                     connection.execute_batch("COMMIT")?;
