@@ -2,9 +2,9 @@
 
 use analyzer::critical_path::{Step, merged};
 use analyzer::execution::{Execution, Run};
-use analyzer::model::{Detail, Event, Micros, Name, Timestamp};
+use analyzer::model::{Detail, Event, Micros, Name, PayloadField, Timestamp};
 use analyzer::timeline::{Category, Visit};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
 
 use crate::StoreError;
@@ -100,6 +100,7 @@ impl Batch {
             log_bytes: Some(it.log_bytes),
             billed_ms: it.billed_ms,
             billed_memory_mb: it.billed_memory_mb,
+            payload_mb: payload_mb(run),
             fingerprint: Some(fingerprint),
             record: record_to_json(&run.record),
         });
@@ -234,6 +235,16 @@ fn small(it: u64) -> u32 {
 
 fn at(instant: Timestamp) -> At {
     At(instant.0)
+}
+
+/// What the documented estimate of memory adds for payloads: the largest input times the branches and items that got one, in
+/// whole megabytes; none where no input is kept.
+fn payload_mb(run: &Run) -> Option<u64> {
+    let inputs = run.events.iter().filter_map(|it| it.payload(PayloadField::Input));
+    let largest = inputs.map(str::len).max()? as u64;
+    let inner = run.timeline.visits.iter().filter(|it| it.parent.is_some());
+    let got_one: FxHashSet<_> = inner.map(|it| (it.parent, it.branch, it.iteration)).collect();
+    Some((largest * got_one.len() as u64).div_ceil(1_000_000))
 }
 
 /// The rarer members that have no column, as one object; `None` when there are none.

@@ -10,6 +10,7 @@ const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
 const STATES: &str = include_str!("../sql/state_transitions.sql");
 const TREND: &str = include_str!("../sql/machine_trend.sql");
 const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
+const DEFINITION_SIZES: &str = include_str!("../sql/definition_sizes.sql");
 const SERIES: &str = include_str!("../sql/duration_series.sql");
 const RUNS: &str = include_str!("../sql/billed_runs.sql");
 
@@ -102,6 +103,12 @@ impl Reader {
     /// The texts of a machine's definitions, the newest first.
     pub fn definitions(&self, machine_arn: &str) -> Result<Vec<String>, StoreError> {
         self.query(DEFINITIONS, &[text(Some(machine_arn))])?.into_iter().map(|row| Take::new(row).text()).collect()
+    }
+
+    /// The bytes of each machine's newest definition, by ARN.
+    pub fn definition_sizes(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let rows = self.query(DEFINITION_SIZES, &[])?;
+        rows.into_iter().map(Take::new).map(|mut it| Ok((it.text()?, it.count()?))).collect()
     }
 
     pub fn state_transitions(

@@ -146,7 +146,8 @@ table!(ExecutionRows, ExecutionLine, "execution" {
     id: u32, arn: Box<str>, arn_hash: u64, machine_id: u32, name: Box<str>, workflow_type: u8, status: u8, started_at: At,
     stopped_at: At, duration_us: i64, idle_us: i64, n_events: u32, complete: bool, gaps: Box<str>, entered: u64, retries: u64,
     redrives: u64, map_children: u64, billed_transitions: u64, error_id: u32, version_arn: Box<str>, map_run_arn: Box<str>,
-    log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, fingerprint: u64, record: Box<str>,
+    log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, payload_mb: u64, fingerprint: u64,
+    record: Box<str>,
 });
 
 table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]> });

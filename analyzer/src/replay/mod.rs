@@ -13,6 +13,7 @@
 
 mod program;
 mod recorded;
+mod slack;
 
 pub use program::{Plan, Program, States};
 pub use recorded::{Limits, Replay, Replayed};

@@ -13,7 +13,7 @@ CREATE TABLE execution (
     started_at TIMESTAMP USING COMPRESSION bitpacking, stopped_at TIMESTAMP USING COMPRESSION bitpacking, duration_us BIGINT USING COMPRESSION bitpacking, idle_us BIGINT USING COMPRESSION bitpacking, n_events UINTEGER USING COMPRESSION bitpacking, complete BOOLEAN,
     gaps VARCHAR, entered UBIGINT USING COMPRESSION bitpacking, retries UBIGINT USING COMPRESSION bitpacking, redrives UBIGINT USING COMPRESSION bitpacking, map_children UBIGINT USING COMPRESSION bitpacking, billed_transitions UBIGINT USING COMPRESSION bitpacking,
     error_id UINTEGER USING COMPRESSION bitpacking, version_arn VARCHAR, map_run_arn VARCHAR, log_bytes UBIGINT USING COMPRESSION bitpacking, billed_ms UBIGINT USING COMPRESSION bitpacking,
-    billed_memory_mb UBIGINT USING COMPRESSION bitpacking, fingerprint UBIGINT USING COMPRESSION bitpacking, record VARCHAR
+    billed_memory_mb UBIGINT USING COMPRESSION bitpacking, payload_mb UBIGINT USING COMPRESSION bitpacking, fingerprint UBIGINT USING COMPRESSION bitpacking, record VARCHAR
 );
 
 -- All events of an execution as one value (`queries/src/packed.rs`), and the steps of its critical path and all attempts as

@@ -106,6 +106,9 @@ impl Prices {
 
     /// The book of an instant.
     pub(crate) fn book_at(&self, at: Option<Timestamp>) -> &PriceBook {
+        if self.books.starts().is_empty() {
+            return self.book();
+        }
         at.map_or(self.book(), |it| self.book_of_day(&analyzer::time::format(it)))
     }
 
@@ -194,14 +197,11 @@ pub(crate) fn costs_of(
     }
     let mut memory: BTreeMap<String, (u64, MemorySource)> = BTreeMap::new();
     let metrics: BTreeMap<String, f64> = reader.metric_means(BILLED_MEMORY)?.into_iter().collect();
-    let mut definitions: BTreeMap<String, u64> = BTreeMap::new();
+    let definitions: BTreeMap<String, u64> = reader.definition_sizes()?.into_iter().collect();
     for it in reader.billed_runs(None, since, until, starts)? {
-        if !definitions.contains_key(&it.machine_arn) {
-            let newest = reader.definitions(&it.machine_arn)?.into_iter().next();
-            definitions.insert(it.machine_arn.clone(), newest.map_or(0, |it| it.len() as u64));
-        }
         // The documented estimate: what the service takes, the definition, and payloads.
-        let bytes = BASE_MEMORY + definitions[&it.machine_arn] + it.payload_mb * 1_000_000;
+        let bytes =
+            BASE_MEMORY + definitions.get(&it.machine_arn).copied().unwrap_or_default() + it.payload_mb * 1_000_000;
         let by_metric = metrics.get(&it.machine_arn).map(|mb| whole_chunks(*mb));
         let (mb, source) = match (it.billed_memory_mb, by_metric) {
             (Some(mb), _) => (mb, MemorySource::BillingDetails),

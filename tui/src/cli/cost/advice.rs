@@ -125,7 +125,7 @@ pub(super) struct Adviser<'a> {
     until: Option<Timestamp>,
     measures: BTreeMap<String, MachineMeasures>,
     retried: Vec<RetriedError>,
-    states: Vec<StateTransitions>,
+    pub(super) states: Vec<StateTransitions>,
     observing: Vec<Observing>,
     pub(super) daily: Vec<Usage>,
     /// By calendar day.
@@ -369,7 +369,7 @@ fn functions_of(used: BTreeMap<Name, FunctionUse>, rates: Option<LambdaRates>) -
     used.into_iter().map(|(state, used)| (state, used.cost(rates))).collect()
 }
 
-/// The states and amounts of the parts by the name that the child is called by.
+/// How the parent calls the child that a part becomes.
 pub(super) fn call_form(entry: &Name) -> String {
     format!("arn:aws:states:::aws-sdk:sfn:startSyncExecution with ${{{}}}", hybrid::child_parameter(entry))
 }
