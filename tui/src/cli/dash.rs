@@ -15,15 +15,13 @@ use ratatui::crossterm::event::{
     MouseEventKind,
 };
 use ratatui::crossterm::execute;
-use tui::dash::{Effect, ExecutionItem, MachineItem, Msg, Ui, render, update, view};
+use tui::dash::{Effect, ExecutionItem, LISTED, MachineItem, Msg, Ui, render, update, view};
 
 use super::Context;
 use super::bill::{MachineCost, Prices, costs_of};
 use crate::Outcome;
 use crate::failure::Failure;
 
-/// Executions that the list holds: the newest.
-const LISTED: u64 = 5_000;
 const TREND: usize = 24;
 /// How often keys are looked for while nothing happens, and how often the file is.
 const TICK: Duration = Duration::from_millis(100);
@@ -184,7 +182,7 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
         Effect::LoadExecutions { machine_arn } => {
             let filter = ExecutionFilter {
                 machine_arn: Some(Name::from(machine_arn.as_str())),
-                limit: Some(LISTED),
+                limit: Some(LISTED as u64),
                 ..ExecutionFilter::default()
             };
             let rows = reader.executions(&filter)?;

@@ -12,7 +12,7 @@ mod update;
 mod view;
 
 pub use render::render;
-pub use ui::{ExecutionItem, ExecutionOrder, MachineItem, Screen, Ui};
+pub use ui::{ExecutionItem, ExecutionOrder, LISTED, MachineItem, Screen, Ui};
 pub use update::{Effect, Msg, update};
 pub use view::{Line, Vm, view};
 

@@ -154,6 +154,15 @@ fn executions_at_eighty_columns() {
 }
 
 #[test]
+fn a_list_that_cannot_hold_all_executions_says_so() {
+    let many = MachineItem { executions: 7_150, ..machine("orders", 0) };
+    let list = (0..5_000).map(|id| execution(id, Status::Succeeded)).collect();
+    let msgs = vec![Msg::Machines(vec![many]), Msg::Open, Msg::Executions(list)];
+    let ui = after(Ui::new("stepscope", 100, 12), msgs).0;
+    assert_eq!(view(&ui).answer, "5,000 executions among the newest 5,000 of 7,150, 0 not successful, newest first");
+}
+
+#[test]
 fn a_timeline_with_the_cursor_on_a_retried_task() {
     insta::assert_snapshot!(draw(&timeline(100)));
 }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use analyzer::execution::Run;
 use analyzer::model::{Micros, Status, Timestamp, Usd};
 
+/// Executions that the list holds at most: the newest.
+pub const LISTED: usize = 5_000;
+
 /// One machine as the overview needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineItem {
@@ -113,6 +116,13 @@ impl Ui {
     pub fn visible_machines(&self) -> Vec<&MachineItem> {
         let wanted = self.machines_place.filter.to_lowercase();
         self.machines.iter().filter(|it| it.name.to_lowercase().contains(&wanted)).collect()
+    }
+
+    /// How many executions the opened machine has, where the list could not take them all.
+    pub fn executions_beyond_list(&self) -> Option<u64> {
+        let (arn, _) = self.machine.as_ref().filter(|_| self.executions.len() >= LISTED)?;
+        let of = self.machines.iter().find(|it| it.arn == *arn)?.executions;
+        (of > self.executions.len() as u64).then_some(of)
     }
 
     /// The executions that pass the filter, in the order that was chosen.

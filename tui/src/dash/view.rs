@@ -229,8 +229,15 @@ fn executions(ui: &Ui) -> Vm {
     );
     let rows = ui.visible_executions();
     let failed = rows.iter().filter(|it| it.status > Status::Succeeded).count();
-    let answer =
-        format!("{} executions, {failed} not successful, {}", text::count(rows.len() as u64), ui.order.as_str());
+    let among = ui
+        .executions_beyond_list()
+        .map(|of| format!(" among the newest {} of {}", text::count(ui.executions.len() as u64), text::count(of)));
+    let answer = format!(
+        "{} executions{}, {failed} not successful, {}",
+        text::count(rows.len() as u64),
+        among.unwrap_or_default(),
+        ui.order.as_str()
+    );
     let (lines, cursor) =
         window(ui, rows, |it| plain(columns.line(&execution_cells(it)), it.status > Status::Succeeded));
     Vm {
