@@ -92,6 +92,10 @@ impl Assembler {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Whether more is held than should be.
     pub fn is_full(&self) -> bool {
         self.held > self.capacity

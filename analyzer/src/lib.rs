@@ -21,6 +21,7 @@ pub mod projection;
 pub mod quantile;
 mod random;
 pub mod replay;
+pub mod spans;
 pub mod statistics;
 pub mod time;
 pub mod timeline;

@@ -10,7 +10,7 @@ CREATE OR REPLACE MACRO attempt_status_text(code) AS ['running', 'succeeded', 'f
 CREATE OR REPLACE MACRO category_text(code) AS
     ['work', 'callback', 'queue', 'backoff', 'wait', 'slot_wait', 'redrive_idle', 'overhead'][code + 1];
 CREATE OR REPLACE MACRO payload_field_text(code) AS
-    ['input', 'output', 'parameters', 'cause', 'assignedVariables'][code + 1];
+    ['input', 'output', 'parameters', 'cause', 'assignedVariables', 'keys'][code + 1];
 
 -- Events, steps of the critical path, and attempts as rows, by functions that stepscope brings along.
 CREATE OR REPLACE VIEW event AS
@@ -110,11 +110,49 @@ CREATE OR REPLACE VIEW prices AS SELECT region, as_of, currency, item, unit, abo
 
 CREATE OR REPLACE VIEW quarantine AS SELECT source, line, reason FROM quarantined;
 
--- How much of each machine is known: an execution is seen in full, in part, or only by name.
+CREATE OR REPLACE VIEW settings AS
+SELECT machine_arn AS state_machine_arn, created_at, revision_id, role_arn, log_level, logs_execution_data, log_group_arn,
+    is_traced, kms_key, aliases, seen_at
+FROM machine_settings;
+
+CREATE OR REPLACE VIEW versions AS
+SELECT machine_arn AS state_machine_arn, version_arn, format('{:016x}', definition) AS definition, created_at FROM machine_version;
+
+CREATE OR REPLACE VIEW collected_spans AS
+SELECT source, subject, wanted_from, from_at AS "from", to_at AS "to" FROM collected;
+
+CREATE OR REPLACE VIEW gaps AS SELECT source, subject, from_at AS "from", to_at AS "to", reason FROM gap;
+
+CREATE OR REPLACE VIEW api_calls AS
+SELECT account, region, api, calls, throttled, waited_us / 1000 AS waited_ms, waiting, tokens, bucket, per_second, seen_at
+FROM api_use;
+
+-- How much of each machine is known: an execution is seen in full, in part, or only by name. `started` counts, in the hours
+-- that CloudWatch has counted, what started according to it, and `seen` what of that is here.
 CREATE OR REPLACE VIEW coverage AS
-SELECT m.arn AS state_machine_arn, m.name AS machine, count(*) AS executions,
-    count(*) FILTER (WHERE e.complete) AS complete,
-    count(*) FILTER (WHERE NOT e.complete AND e.n_events > 0) AS partial,
-    count(*) FILTER (WHERE e.n_events = 0) AS unread
-FROM execution e JOIN machine m ON m.id = e.machine_id
-GROUP BY ALL;
+WITH counted AS (
+    SELECT machine_arn, measured_at AS hour, value FROM metric WHERE name = 'ExecutionsStarted' AND period_s = 3600
+), seen AS (
+    SELECT m.arn AS machine_arn, date_trunc('hour', e.started_at) AS hour, count(*) AS executions,
+        count(*) FILTER (WHERE e.complete OR e.status <= 1) AS readable
+    FROM execution e JOIN machine m ON m.id = e.machine_id
+    WHERE m.arn IN (SELECT machine_arn FROM counted)
+    GROUP BY ALL
+), hours AS (
+    SELECT c.machine_arn, sum(c.value)::BIGINT AS started, coalesce(sum(s.executions), 0)::BIGINT AS seen,
+        coalesce(sum(s.readable), 0)::BIGINT AS readable
+    FROM counted c LEFT JOIN seen s USING (machine_arn, hour)
+    GROUP BY ALL
+), known AS (
+    SELECT m.arn, m.name, count(*) AS executions, count(*) FILTER (WHERE e.complete) AS complete,
+        count(*) FILTER (WHERE NOT e.complete AND e.n_events > 0) AS partial, count(*) FILTER (WHERE e.n_events = 0) AS unread
+    FROM execution e JOIN machine m ON m.id = e.machine_id
+    GROUP BY ALL
+)
+SELECT coalesce(k.arn, h.machine_arn) AS state_machine_arn,
+    coalesce(k.name, regexp_extract(h.machine_arn, '[^:]+$')) AS machine, coalesce(k.executions, 0) AS executions,
+    coalesce(k.complete, 0) AS complete, coalesce(k.partial, 0) AS partial, coalesce(k.unread, 0) AS unread,
+    h.started, h.seen,
+    -- What CloudWatch has counted is the measure where it has; it may count late or twice, so that more may be seen.
+    CASE WHEN h.started > 0 THEN least(1.0, h.readable / h.started) WHEN k.executions > 0 THEN k.complete / k.executions END AS coverage
+FROM known k FULL JOIN hours h ON h.machine_arn = k.arn;

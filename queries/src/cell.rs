@@ -151,6 +151,24 @@ impl Take {
         self.opt_int().and_then(|it| u64::try_from(it).ok())
     }
 
+    /// A number that fills all 64 bits.
+    pub(crate) fn hash(&mut self) -> Result<u64, StoreError> {
+        match self.next() {
+            Cell::Int(it) => Ok(it.cast_unsigned()),
+            Cell::Big(it) => Ok(it),
+            _ => Err(StoreError::Corrupt("a hash is missing".to_owned())),
+        }
+    }
+
+    pub(crate) fn opt_float(&mut self) -> Option<f64> {
+        match self.next() {
+            Cell::Float(it) => Some(it),
+            #[expect(clippy::cast_precision_loss, reason = "a number that happens to be whole")]
+            Cell::Int(it) => Some(it as f64),
+            _ => None,
+        }
+    }
+
     pub(crate) fn flag(&mut self) -> bool {
         matches!(self.next(), Cell::Bool(true))
     }

@@ -7,6 +7,8 @@ use crate::machines::{text, time};
 use crate::{Store, StoreError, reader, writer};
 
 const OLDER: &str = "SELECT id FROM execution WHERE started_at < $1 AND status >= 2";
+const BESIDE: [&str; 2] =
+    ["DELETE FROM segment WHERE ended_at < $1", "DELETE FROM lambda_report WHERE reported_at < $1"];
 const NAMED: &str = "SELECT id FROM execution WHERE arn = $1";
 
 impl Store {
@@ -15,9 +17,14 @@ impl Store {
         self.delete_found(NAMED, &[text(Some(execution_arn))]).map(|it| it > 0)
     }
 
-    /// Forgets the closed executions that started before an instant; says how many.
+    /// Forgets the closed executions that started before an instant, and traces and reports from before it; says how many
+    /// executions there were.
     pub fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.delete_found(OLDER, &[time(Some(before))])
+        let before = [time(Some(before))];
+        for sql in BESIDE {
+            reader::run(&self.connection, sql, &before)?;
+        }
+        self.delete_found(OLDER, &before)
     }
 
     fn delete_found(&self, sql: &str, params: &[crate::Cell]) -> Result<u64, StoreError> {

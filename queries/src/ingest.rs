@@ -2,13 +2,12 @@
 
 use analyzer::assembly::{Assembler, Assembly, fingerprint, hash_of};
 use analyzer::execution::Run;
-use analyzer::model::{
-    DefinitionText, LambdaReport, MachineTags, MetricPoint, Name, Observation, Observed, Segment, WorkflowType,
-};
-use duckdb::types::{TimeUnit, Value};
+use analyzer::model::{MachineTags, MetricPoint, Name, Observation, Observed, Timestamp};
+use duckdb::types::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::batch::MachineIds;
+use crate::beside::{DEFINITION, GAP, LAMBDA_REPORT, QUARANTINED, Replacement, SEGMENT, VERSION};
 use crate::history::{StoredExecution, stored_executions, stored_records};
 use crate::names::Names;
 use crate::store::another;
@@ -59,12 +58,15 @@ pub struct Ingest<'a> {
     ready_events: usize,
     ready_bytes: usize,
     changed: FxHashSet<u32>,
-    stats: ImportStats,
+    pub(crate) stats: ImportStats,
     /// Fingerprints of what is stored beside the executions.
-    known_side: FxHashSet<(&'static str, u64)>,
-    side: Vec<(&'static str, Vec<Value>)>,
+    pub(crate) known_side: FxHashSet<(&'static str, u64)>,
+    pub(crate) side: Vec<(&'static str, Vec<Value>)>,
     tags: Vec<MachineTags>,
     metrics: Vec<MetricPoint>,
+    replacements: Vec<Replacement>,
+    /// Spans that were read: they are stored together with everything that came before them.
+    marks: Vec<Replacement>,
     writer: Writer,
 }
 
@@ -84,7 +86,7 @@ impl<'a> Ingest<'a> {
             executions.insert(row.get(0)?, row.get(1)?);
         }
         let mut known_side = FxHashSet::default();
-        for table in [SEGMENT, DEFINITION, LAMBDA_REPORT, QUARANTINED] {
+        for table in [SEGMENT, DEFINITION, LAMBDA_REPORT, QUARANTINED, VERSION, GAP] {
             let mut statement = connection.prepare(&format!("SELECT fingerprint FROM {table}"))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
@@ -108,6 +110,8 @@ impl<'a> Ingest<'a> {
             side: Vec::new(),
             tags: Vec::new(),
             metrics: Vec::new(),
+            replacements: Vec::new(),
+            marks: Vec::new(),
             writer: Writer::start(another(connection)?),
         })
     }
@@ -130,12 +134,22 @@ impl<'a> Ingest<'a> {
                 Observation::LambdaReport(it) => self.add_report(&it),
                 Observation::Tags(it) => self.tags.push(*it),
                 Observation::Metric(it) => self.metrics.push(*it),
+                Observation::Settings(it) => self.replacements.push(Replacement::settings(&it)),
+                Observation::Version(it) => self.add_version(&it),
+                Observation::Collected(it) => self.marks.push(Replacement::collected(&it)),
+                Observation::Gap(it) => self.add_gap(&it),
+                Observation::ApiUse(uses) => self.replacements.extend(uses.iter().map(Replacement::api_use)),
                 Observation::Quarantined { source, line, reason } => {
                     self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
                 }
                 Observation::Skipped { .. } => self.stats.skipped += 1,
                 Observation::File { .. } => self.stats.files += 1,
             }
+        }
+        if !self.marks.is_empty() {
+            self.ready.extend(self.assembler.take_all());
+            self.replacements.append(&mut self.marks);
+            return self.write();
         }
         let is_heavy = self.ready_bytes > BATCH_BYTES;
         if self.assembler.is_full() || (is_heavy && self.ready.is_empty()) {
@@ -154,6 +168,30 @@ impl<'a> Ingest<'a> {
         self.writer.commit()
     }
 
+    /// Whether anything waits to be written.
+    pub fn is_idle(&self) -> bool {
+        self.assembler.is_empty() && self.ready.is_empty() && self.side.is_empty() && self.replacements.is_empty()
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> &ImportStats {
+        &self.stats
+    }
+
+    /// Writes all that is held, and tidies up what many small transactions leave behind.
+    pub fn tidy(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        crate::rollup::compact(&self.store.connection)?;
+        self.store.connection.execute_batch("CHECKPOINT")?;
+        Ok(())
+    }
+
+    /// Writes all that is held, and forgets closed executions that started before an instant.
+    pub fn forget_before(&mut self, at: Timestamp) -> Result<u64, StoreError> {
+        self.flush()?;
+        self.store.prune(at)
+    }
+
     /// Writes everything and tells what was done.
     pub fn finish(mut self) -> Result<ImportStats, StoreError> {
         self.flush()?;
@@ -170,6 +208,7 @@ impl<'a> Ingest<'a> {
         prepared.side = std::mem::take(&mut self.side);
         prepared.tags = std::mem::take(&mut self.tags);
         prepared.metrics = std::mem::take(&mut self.metrics);
+        prepared.replacements = std::mem::take(&mut self.replacements);
         self.writer.append(prepared)
     }
 
@@ -288,88 +327,4 @@ fn joined(assemblies: Vec<Assembly>) -> Vec<Assembly> {
         }
     }
     joined
-}
-
-// ---- what is stored beside the executions ---------------------------------------------------------------------------
-
-const SEGMENT: &str = "segment";
-const DEFINITION: &str = "definition";
-const LAMBDA_REPORT: &str = "lambda_report";
-const QUARANTINED: &str = "quarantined";
-
-impl Ingest<'_> {
-    /// Adds a row unless one of the same fingerprint is stored; says whether it did.
-    fn add_side(&mut self, table: &'static str, parts: &[&str], values: Vec<Value>) -> bool {
-        let fingerprint = hash_of(&parts.join("\u{1f}"));
-        if !self.known_side.insert((table, fingerprint)) {
-            return false;
-        }
-        let mut row = vec![Value::UBigInt(fingerprint)];
-        row.extend(values);
-        self.side.push((table, row));
-        true
-    }
-
-    fn add_segment(&mut self, it: &Segment) {
-        let values = vec![
-            text(it.trace_id.as_deref()),
-            text(Some(&it.id)),
-            text(it.parent_id.as_deref()),
-            text(Some(&it.name)),
-            text(it.origin.as_deref()),
-            time(Some(it.started_at.0)),
-            time(it.ended_at.map(|it| it.0)),
-            text(it.execution_arn.as_deref()),
-            text(Some(&it.document)),
-        ];
-        let is_fresh = self.add_side(SEGMENT, &[&it.document], values);
-        self.stats.segments += u64::from(is_fresh);
-        self.stats.duplicates += u64::from(!is_fresh);
-    }
-
-    fn add_definition(&mut self, it: &DefinitionText) {
-        let values = vec![
-            text(it.machine_arn.as_deref()),
-            text(Some(&it.name)),
-            text(it.workflow_type.map(WorkflowType::as_str)),
-            text(Some(&it.text)),
-            time(it.seen_at.map(|it| it.0)),
-        ];
-        let machine = it.machine_arn.as_deref().unwrap_or(&it.name);
-        let is_fresh = self.add_side(DEFINITION, &[machine, &it.text], values);
-        self.stats.definitions += u64::from(is_fresh);
-        self.stats.duplicates += u64::from(!is_fresh);
-    }
-
-    fn add_report(&mut self, it: &LambdaReport) {
-        let values = vec![
-            text(Some(&it.request_id)),
-            time(it.at.map(|it| it.0)),
-            Value::BigInt(it.duration_us),
-            Value::UBigInt(it.billed_ms),
-            Value::UBigInt(it.memory_mb),
-            it.max_memory_mb.map_or(Value::Null, Value::UBigInt),
-            it.init_us.map_or(Value::Null, Value::BigInt),
-            text(it.trace_id.as_deref()),
-        ];
-        let is_fresh = self.add_side(LAMBDA_REPORT, &[&it.request_id, &it.duration_us.to_string()], values);
-        self.stats.lambda_reports += u64::from(is_fresh);
-        self.stats.duplicates += u64::from(!is_fresh);
-    }
-
-    fn set_aside(&mut self, row: QuarantineRow) {
-        let values =
-            vec![text(Some(&row.source)), row.line.map_or(Value::Null, Value::UBigInt), text(Some(&row.reason))];
-        self.add_side(QUARANTINED, &[&row.source, &format!("{:?}", row.line), &row.reason], values);
-        self.stats.quarantined += 1;
-        self.stats.quarantine.push(row);
-    }
-}
-
-fn text(it: Option<&str>) -> Value {
-    it.map_or(Value::Null, |it| Value::Text(it.to_owned()))
-}
-
-fn time(micros: Option<i64>) -> Value {
-    micros.map_or(Value::Null, |it| Value::Timestamp(TimeUnit::Microsecond, it))
 }

@@ -4,9 +4,11 @@
 //! local socket, because DuckDB lets a file be open for writing in one process only.
 
 mod batch;
+mod beside;
 mod billing;
 mod cell;
 mod children;
+mod collected;
 mod error;
 mod evidence;
 mod executions;
@@ -34,6 +36,7 @@ mod writer;
 pub use billing::{BilledUsage, billed_usage};
 pub use cell::{Cell, Table};
 pub use children::OpenedRow;
+pub use collected::{ApiUseRow, KnownExecution, SubjectSpans};
 pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};
 pub use history::StoredExecution;

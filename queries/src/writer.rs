@@ -9,6 +9,7 @@ use duckdb::types::{TimeUnit, Value};
 
 use crate::StoreError;
 use crate::batch::Batch;
+use crate::beside::Replacement;
 use crate::rollup::{self, Rollup};
 use crate::rows::{Appenders, NameRows};
 
@@ -32,6 +33,8 @@ pub(crate) struct Prepared {
     pub(crate) tags: Vec<MachineTags>,
     /// Data points, which replace those of the same moment.
     pub(crate) metrics: Vec<MetricPoint>,
+    /// Rows that take the place of others.
+    pub(crate) replacements: Vec<Replacement>,
     pub(crate) n_events: usize,
     /// Bytes of its payloads.
     pub(crate) n_bytes: usize,
@@ -159,15 +162,34 @@ fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut
             .prepare_cached("DELETE FROM metric WHERE machine_arn = ? AND name = ? AND measured_at = ?")?
             .execute(duckdb::params![arn, name, at])?;
         connection
-            .prepare_cached("INSERT INTO metric (machine_arn, name, measured_at, value, unit) VALUES (?, ?, ?, ?, ?)")?
-            .execute(duckdb::params![arn, name, at, it.value, it.unit.as_deref()])?;
+            .prepare_cached("INSERT INTO metric (machine_arn, name, measured_at, period_s, value, unit) VALUES (?, ?, ?, ?, ?, ?)")?
+            .execute(duckdb::params![arn, name, at, it.period_s, it.value, it.unit.as_deref()])?;
+    }
+    for it in &prepared.replacements {
+        replace(connection, it)?;
     }
     for (table, values) in &prepared.side {
-        let marks = vec!["?"; values.len()].join(", ");
-        connection
-            .prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?
-            .execute(duckdb::params_from_iter(values))?;
+        insert(connection, table, values)?;
     }
+    Ok(())
+}
+
+fn replace(connection: &Connection, it: &Replacement) -> Result<(), StoreError> {
+    let condition = it.keys.iter().map(|(key, _)| format!("{key} = ?")).collect::<Vec<_>>().join(" AND ");
+    connection
+        .prepare_cached(&format!("DELETE FROM {} WHERE {condition}", it.table))?
+        .execute(duckdb::params_from_iter(it.keys.iter().map(|(_, value)| value)))?;
+    for row in &it.rows {
+        insert(connection, it.table, row)?;
+    }
+    Ok(())
+}
+
+fn insert(connection: &Connection, table: &str, values: &[Value]) -> Result<(), StoreError> {
+    let marks = vec!["?"; values.len()].join(", ");
+    connection
+        .prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?
+        .execute(duckdb::params_from_iter(values))?;
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use analyzer::model::Observed;
+use analyzer::model::{Micros, Observed};
 use collector::import::Stopped;
 use crossbeam_channel::RecvTimeoutError;
 use queries::{ImportStats, Ingest, Store};
@@ -27,26 +27,72 @@ pub(crate) fn run(
     open: impl FnOnce() -> Result<Store, Failure>,
     source: impl FnOnce(Send<'_>) -> Result<(), Stopped> + std::marker::Send + 'static,
 ) -> Result<ImportStats, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
+    run_live(open, &Pace::BULK, source)
+}
+
+/// How soon what has come is committed, and what else a long run needs.
+#[derive(Clone, Default)]
+pub(crate) struct Pace {
+    /// What has come is committed after this; `None` commits when enough has come together.
+    pub(crate) commit_after: Option<Duration>,
+    /// Closed executions that started longer ago are forgotten, once an hour.
+    pub(crate) retain: Option<Micros>,
+    /// A source that watches this ends by itself, and is waited for.
+    pub(crate) interrupted: Option<Arc<AtomicBool>>,
+}
+
+impl Pace {
+    pub(crate) const BULK: Self = Self { commit_after: None, retain: None, interrupted: None };
+    pub(crate) const ONCE: Self = Self { commit_after: Some(Duration::from_secs(2)), ..Self::BULK };
+    pub(crate) const FOLLOW: Self = Self { commit_after: Some(Duration::from_millis(150)), ..Self::BULK };
+}
+
+/// Many small transactions leave things behind that are tidied up after this.
+const TIDY_AFTER: Duration = Duration::from_secs(600);
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Runs a source as [`run`] does, at a pace of its own.
+pub(crate) fn run_live(
+    open: impl FnOnce() -> Result<Store, Failure>,
+    pace: &Pace,
+    source: impl FnOnce(Send<'_>) -> Result<(), Stopped> + std::marker::Send + 'static,
+) -> Result<ImportStats, Failure> {
+    let interrupted = pace.interrupted.clone().unwrap_or_default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // A second signal ends the process at once.
         let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupted));
         let _ = signal_hook::flag::register(signal, Arc::clone(&interrupted));
     }
+    let ends_by_itself = pace.interrupted.is_some();
     let (sender, receiver) = crossbeam_channel::bounded::<Observed>(IN_FLIGHT);
     // Not waited for when interrupted: it may be blocked in a read that never returns.
     let worker = thread::spawn(move || source(&mut |batch| sender.send(batch).map_err(|_| Stopped)));
     let store = open()?;
     let mut ingest = Ingest::new(&store)?;
-    while !interrupted.load(Ordering::Relaxed) {
-        match receiver.recv_timeout(LOOK) {
+    let look = pace.commit_after.map_or(LOOK, |it| (it / 2).min(LOOK));
+    let now = Instant::now();
+    let (mut committed, mut tidied, mut forgotten) = (now, now, None::<Instant>);
+    while ends_by_itself || !interrupted.load(Ordering::Relaxed) {
+        match receiver.recv_timeout(look) {
             Ok(batch) => ingest.observe(batch)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        if pace.commit_after.is_some_and(|it| committed.elapsed() >= it) {
+            ingest.flush()?;
+            committed = Instant::now();
+        }
+        if pace.commit_after.is_some() && tidied.elapsed() >= TIDY_AFTER {
+            ingest.tidy()?;
+            tidied = Instant::now();
+        }
+        if let Some(retain) = pace.retain.filter(|_| forgotten.is_none_or(|it| it.elapsed() >= FORGET_AFTER)) {
+            ingest.forget_before(crate::cli::now()? - retain)?;
+            forgotten = Some(Instant::now());
+        }
     }
     let stats = ingest.finish()?;
-    if interrupted.load(Ordering::Relaxed) {
+    if interrupted.load(Ordering::Relaxed) && !ends_by_itself {
         return Err(Stopped.into());
     }
     worker.join().map_err(|_| Failure::new("the reading thread broke down"))??;

@@ -4,6 +4,8 @@ mod cli;
 mod config;
 mod failure;
 mod ingest;
+mod logging;
+mod own_metrics;
 mod report;
 
 use std::process::ExitCode;

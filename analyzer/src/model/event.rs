@@ -243,10 +243,13 @@ pub enum PayloadField {
     Parameters,
     Cause,
     AssignedVariables,
+    /// Business keys that the settings keep of an input: an object of JSON path and value.
+    Keys,
 }
 
 impl PayloadField {
-    pub const ALL: [Self; 5] = [Self::Input, Self::Output, Self::Parameters, Self::Cause, Self::AssignedVariables];
+    pub const ALL: [Self; 6] =
+        [Self::Input, Self::Output, Self::Parameters, Self::Cause, Self::AssignedVariables, Self::Keys];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -255,11 +258,13 @@ impl PayloadField {
             Self::Parameters => "parameters",
             Self::Cause => "cause",
             Self::AssignedVariables => "assignedVariables",
+            Self::Keys => "keys",
         }
     }
 
+    /// The member of an event's details with this name; `keys` is not among them.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.as_str() == text)
+        Self::ALL.into_iter().find(|field| field.as_str() == text && *field != Self::Keys)
     }
 }
 

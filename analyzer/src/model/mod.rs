@@ -11,7 +11,9 @@ mod units;
 pub use arn::{ExecutionArn, WorkflowType};
 pub use event::{Detail, Event, EventKind, Payload, PayloadField, StateType};
 pub use name::{Interner, Name};
-pub use observation::{DefinitionText, LambdaReport, MachineTags, MetricPoint, Observation, Observed};
+pub use observation::{
+    ApiUse, Collected, DefinitionText, Gap, LambdaReport, MachineSettings, MachineTags, MachineVersion, MetricPoint, Observation, Observed,
+};
 pub use record::{ExecutionRecord, MapRunRecord, Status};
 pub use segment::Segment;
 pub use units::{GbMillis, Micros, Timestamp, Transitions, Usd};

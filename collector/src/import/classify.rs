@@ -30,7 +30,7 @@ impl Receive for Receiver<'_, '_> {
         if !self.accepts(Format::Logs) || line.first() != Some(&b'{') {
             return false;
         }
-        match scan::message(line, self.place.options.payloads, &mut self.sink.names) {
+        match scan::message(line, &self.place.options.privacy, &mut self.sink.names) {
             Some((execution_arn, event)) => {
                 self.sink.event(execution_arn, event);
                 true
@@ -67,11 +67,11 @@ impl Receiver<'_, '_> {
     }
 
     pub(super) fn value(&mut self, value: Value, source: &str, line: Option<u64>) {
-        let policy = self.place.options.payloads;
+        let privacy = &self.place.options.privacy;
         if self.accepts(Format::Logs) && logs::is_message(&value) {
-            logs::send(value, source.trim().len(), line, policy, self.sink);
+            logs::send(value, source.trim().len(), line, privacy, self.sink);
         } else if self.accepts(Format::Logs) && logs::is_envelope(&value) {
-            logs::send_envelope(&value, line, policy, self.sink);
+            logs::send_envelope(&value, line, privacy, self.sink);
         } else if self.accepts(Format::History) && is_history(&value) {
             self.history(value, line);
         } else if self.accepts(Format::EventBridge) && eventbridge::is_event(&value) {
@@ -81,9 +81,9 @@ impl Receiver<'_, '_> {
         } else if self.accepts(Format::Definition) && definition::is_definition(&value) {
             definition::send_text(source, &self.place.stem, self.place.options.state_machine_arn.as_deref(), self.sink);
         } else if self.accepts(Format::Xray) && xray::is_trace(&value) {
-            xray::send_traces(&value, line, self.sink);
+            xray::send_traces(&value, line, privacy, self.sink);
         } else if self.accepts(Format::Xray) && xray::is_segment(&value) {
-            xray::send_segment(&value, line, self.sink);
+            xray::send_segment(value, line, privacy, self.sink);
         } else if self.accepts(Format::Executions) && executions::is_map_run(&value) {
             executions::send_map_run(&value, self.sink);
         } else if self.accepts(Format::Executions) && executions::is_description(&value) {
@@ -103,7 +103,7 @@ impl Receiver<'_, '_> {
     fn array(&mut self, items: Vec<Value>, line: Option<u64>) {
         if self.accepts(Format::History) && items.first().is_some_and(history::is_event) {
             let arn = self.execution_arn(&Value::Null);
-            return history::send_events(items, &arn, line, self.place.options.payloads, self.sink);
+            return history::send_events(items, &arn, line, &self.place.options.privacy, self.sink);
         }
         for item in items.into_iter().filter(Value::is_object) {
             let source = if definition::is_definition(&item) || logs::is_message(&item) {
@@ -124,7 +124,7 @@ impl Receiver<'_, '_> {
             Some(Value::Array(events)) => events,
             _ => vec![value],
         };
-        history::send_events(events, &arn, line, self.place.options.payloads, self.sink);
+        history::send_events(events, &arn, line, &self.place.options.privacy, self.sink);
     }
 
     /// Whose history is it? The option, the document itself, a description beside it, else the file's own name.

@@ -4,7 +4,7 @@ use analyzer::assembly::hash_of;
 use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Timestamp};
 use serde_json::{Map, Value};
 
-use super::PayloadPolicy;
+use super::Privacy;
 
 /// The head of an event: what both forms carry, each under its own key.
 pub(crate) struct Head {
@@ -19,7 +19,7 @@ pub(crate) fn event(
     head: Head,
     details: Map<String, Value>,
     region: Option<&str>,
-    policy: PayloadPolicy,
+    privacy: &Privacy,
     names: &mut Interner,
 ) -> Event {
     let Head { id, previous, at, kind } = head;
@@ -34,7 +34,7 @@ pub(crate) fn event(
             ("resource", Value::String(it)) => event.resource = Some(names.intern(&it)),
             ("resourceType", Value::String(it)) => resource_type = Some(it),
             ("region", Value::String(it)) if region == Some(it.as_str()) => {}
-            ("error", Value::String(it)) => detail.error = Some(names.intern(&it)),
+            ("error", Value::String(it)) => detail.error = Some(names.intern(&privacy.blotted_text(&it))),
             ("index" | "length" | "redriveCount", value) if as_count(&value).is_some() => {
                 event.number = as_count(&value);
             }
@@ -42,7 +42,7 @@ pub(crate) fn event(
             ("stateMachineVersionArn", Value::String(it)) => detail.version_arn = Some(names.intern(&it)),
             ("inputDetails" | "outputDetails" | "assignedVariablesDetails", it) if !is_truncated(&it) => {}
             ("assignedVariables", it @ Value::Object(_)) => {
-                detail.payloads.extend(policy.apply(PayloadField::AssignedVariables, &it.to_string()));
+                detail.payloads.extend(privacy.apply(PayloadField::AssignedVariables, &it.to_string()));
             }
             (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
                 if let Some(field) = PayloadField::parse(key) {
@@ -50,7 +50,8 @@ pub(crate) fn event(
                     if event.kind == EventKind::ExecutionStarted && field == PayloadField::Input {
                         event.number = Some(hash_of(&it));
                     }
-                    detail.payloads.extend(policy.apply(field, &it));
+                    detail.payloads.extend(privacy.apply(field, &it));
+                    detail.payloads.extend(privacy.keys_of(&event.kind, field, &it));
                 }
             }
             (_, value) => {
@@ -73,7 +74,7 @@ pub(crate) fn event(
     }
     if !rest.is_empty() {
         rest.sort_keys();
-        detail.rest = Some(Value::Object(rest).to_string().into_boxed_str());
+        detail.rest = Some(privacy.blotted_text(&Value::Object(rest).to_string()).into_boxed_str());
     }
     detail.payloads.sort_by_key(|it| it.field);
     event.detail = (detail != Detail::default()).then(|| Box::new(detail));

@@ -3,7 +3,7 @@
 use analyzer::model::{Event, EventKind, Interner, Name};
 use serde_json::{Map, Value};
 
-use super::PayloadPolicy;
+use super::Privacy;
 use super::fields::{self, Head, as_count, as_time, text};
 use super::sink::Sink;
 
@@ -20,19 +20,19 @@ pub(super) fn send_events(
     events: Vec<Value>,
     execution_arn: &Name,
     line: Option<u64>,
-    policy: PayloadPolicy,
+    privacy: &Privacy,
     sink: &mut Sink<'_>,
 ) {
     let region = analyzer::model::ExecutionArn::parse(execution_arn).map(|it| it.region.to_owned());
     for (position, value) in events.into_iter().enumerate() {
-        match event(value, region.as_deref(), policy, &mut sink.names) {
+        match event(value, region.as_deref(), privacy, &mut sink.names) {
             Ok(event) => sink.event(execution_arn.clone(), event),
             Err(reason) => sink.quarantine(line, format!("event {} of the history: {reason}", position + 1)),
         }
     }
 }
 
-fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Result<Event, String> {
+fn event(value: Value, region: Option<&str>, privacy: &Privacy, names: &mut Interner) -> Result<Event, String> {
     let id = value.get("id").and_then(as_count).ok_or("no `id`")?;
     let at = value.get("timestamp").and_then(as_time).ok_or("no readable `timestamp`")?;
     let kind = EventKind::parse(text(&value, "type").ok_or("no `type`")?);
@@ -53,5 +53,5 @@ fn event(value: Value, region: Option<&str>, policy: PayloadPolicy, names: &mut 
             }
         }
     }
-    Ok(fields::event(Head { id, previous, at, kind }, details, region, policy, names))
+    Ok(fields::event(Head { id, previous, at, kind }, details, region, privacy, names))
 }

@@ -1,9 +1,9 @@
-//! Vended CloudWatch log messages, one history event each, in every envelope they travel in.
+//! Vended `CloudWatch` log messages, one history event each, in every envelope they travel in.
 
-use analyzer::model::{EventKind, ExecutionArn, Name};
+use analyzer::model::{Event, EventKind, ExecutionArn, Interner, LambdaReport, Name, Observation, Timestamp};
 use serde_json::{Map, Value};
 
-use super::PayloadPolicy;
+use super::Privacy;
 use super::fields::{self, Head, as_count, as_time, text};
 use super::lambda_report;
 use super::sink::Sink;
@@ -13,9 +13,9 @@ pub(super) fn is_message(value: &Value) -> bool {
     value.get("execution_arn").is_some_and(Value::is_string) && value.get("type").is_some_and(Value::is_string)
 }
 
-/// Sends one log message. `bytes` is its size as CloudWatch bills it.
-pub(super) fn send(value: Value, bytes: usize, line: Option<u64>, policy: PayloadPolicy, sink: &mut Sink<'_>) {
-    match read(value, bytes, policy, sink) {
+/// Sends one log message. `bytes` is its size as `CloudWatch` bills it.
+pub(super) fn send(value: Value, bytes: usize, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
+    match read(value, bytes, privacy, &mut sink.names) {
         Ok((execution_arn, event)) => sink.event(execution_arn, event),
         Err(reason) => {
             sink.recognise();
@@ -27,9 +27,9 @@ pub(super) fn send(value: Value, bytes: usize, line: Option<u64>, policy: Payloa
 fn read(
     value: Value,
     bytes: usize,
-    policy: PayloadPolicy,
-    sink: &mut Sink<'_>,
-) -> Result<(Name, analyzer::model::Event), String> {
+    privacy: &Privacy,
+    names: &mut Interner,
+) -> Result<(Name, Event), String> {
     let Value::Object(mut members) = value else {
         return Err("no object".to_owned());
     };
@@ -39,7 +39,7 @@ fn read(
     let kind = EventKind::parse(members.get("type").and_then(Value::as_str).ok_or("no `type`")?);
     let arn = members.get("execution_arn").and_then(Value::as_str).ok_or("no `execution_arn`")?;
     let region = ExecutionArn::parse(arn).map(|it| it.region.to_owned());
-    let execution_arn = sink.names.intern(arn);
+    let execution_arn = names.intern(arn);
     let mut details = match members.remove("details") {
         Some(Value::Object(details)) => details,
         _ => Map::new(),
@@ -50,28 +50,47 @@ fn read(
     for (key, value) in members {
         details.entry(key).or_insert(value);
     }
-    let mut event = fields::event(Head { id, previous, at, kind }, details, region.as_deref(), policy, &mut sink.names);
+    let mut event = fields::event(Head { id, previous, at, kind }, details, region.as_deref(), privacy, names);
     event.log_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     Ok((execution_arn, event))
 }
 
-/// Sends a message text out of an envelope: a history event, a Lambda report, or something else that is not ours.
-pub(super) fn send_text(message: &str, line: Option<u64>, policy: PayloadPolicy, sink: &mut Sink<'_>) {
-    let message = message.trim();
-    if let Some((execution_arn, event)) = super::scan::message(message.as_bytes(), policy, &mut sink.names) {
-        sink.event(execution_arn, event);
-        return;
+/// What a message of a log group turns out to be.
+pub(crate) enum Message {
+    Event(Name, Event),
+    Report(LambdaReport),
+    Damaged(String),
+    Foreign,
+}
+
+/// Reads a message of a log group: a history event, a Lambda report, or something else that is not ours.
+pub(crate) fn message(text: &str, at: Option<Timestamp>, privacy: &Privacy, names: &mut Interner) -> Message {
+    let text = text.trim();
+    if let Some((execution_arn, event)) = super::scan::message(text.as_bytes(), privacy, names) {
+        return Message::Event(execution_arn, event);
     }
-    match serde_json::from_str::<Value>(message) {
-        Ok(value) if is_message(&value) => send(value, message.len(), line, policy, sink),
-        Err(error) if message.starts_with('{') && message.contains("\"execution_arn\"") => {
-            sink.quarantine(line, format!("log message: {error}"));
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if is_message(&value) => match read(value, text.len(), privacy, names) {
+            Ok((execution_arn, event)) => Message::Event(execution_arn, event),
+            Err(reason) => Message::Damaged(format!("log message: {reason}")),
+        },
+        Err(error) if text.starts_with('{') && text.contains("\"execution_arn\"") => {
+            Message::Damaged(format!("log message: {error}"))
         }
-        _ => {
-            if let Some(report) = lambda_report::read(message, None) {
-                sink.observe(analyzer::model::Observation::LambdaReport(Box::new(report)));
-            }
+        _ => lambda_report::read(text, at).map_or(Message::Foreign, Message::Report),
+    }
+}
+
+/// Sends a message text out of an envelope.
+pub(super) fn send_text(text: &str, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
+    match message(text, None, privacy, &mut sink.names) {
+        Message::Event(execution_arn, event) => sink.event(execution_arn, event),
+        Message::Report(it) => sink.observe(Observation::LambdaReport(Box::new(it))),
+        Message::Damaged(reason) => {
+            sink.recognise();
+            sink.quarantine(line, reason);
         }
+        Message::Foreign => {}
     }
 }
 
@@ -94,16 +113,16 @@ fn messages(value: &Value) -> Option<&Vec<Value>> {
 }
 
 /// Sends every message of an envelope.
-pub(super) fn send_envelope(value: &Value, line: Option<u64>, policy: PayloadPolicy, sink: &mut Sink<'_>) {
+pub(super) fn send_envelope(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
     sink.recognise();
     for message in messages(value).into_iter().flatten() {
         if let Some(message) = text(message, "message") {
-            send_text(message, line, policy, sink);
+            send_text(message, line, privacy, sink);
         }
     }
     for row in value.get("results").and_then(Value::as_array).into_iter().flatten() {
         if let Some(message) = insights_message(row) {
-            send_text(message, line, policy, sink);
+            send_text(message, line, privacy, sink);
         }
     }
 }

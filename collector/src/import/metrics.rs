@@ -1,4 +1,4 @@
-//! Data points of CloudWatch metrics, as `get-metric-statistics` and `get-metric-data` print them.
+//! Data points of `CloudWatch` metrics, as `get-metric-statistics` and `get-metric-data` print them.
 
 use analyzer::model::{MetricPoint, Observation};
 use serde_json::Value;
@@ -28,6 +28,7 @@ pub(super) fn send(value: &Value, machine_arn: Option<&str>, line: Option<u64>, 
             machine_arn: machine_arn.into(),
             name: name.into(),
             at,
+            period_s: None,
             value,
             unit: unit.map(Into::into),
         })));

@@ -14,21 +14,21 @@ mod executions;
 pub(crate) mod fields;
 mod history;
 mod lambda_report;
-mod logs;
+pub(crate) mod logs;
 mod metrics;
-mod payload;
+mod privacy;
 mod records;
 mod scan;
 mod sink;
 mod source;
 mod tags;
-mod xray;
+pub(crate) mod xray;
 
 use std::path::PathBuf;
 
 use analyzer::model::Observed;
 
-pub use payload::PayloadPolicy;
+pub use privacy::{PayloadPolicy, Privacy};
 pub use sink::Stopped;
 
 /// What the user said about the input.
@@ -37,7 +37,7 @@ pub struct ImportOptions {
     pub format: Option<Format>,
     pub execution_arn: Option<String>,
     pub state_machine_arn: Option<String>,
-    pub payloads: PayloadPolicy,
+    pub privacy: Privacy,
 }
 
 /// The input forms that can be forced.

@@ -12,14 +12,17 @@ use analyzer::model::{Detail, Event, EventKind, ExecutionArn, Interner, Name, Pa
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-use super::PayloadPolicy;
+use super::{PayloadPolicy, Privacy};
 
 static NEXT_MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b",\""));
 
 /// Reads one log message, if it has the usual shape.
-pub(super) fn message(line: &[u8], policy: PayloadPolicy, names: &mut Interner) -> Option<(Name, Event)> {
+pub(super) fn message(line: &[u8], privacy: &Privacy, names: &mut Interner) -> Option<(Name, Event)> {
+    if privacy.has_rules() {
+        return None;
+    }
     let (head, details) = in_usual_order(line).or_else(|| in_any_order(line))?;
-    event(&head, details, line.len(), policy, names)
+    event(&head, details, line.len(), privacy, names)
 }
 
 /// The order in which most messages come: whole stretches between the values are compared at once.
@@ -95,7 +98,7 @@ fn event(
     head: &Head<'_>,
     details: Details<'_>,
     bytes: usize,
-    policy: PayloadPolicy,
+    privacy: &Privacy,
     names: &mut Interner,
 ) -> Option<(Name, Event)> {
     let execution_arn = names.intern_bytes(head.arn?)?;
@@ -109,10 +112,10 @@ fn event(
         return None;
     }
     let mut detail = Detail::default();
-    if policy != PayloadPolicy::None {
+    if privacy.payloads != PayloadPolicy::None {
         for (field, quoted) in details.payloads.into_iter().flatten() {
             let body: String = serde_json::from_slice(quoted).ok()?;
-            detail.payloads.extend(policy.apply(field, &body));
+            detail.payloads.extend(privacy.apply(field, &body));
         }
         detail.payloads.sort_by_key(|it| it.field);
     }
@@ -313,13 +316,13 @@ mod tests {
         };
         let mut sink = crate::import::sink::Sink::new(&mut send);
         let value: Value = serde_json::from_str(line).ok()?;
-        logs::send(value, line.len(), None, policy, &mut sink);
+        logs::send(value, line.len(), None, &policy.into(), &mut sink);
         sink.flush().ok()?;
         found
     }
 
     fn fast(line: &str, policy: PayloadPolicy) -> Option<(Name, Event)> {
-        message(line.as_bytes(), policy, &mut Interner::with_capacity(100))
+        message(line.as_bytes(), &policy.into(), &mut Interner::with_capacity(100))
     }
 
     /// The lines of one simulated execution.

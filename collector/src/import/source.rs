@@ -181,7 +181,7 @@ fn read_csv(input: impl Read, options: &ImportOptions, sink: &mut Sink<'_>) -> i
             Ok(true) => {
                 let line = row.position().map(csv::Position::line);
                 if let Some(message) = row.get(column) {
-                    logs::send_text(message, line, options.payloads, sink);
+                    logs::send_text(message, line, &options.privacy, sink);
                 }
             }
             Err(error) => sink.quarantine(error.position().map(csv::Position::line), format!("CSV: {error}")),

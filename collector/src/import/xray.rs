@@ -3,6 +3,7 @@
 use analyzer::model::{Name, Observation, Segment};
 use serde_json::Value;
 
+use super::Privacy;
 use super::fields::{as_time, text};
 use super::sink::Sink;
 
@@ -17,44 +18,48 @@ pub(super) fn is_trace(value: &Value) -> bool {
 }
 
 /// Sends every segment of a trace or of many.
-pub(super) fn send_traces(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
+pub(super) fn send_traces(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
     sink.recognise();
     for trace in value.get("Traces").and_then(Value::as_array).into_iter().flatten() {
-        send_traces(trace, line, sink);
+        send_traces(trace, line, privacy, sink);
     }
     for entry in value.get("Segments").and_then(Value::as_array).into_iter().flatten() {
         match entry.get("Document") {
             // The API wraps each document into a text.
             Some(Value::String(document)) => match serde_json::from_str(document) {
-                Ok(document) => send_segment(&document, line, sink),
+                Ok(document) => send_segment(document, line, privacy, sink),
                 Err(error) => sink.quarantine(line, format!("segment document: {error}")),
             },
-            Some(document) => send_segment(document, line, sink),
-            None => send_segment(entry, line, sink),
+            Some(document) => send_segment(document.clone(), line, privacy, sink),
+            None => send_segment(entry.clone(), line, privacy, sink),
         }
     }
 }
 
 /// Sends one segment document.
-pub(super) fn send_segment(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
-    let (Some(id), Some(name), Some(started_at)) =
-        (text(value, "id"), text(value, "name"), value.get("start_time").and_then(as_time))
-    else {
-        sink.quarantine(line, "segment document: no `id`, `name` or readable `start_time`");
-        return;
-    };
+pub(super) fn send_segment(value: Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
+    match segment(value, privacy) {
+        Some(it) => sink.observe(Observation::Segment(Box::new(it))),
+        None => sink.quarantine(line, "segment document: no `id`, `name` or readable `start_time`"),
+    }
+}
+
+/// Reads a segment document; `None` where it lacks what makes it one.
+pub(crate) fn segment(mut value: Value, privacy: &Privacy) -> Option<Segment> {
+    privacy.segment(&mut value);
+    let started_at = value.get("start_time").and_then(as_time)?;
     let execution_arn = value.pointer("/aws/resource_arn").and_then(Value::as_str);
-    sink.observe(Observation::Segment(Box::new(Segment {
-        trace_id: text(value, "trace_id").map(Name::from),
-        id: id.into(),
-        parent_id: text(value, "parent_id").map(Name::from),
-        name: name.into(),
-        origin: text(value, "origin").map(Name::from),
+    Some(Segment {
+        trace_id: text(&value, "trace_id").map(Name::from),
+        id: text(&value, "id")?.into(),
+        parent_id: text(&value, "parent_id").map(Name::from),
+        name: text(&value, "name")?.into(),
+        origin: text(&value, "origin").map(Name::from),
         started_at,
         ended_at: value.get("end_time").and_then(as_time),
         execution_arn: execution_arn
             .filter(|it| it.contains(":execution:") || it.contains(":express:"))
             .map(Name::from),
         document: value.to_string().into_boxed_str(),
-    })));
+    })
 }

@@ -1,16 +1,19 @@
 //! The only file that sees both an AWS type and one of ours. Converts once and loses nothing.
 
 use analyzer::model::{
-    DefinitionText, Event, EventKind, ExecutionRecord, Interner, MachineTags, Name, Status, Timestamp, WorkflowType,
+    DefinitionText, Event, EventKind, ExecutionRecord, Interner, MachineSettings, MachineTags, MapRunRecord, Name, Status,
+    Timestamp, WorkflowType,
 };
+use aws_sdk_sfn::operation::describe_map_run::DescribeMapRunOutput;
 use aws_sdk_sfn::operation::describe_state_machine::DescribeStateMachineOutput;
+use aws_sdk_sfn::operation::describe_state_machine_alias::DescribeStateMachineAliasOutput;
 use aws_sdk_sfn::operation::list_tags_for_resource::ListTagsForResourceOutput;
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::Tag;
-use aws_sdk_sfn::types::{ExecutionListItem, HistoryEvent, LogLevel, StateMachineType};
+use aws_sdk_sfn::types::{ExecutionListItem, HistoryEvent, StateMachineType};
 use serde_json::{Map, Value};
 
-use crate::import::PayloadPolicy;
+use crate::import::Privacy;
 use crate::import::fields::{self, Head};
 
 /// The protocol writes seconds as floating point numbers, whose last digits are noise: the nearest microsecond is meant.
@@ -32,14 +35,44 @@ pub(super) fn definition(it: &DescribeStateMachineOutput) -> DefinitionText {
     }
 }
 
-/// Whether the machine writes every event to its log group, which is all there is of an Express one.
 pub(super) fn tags(machine_arn: &str, it: &ListTagsForResourceOutput) -> MachineTags {
     let tag = |it: &Tag| Some((it.key()?.to_owned(), it.value().unwrap_or_default().to_owned()));
     MachineTags { machine_arn: machine_arn.into(), tags: it.tags().iter().filter_map(tag).collect() }
 }
 
-pub(super) fn logs_everything(it: &DescribeStateMachineOutput) -> bool {
-    it.logging_configuration().is_some_and(|it| it.level() == Some(&LogLevel::All))
+/// How a machine is set up; aliases are told elsewhere.
+pub(super) fn settings(it: &DescribeStateMachineOutput, seen_at: Timestamp) -> MachineSettings {
+    let logging = it.logging_configuration();
+    let groups = logging.map(aws_sdk_sfn::types::LoggingConfiguration::destinations).unwrap_or_default();
+    let group = groups.iter().find_map(|it| it.cloud_watch_logs_log_group()?.log_group_arn());
+    MachineSettings {
+        machine_arn: it.state_machine_arn().into(),
+        created_at: Some(timestamp(it.creation_date())),
+        revision_id: it.revision_id().map(Name::from),
+        role_arn: Some(it.role_arn()).filter(|it| !it.is_empty()).map(Name::from),
+        log_level: logging.and_then(|it| it.level()).map_or("OFF", |it| it.as_str()).into(),
+        logs_execution_data: logging.is_some_and(aws_sdk_sfn::types::LoggingConfiguration::include_execution_data),
+        log_group_arn: group.map(|it| it.trim_end_matches(":*").into()),
+        is_traced: it.tracing_configuration().is_some_and(aws_sdk_sfn::types::TracingConfiguration::enabled),
+        kms_key: it.encryption_configuration().and_then(|it| it.kms_key_id()).map(Name::from),
+        aliases: Vec::new(),
+        seen_at,
+    }
+}
+
+/// The versions that an alias leads to, with the percentage of each.
+pub(super) fn routes(it: &DescribeStateMachineAliasOutput) -> Vec<(Name, u32)> {
+    let routes = it.routing_configuration().iter();
+    routes.map(|it| (it.state_machine_version_arn().into(), it.weight().unsigned_abs())).collect()
+}
+
+pub(super) fn map_run(it: &DescribeMapRunOutput) -> MapRunRecord {
+    let started = it.execution_counts().map(|it| it.total() - it.pending());
+    MapRunRecord {
+        status: Some(it.status().as_str().into()),
+        children_started: started.map(i64::unsigned_abs),
+        max_concurrency: u64::try_from(it.max_concurrency()).ok(),
+    }
 }
 
 pub(super) fn record(it: &ExecutionListItem) -> ExecutionRecord {
@@ -103,7 +136,7 @@ macro_rules! members {
 }
 
 /// One event of a history.
-pub(super) fn event(raw: &HistoryEvent, region: Option<&str>, policy: PayloadPolicy, names: &mut Interner) -> Event {
+pub(super) fn event(raw: &HistoryEvent, region: Option<&str>, privacy: &Privacy, names: &mut Interner) -> Event {
     let head = Head {
         id: raw.id().cast_unsigned(),
         previous: raw.previous_event_id().cast_unsigned(),
@@ -170,5 +203,5 @@ pub(super) fn event(raw: &HistoryEvent, region: Option<&str>, policy: PayloadPol
     if let Some(role) = raw.task_scheduled_event_details().and_then(|it| it.task_credentials()?.role_arn()) {
         details.insert("taskCredentials".to_owned(), serde_json::json!({"roleArn": role}));
     }
-    fields::event(head, details, region, policy, names)
+    fields::event(head, details, region, privacy, names)
 }

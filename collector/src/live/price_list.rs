@@ -3,18 +3,24 @@
 use aws_sdk_pricing::Client;
 use aws_sdk_pricing::error::{DisplayErrorContext, ProvideErrorMetadata};
 
-use super::{LiveOptions, driver};
+use super::clock::ServiceClock;
+use super::run::runtime;
+use super::{CollectError, LiveTarget, connection};
 
 /// The service's code in the Price List.
 const SERVICE: &str = "AmazonStates";
 /// The API is in few regions only, and says the same in each.
 const REGION: &str = "us-east-1";
 
-/// Every product with its terms, as JSON texts.
-pub(super) async fn products(options: &LiveOptions) -> Result<Vec<String>, String> {
-    let region = options.region.clone().or_else(|| Some(REGION.to_owned()));
-    let config = driver::config(&LiveOptions { region, ..options.clone() }).await;
-    let client = Client::new(&config);
+/// The products of Step Functions in AWS's Price List, as JSON texts; what the service said otherwise.
+pub fn price_list(target: &LiveTarget) -> Result<Result<Vec<String>, String>, CollectError> {
+    Ok(runtime()?.block_on(products(target)))
+}
+
+async fn products(target: &LiveTarget) -> Result<Vec<String>, String> {
+    let region = target.region.clone().or_else(|| Some(REGION.to_owned()));
+    let target = LiveTarget { region, ..target.clone() };
+    let client = Client::new(&connection::config(&target, &ServiceClock::default()).await);
     let mut products = Vec::new();
     let mut token = None;
     loop {

@@ -72,6 +72,32 @@ CREATE TABLE machine_tag (machine_arn VARCHAR, key VARCHAR, value VARCHAR);
 
 CREATE TABLE metric (machine_arn VARCHAR, name VARCHAR, measured_at TIMESTAMP, period_s UINTEGER, value DOUBLE, unit VARCHAR);
 
+-- How a state machine is set up in its account; the newest only. `aliases` is JSON: the versions of each with their weights.
+CREATE TABLE machine_settings (
+    machine_arn VARCHAR, created_at TIMESTAMP, revision_id VARCHAR, role_arn VARCHAR, log_level VARCHAR,
+    logs_execution_data BOOLEAN, log_group_arn VARCHAR, is_traced BOOLEAN, kms_key VARCHAR, aliases VARCHAR, seen_at TIMESTAMP
+);
+
+-- A version, which never changes, and the fingerprint of its definition.
+CREATE TABLE machine_version (
+    fingerprint UBIGINT, machine_arn VARCHAR, version_arn VARCHAR, definition UBIGINT, created_at TIMESTAMP
+);
+
+-- Which spans of time of a subject were read from a source, and how far back it is to be read: the collector's memory. A
+-- span is written in the transaction that holds everything that was read in it.
+CREATE TABLE collected (source VARCHAR, subject VARCHAR, wanted_from TIMESTAMP, from_at TIMESTAMP, to_at TIMESTAMP);
+
+-- What was there and cannot be read any more.
+CREATE TABLE gap (
+    fingerprint UBIGINT, source VARCHAR, subject VARCHAR, from_at TIMESTAMP, to_at TIMESTAMP, reason VARCHAR
+);
+
+-- How much of its allowance the collector used of each API, when it last said so.
+CREATE TABLE api_use (
+    account VARCHAR, region VARCHAR, api VARCHAR, calls UBIGINT, throttled UBIGINT, waited_us BIGINT, waiting UBIGINT,
+    tokens DOUBLE, bucket DOUBLE, per_second DOUBLE, seen_at TIMESTAMP
+);
+
 CREATE TABLE price (
     region VARCHAR, as_of VARCHAR, currency VARCHAR, item VARCHAR, unit VARCHAR, above VARCHAR, rate VARCHAR, source VARCHAR
 );

@@ -1,7 +1,10 @@
 //! Which account and region does a command speak to?
 
 use clap::Args;
-use collector::live::LiveOptions;
+use collector::live::LiveTarget;
+
+use super::Context;
+use crate::config::TargetConfig;
 
 #[derive(Args)]
 pub(crate) struct AwsArguments {
@@ -11,36 +14,55 @@ pub(crate) struct AwsArguments {
     /// The region; that of the profile or the environment when not given; `collect` takes several.
     #[arg(long)]
     region: Vec<String>,
-    /// A role to assume; `collect` takes several.
+    /// A role to assume; `collect` takes several. Several with commas between are a chain.
     #[arg(long, value_name = "ARN")]
     role_arn: Vec<String>,
+    /// The external id that the roles ask for.
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
     /// Another endpoint than AWS's, such as an emulator's.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 }
 
 impl AwsArguments {
-    /// Options that name the first account and region, and nothing else.
-    pub(crate) fn options(&self) -> LiveOptions {
-        self.targets().into_iter().next().unwrap_or_default()
+    /// The first account and region.
+    pub(crate) fn target(&self, context: &Context) -> LiveTarget {
+        self.targets(context, &[]).into_iter().next().unwrap_or_default()
     }
 
-    /// Options for every account and region: each profile with each role in each region.
-    pub(crate) fn targets(&self) -> Vec<LiveOptions> {
+    /// Whether anything was said.
+    pub(crate) fn is_given(&self) -> bool {
+        !(self.profile.is_empty() && self.region.is_empty() && self.role_arn.is_empty() && self.endpoint_url.is_none())
+    }
+
+    /// Every account and region: each profile with each role in each region; where nothing is said, those of the configuration.
+    pub(crate) fn targets(&self, context: &Context, machines: &[String]) -> Vec<LiveTarget> {
+        let mut targets = if self.is_given() || context.config.targets.is_empty() {
+            self.given().iter().flat_map(TargetConfig::targets).collect::<Vec<_>>()
+        } else {
+            context.config.targets.iter().flat_map(TargetConfig::targets).collect()
+        };
+        if !machines.is_empty() {
+            targets.iter_mut().for_each(|it| it.machines = machines.to_vec());
+        }
+        targets
+    }
+
+    fn given(&self) -> Vec<TargetConfig> {
         let each = |given: &[String]| -> Vec<Option<String>> {
             if given.is_empty() { vec![None] } else { given.iter().cloned().map(Some).collect() }
         };
         let mut targets = Vec::new();
         for profile in each(&self.profile) {
-            for role_arn in each(&self.role_arn) {
-                targets.extend(each(&self.region).into_iter().map(|region| LiveOptions {
-                    profile: profile.clone(),
-                    region,
-                    role_arn: role_arn.clone(),
-                    endpoint_url: self.endpoint_url.clone(),
-                    ..LiveOptions::default()
-                }));
-            }
+            targets.extend(each(&self.role_arn).into_iter().map(|role| TargetConfig {
+                profile: profile.clone(),
+                regions: self.region.clone(),
+                roles: role.iter().flat_map(|it| it.split(',')).map(str::to_owned).collect(),
+                external_id: self.external_id.clone(),
+                endpoint_url: self.endpoint_url.clone(),
+                machines: Vec::new(),
+            }));
         }
         targets
     }

@@ -2,12 +2,14 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use analyzer::execution::Run;
 use analyzer::model::Name;
+use clap::Args;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use queries::{ExecutionFilter, Reader};
 use ratatui::crossterm::event::{
@@ -18,6 +20,7 @@ use ratatui::crossterm::execute;
 use tui::dash::{Effect, ExecutionItem, LISTED, MachineItem, Msg, Ui, render, update, view};
 
 use super::Context;
+use super::aws::AwsArguments;
 use super::bill::{MachineCost, Prices, costs_of};
 use crate::Outcome;
 use crate::failure::Failure;
@@ -26,20 +29,87 @@ const TREND: usize = 24;
 /// How often keys are looked for while nothing happens, and how often the file is.
 const TICK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a collector that was just started may take to make the database.
+const TO_START: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(context: &Context) -> Outcome {
+#[derive(Args)]
+pub(crate) struct DashArguments {
+    #[command(flatten)]
+    aws: AwsArguments,
+    /// Do not collect, also where the configuration names targets.
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &DashArguments) -> Outcome {
     let path = context.config.db_path();
-    // Says plainly when there is nothing to show, before the screen is taken.
-    Reader::open(&path)?;
-    open(context, &path)
+    let is_live = !arguments.offline && (arguments.aws.is_given() || !context.config.targets.is_empty());
+    if !is_live {
+        // Says plainly when there is nothing to show, before the screen is taken.
+        Reader::open(&path)?;
+        return open(context, &path);
+    }
+    must_be_terminal()?;
+    let collector = Collector::start(&path)?;
+    let outcome = open(context, &path);
+    collector.stop();
+    outcome
+}
+
+fn must_be_terminal() -> Result<(), Failure> {
+    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("the dashboard needs a terminal")
+        .hint("`stepscope executions` and `stepscope states` print what it shows"))
+}
+
+/// A collector beside the dashboard, in a process of its own: it alone writes the database.
+struct Collector(Child);
+
+impl Collector {
+    /// Starts this program once more with the same options; its log goes beside the database.
+    fn start(path: &Path) -> Result<Self, Failure> {
+        let mut log = path.as_os_str().to_owned();
+        log.push(".collect.log");
+        let failed = |error: io::Error| Failure::new("the collector cannot be started").because(error.to_string());
+        let log = std::fs::File::create(log).map_err(failed)?;
+        let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+        if let Some(command) = arguments.iter_mut().find(|it| *it == "dash") {
+            *command = "collect".into();
+        }
+        let child = Command::new(std::env::current_exe().map_err(failed)?)
+            .args(arguments)
+            .args(["--follow", "--until-input-ends", "--db"])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(failed)?;
+        let collector = Self(child);
+        collector.await_database(path);
+        Ok(collector)
+    }
+
+    /// The first seconds of a new database: there is nothing to read until the collector has made it.
+    fn await_database(&self, path: &Path) {
+        let begun = Instant::now();
+        while Reader::open(path).is_err() && begun.elapsed() < TO_START {
+            thread::sleep(TICK);
+        }
+    }
+
+    /// Lets it store what it has read.
+    fn stop(mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 /// Opens the dashboard on a database.
 pub(crate) fn open(context: &Context, path: &Path) -> Outcome {
-    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err(Failure::usage("the dashboard needs a terminal")
-            .hint("`stepscope executions` and `stepscope states` print what it shows"));
-    }
+    must_be_terminal()?;
     let (requests, answers) = start_loader(path.to_path_buf(), Prices::new(context)?);
     let mut terminal = ratatui::init();
     let _ = execute!(io::stdout(), EnableMouseCapture);

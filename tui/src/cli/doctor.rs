@@ -4,13 +4,14 @@ use std::path::Path;
 
 use analyzer::model::Micros;
 use clap::Args;
-use collector::live::probe;
-use queries::Reader;
+use collector::live::{Check as LiveCheck, probe};
+use queries::{ApiUseRow, Reader};
 use serde_json::{Value, json};
 use tui::text;
 
 use super::Context;
 use super::aws::AwsArguments;
+use super::collect::{SourceArguments, live_options};
 use crate::Outcome;
 use crate::failure::EXIT_FAILED;
 use crate::report::{Report, TextTable};
@@ -22,13 +23,15 @@ const STALE: Micros = Micros(180 * 86_400_000_000);
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     aws: AwsArguments,
+    #[command(flatten)]
+    sources: SourceArguments,
     /// Do not ask AWS.
     #[arg(long)]
     offline: bool,
 }
 
 struct Check {
-    what: &'static str,
+    what: String,
     /// `None` for what was not looked at.
     ok: Option<bool>,
     detail: String,
@@ -36,14 +39,17 @@ struct Check {
 }
 
 pub(crate) fn run(context: &Context, arguments: &DoctorArguments) -> Outcome {
-    let checks = [database(&context.config.db_path()), prices(context)?, service(arguments)?];
+    let path = context.config.db_path();
+    let mut checks = vec![database(&path), prices(context)?];
+    checks.extend(allowance(&path));
+    checks.extend(service(context, arguments)?);
     let is_well = checks.iter().all(|it| it.ok != Some(false));
     report(&checks).print(context.output)?;
     Ok(if is_well { 0 } else { EXIT_FAILED })
 }
 
 fn database(path: &Path) -> Check {
-    let what = "database";
+    let what = "database".to_owned();
     if !path.exists() {
         let detail = format!("`{}` does not exist yet", path.display());
         return Check {
@@ -82,28 +88,51 @@ fn prices(context: &Context) -> Result<Check, crate::failure::Failure> {
     let is_stale = as_of.is_none_or(|it| now - it > STALE);
     let fix = is_stale.then(|| "`stepscope prices import` makes a book from AWS's current offer file".to_owned());
     Ok(Check {
-        what: "prices",
+        what: "prices".to_owned(),
         ok: Some(!is_stale),
         detail: format!("{} of {}, {} regions", book.source, book.as_of, book.regions().count()),
         fix,
     })
 }
 
-fn service(arguments: &DoctorArguments) -> Result<Check, crate::failure::Failure> {
-    let what = "aws";
+/// How much of its allowance the collector used when it last said so, where it waited or was throttled.
+fn allowance(path: &Path) -> Vec<Check> {
+    let uses = if path.exists() { Reader::open(path).and_then(|it| it.api_uses()).unwrap_or_default() } else { Vec::new() };
+    uses.iter().filter(|it| it.waited_us > 100_000 || it.throttled > 0).map(of_use).collect()
+}
+
+fn of_use(it: &ApiUseRow) -> Check {
+    let waited = text::span(Micros(it.waited_us));
+    let detail = format!(
+        "{} in {} {}: {} calls, {} throttled, waited {waited}, {:.1} calls a second allowed",
+        it.api,
+        it.account,
+        it.region,
+        text::count(it.calls),
+        text::count(it.throttled),
+        it.per_second
+    );
+    let fix = (it.throttled > 0).then(|| "others use this API, too: a lower --share leaves them more".to_owned());
+    Check { what: "allowance".to_owned(), ok: Some(true), detail, fix }
+}
+
+fn service(context: &Context, arguments: &DoctorArguments) -> Result<Vec<Check>, crate::failure::Failure> {
     if arguments.offline {
-        return Ok(Check { what, ok: None, detail: "not asked".to_owned(), fix: None });
+        return Ok(vec![Check { what: "aws".to_owned(), ok: None, detail: "not asked".to_owned(), fix: None }]);
     }
-    let answer = probe(&arguments.aws.options()).map_err(|error| crate::failure::Failure::new(error.to_string()))?;
-    Ok(match answer {
-        Ok(()) => {
-            Check { what, ok: Some(true), detail: "Step Functions answers and lists machines".to_owned(), fix: None }
-        }
-        Err(why) => {
-            let fix = "check credentials, region and network; `stepscope policy` prints the permissions; --offline leaves this out";
-            Check { what, ok: Some(false), detail: why, fix: Some(fix.to_owned()) }
-        }
-    })
+    let options = live_options(context, &arguments.sources)?;
+    let mut checks = Vec::new();
+    for target in arguments.aws.targets(context, &[]) {
+        let found = probe(&target, &options).map_err(|error| crate::failure::Failure::new(error.to_string()))?;
+        checks.extend(found.into_iter().map(Check::from));
+    }
+    Ok(checks)
+}
+
+impl From<LiveCheck> for Check {
+    fn from(it: LiveCheck) -> Self {
+        Self { what: it.what, ok: it.ok, detail: it.detail, fix: it.fix }
+    }
 }
 
 fn report(checks: &[Check]) -> Report {
@@ -116,7 +145,7 @@ fn report(checks: &[Check]) -> Report {
     for it in checks {
         table.rows.push(vec![
             sign(it.ok).to_owned(),
-            it.what.to_owned(),
+            it.what.clone(),
             it.detail.clone(),
             it.fix.clone().unwrap_or_default(),
         ]);

@@ -77,7 +77,7 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
         format: arguments.format.forced(),
         execution_arn: arguments.execution_arn.clone(),
         state_machine_arn: arguments.state_machine_arn.clone(),
-        payloads: config.payload_policy()?,
+        privacy: config.privacy()?,
     };
     let begun = Instant::now();
     let prices = super::bill::price_lines(&context.price_books()?);

@@ -32,7 +32,7 @@ mod sql;
 mod states;
 mod versions;
 mod whatif;
-mod when;
+pub(crate) mod when;
 
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ enum Command {
     /// Print the IAM policy that `collect` needs, and nothing more.
     Policy(policy::PolicyArguments),
     /// Open the dashboard.
-    Dash,
+    Dash(dash::DashArguments),
     /// List executions, newest first.
     Executions(executions::ExecutionsArguments),
     /// Show the timeline, attempts and critical path of executions.
@@ -251,6 +251,11 @@ fn read_book(path: &Path) -> Result<PriceBook, Failure> {
     PriceBook::parse(&text).map_err(|error| unreadable(error.to_string()))
 }
 
+/// The clock's time.
+pub(crate) fn now() -> Result<Timestamp, Failure> {
+    when::now(None)
+}
+
 pub(crate) fn run(arguments: Arguments) -> Outcome {
     let context = Context::new(arguments.shared)?;
     match arguments.command {
@@ -259,7 +264,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Collect(it) => collect::run(&context, &it),
         Command::Doctor(it) => doctor::run(&context, &it),
         Command::Policy(it) => policy::run(&context, &it),
-        Command::Dash => dash::run(&context),
+        Command::Dash(it) => dash::run(&context, &it),
         Command::Executions(it) => executions::run(&context, &it),
         Command::Show(it) => show::run(&context, &it),
         Command::States(it) => states::run(&context, &it),

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
+use collector::live::{PolicyScope, policy};
 use serde_json::{Value, json};
 
 use super::Context;
+use super::collect::SourceName;
 use crate::Outcome;
 
 #[derive(Args)]
@@ -17,6 +19,18 @@ pub(crate) struct PolicyArguments {
     account: String,
     #[arg(long, value_name = "REGION", default_value = "*")]
     region: String,
+    /// What is read [default: history,logs,xray,metrics].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SOURCE")]
+    source: Vec<SourceName>,
+    /// Name of a machine, which may end in *; every one when not given; may be repeated.
+    #[arg(long = "machine", value_name = "NAME")]
+    machines: Vec<String>,
+    /// Name of a log group, which may end in *, such as /aws/vendedlogs/states/*; every one when not given; may be repeated.
+    #[arg(long = "log-group", value_name = "NAME")]
+    log_groups: Vec<String>,
+    /// Log groups are followed by Live Tail.
+    #[arg(long)]
+    live_tail: bool,
     /// A key that encrypts the machines' data; may be repeated.
     #[arg(long, value_name = "ARN")]
     kms_key: Vec<String>,
@@ -30,20 +44,19 @@ enum PolicyFormat {
     Terraform,
 }
 
-pub(crate) fn run(_context: &Context, arguments: &PolicyArguments) -> Outcome {
-    let document = document(arguments);
+pub(crate) fn run(context: &Context, arguments: &PolicyArguments) -> Outcome {
+    let document = policy(&PolicyScope {
+        account: arguments.account.clone(),
+        region: arguments.region.clone(),
+        machines: arguments.machines.clone(),
+        log_groups: arguments.log_groups.clone(),
+        kms_keys: arguments.kms_key.clone(),
+        sources: SourceName::in_force(context, &arguments.source)?,
+        live_tail: arguments.live_tail || context.config.live_tail.unwrap_or(false),
+    });
     let text = match arguments.format {
         PolicyFormat::Json => format!("{document:#}\n"),
-        PolicyFormat::Cloudformation => {
-            let template = json!({
-                "AWSTemplateFormatVersion": "2010-09-09",
-                "Resources": {"StepscopeCollector": {
-                    "Type": "AWS::IAM::ManagedPolicy",
-                    "Properties": {"Description": "Read-only access for the stepscope collector", "PolicyDocument": document},
-                }},
-            });
-            format!("{template:#}\n")
-        }
+        PolicyFormat::Cloudformation => format!("{:#}\n", template(&document)),
         PolicyFormat::Terraform => format!(
             "resource \"aws_iam_policy\" \"stepscope_collector\" {{\n  name        = \"stepscope-collector\"\n  description = \"Read-only access for the stepscope collector\"\n  policy      = <<-POLICY\n{document:#}\nPOLICY\n}}\n"
         ),
@@ -52,25 +65,12 @@ pub(crate) fn run(_context: &Context, arguments: &PolicyArguments) -> Outcome {
     Ok(0)
 }
 
-fn document(arguments: &PolicyArguments) -> Value {
-    let arn = |what: &str| format!("arn:aws:states:{}:{}:{what}", arguments.region, arguments.account);
-    let mut statements = vec![
-        // Listing has no resource to name.
-        json!({"Sid": "FindMachines", "Effect": "Allow", "Action": ["states:ListStateMachines"], "Resource": "*"}),
-        json!({
-            "Sid": "ReadMachines", "Effect": "Allow", "Action": ["states:DescribeStateMachine", "states:ListExecutions", "states:ListTagsForResource"],
-            "Resource": arn("stateMachine:*"),
-        }),
-        json!({
-            "Sid": "ReadExecutions", "Effect": "Allow", "Action": ["states:GetExecutionHistory"],
-            "Resource": arn("execution:*:*"),
-        }),
-    ];
-    if !arguments.kms_key.is_empty() {
-        statements.push(json!({
-            "Sid": "DecryptHistories", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": arguments.kms_key,
-            "Condition": {"StringLike": {"kms:ViaService": format!("states.{}.amazonaws.com", arguments.region)}},
-        }));
-    }
-    json!({"Version": "2012-10-17", "Statement": statements})
+fn template(document: &Value) -> Value {
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Resources": {"StepscopeCollector": {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"Description": "Read-only access for the stepscope collector", "PolicyDocument": document},
+        }},
+    })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use collector::live::LiveOptions;
+use collector::live::LiveTarget;
 
 use super::Context;
 use super::aws::AwsArguments;
@@ -47,7 +47,7 @@ enum Action {
 pub(crate) fn run(context: &Context, arguments: &PricesArguments) -> Outcome {
     match &arguments.action {
         Some(Action::Import { file, to }) => return import(context, file, to),
-        Some(Action::Refresh { to, aws }) => return refresh(context, &aws.options(), to),
+        Some(Action::Refresh { to, aws }) => return refresh(context, &aws.target(context), to),
         None => {}
     }
     let books = context.price_books()?;
@@ -103,9 +103,9 @@ fn import(context: &Context, file: &Path, to: &Path) -> Outcome {
 }
 
 /// The products of the Price List API, put together as an offer file has them.
-fn refresh(context: &Context, options: &LiveOptions, to: &Path) -> Outcome {
+fn refresh(context: &Context, target: &LiveTarget, to: &Path) -> Outcome {
     let failed = |why: String| Failure::new("the Price List cannot be read").because(why);
-    let answer = collector::live::price_list(options).map_err(|error| failed(error.to_string()))?;
+    let answer = collector::live::price_list(target).map_err(|error| failed(error.to_string()))?;
     let listed = answer.map_err(|why| {
         failed(why).hint("it needs pricing:GetProducts; `prices import FILE` reads an offer file without credentials")
     })?;

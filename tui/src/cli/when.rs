@@ -27,7 +27,7 @@ pub(crate) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Failure> 
     })
 }
 
-fn span(text: &str) -> Option<Micros> {
+pub(crate) fn span(text: &str) -> Option<Micros> {
     let unit = match text.chars().last()? {
         's' => 1,
         'm' => 60,

@@ -5,10 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use analyzer::pricing::Discounts;
-use collector::import::PayloadPolicy;
+use collector::import::{PayloadPolicy, Privacy};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+
+mod target;
+
+pub(crate) use target::TargetConfig;
 
 /// The configuration file, and what `stepscope config` prints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,39 @@ pub(crate) struct Config {
     /// States that may run twice without harm, whatever they call: `MACHINE/STATE`, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) repeatable: Vec<String>,
+    /// JSON paths of the business keys that are kept of the input of an execution, whatever `payloads` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) index: Vec<String>,
+    /// Keys are kept as hashes, salted with this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) index_salt: Option<String>,
+    /// JSON paths of what is blotted out of inputs, outputs and traces before anything is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redact_paths: Vec<String>,
+    /// Regular expressions of what is blotted out of texts before anything is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redact_patterns: Vec<String>,
+    /// How far a first run of `collect` reaches back, such as `7d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backfill: Option<String>,
+    /// What `collect` reads again of logs for events that came late, such as `15m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) overlap: Option<String>,
+    /// The part of each API quota that `collect` may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) share: Option<f64>,
+    /// What `collect` reads: `history`, `logs`, `xray`, `metrics`, `lambda-logs`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<String>,
+    /// Log groups are followed by Live Tail, which is billed by the minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) live_tail: Option<bool>,
+    /// Quotas that the accounts have instead of AWS's defaults: `API = "BUCKET/PER_SECOND"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) quotas: BTreeMap<String, String>,
+    /// Accounts and regions that `collect` and `dash` read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) targets: Vec<TargetConfig>,
 }
 
 impl Config {
@@ -67,6 +104,25 @@ impl Config {
                 Failure::usage(format!("`{text}` is no payload policy")).hint("use `none`, `redacted` or `full`")
             }),
         }
+    }
+
+    /// What may be kept of users' data.
+    pub(crate) fn privacy(&self) -> Result<Privacy, Failure> {
+        let mut privacy = Privacy::from(self.payload_policy()?);
+        let wrong = |what: &str, text: &str, why: String| Failure::usage(format!("`{text}` is no {what}")).because(why);
+        for path in &self.index {
+            privacy.keep_key(path).map_err(|why| wrong("JSON path", path, why))?;
+        }
+        for path in &self.redact_paths {
+            privacy.redact_path(path).map_err(|why| wrong("JSON path", path, why))?;
+        }
+        for pattern in &self.redact_patterns {
+            privacy.redact_pattern(pattern).map_err(|why| wrong("regular expression", pattern, why))?;
+        }
+        if let Some(salt) = &self.index_salt {
+            privacy.hash_keys(salt);
+        }
+        Ok(privacy)
     }
 
     /// Takes the memory of a function as an option gives it.

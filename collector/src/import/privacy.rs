@@ -1,0 +1,282 @@
+//! May users' data be kept? Whatever is read passes here first, so nothing beyond it sees more.
+
+use analyzer::model::{EventKind, Payload, PayloadField};
+use regex::Regex;
+use serde_json::{Map, Value};
+use serde_json_path::JsonPath;
+use sha2::{Digest, Sha256};
+
+const REDACTED: &str = "[redacted]";
+/// Hexadecimal digits of a hashed key: 128 bits.
+const HASH_DIGITS: usize = 32;
+
+/// What becomes of inputs, outputs, parameters, variables and causes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayloadPolicy {
+    /// They are not kept.
+    None,
+    /// Their shape is kept: keys stay, values become the name of their type.
+    Redacted,
+    #[default]
+    Full,
+}
+
+impl PayloadPolicy {
+    #[must_use] 
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "none" => Some(Self::None),
+            "redacted" => Some(Self::Redacted),
+            "full" => Some(Self::Full),
+            _ => None,
+        }
+    }
+
+    #[must_use] 
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Redacted => "redacted",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// The policy, what is blotted out whatever the policy, and the business keys that are kept whatever the policy.
+#[derive(Clone, Debug, Default)]
+pub struct Privacy {
+    pub payloads: PayloadPolicy,
+    paths: Vec<JsonPath>,
+    patterns: Vec<Regex>,
+    keys: Vec<(String, JsonPath)>,
+    /// Keys are kept as hashes, salted with this.
+    salt: Option<String>,
+}
+
+impl From<PayloadPolicy> for Privacy {
+    fn from(payloads: PayloadPolicy) -> Self {
+        Self { payloads, ..Self::default() }
+    }
+}
+
+impl Privacy {
+    /// Blots out what lies at a JSON path.
+    pub fn redact_path(&mut self, path: &str) -> Result<(), String> {
+        self.paths.push(parse_path(path)?);
+        Ok(())
+    }
+
+    /// Blots out whatever matches a regular expression.
+    pub fn redact_pattern(&mut self, pattern: &str) -> Result<(), String> {
+        self.patterns.push(Regex::new(pattern).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// Keeps what lies at a JSON path of the input of an execution.
+    pub fn keep_key(&mut self, path: &str) -> Result<(), String> {
+        self.keys.push((path.to_owned(), parse_path(path)?));
+        Ok(())
+    }
+
+    /// Keys are kept as hashes from now on.
+    pub fn hash_keys(&mut self, salt: &str) {
+        self.salt = Some(salt.to_owned());
+    }
+
+    /// Whether anything of the users' data is looked at.
+    pub(crate) fn needs_payloads(&self) -> bool {
+        self.payloads != PayloadPolicy::None || !self.keys.is_empty()
+    }
+
+    pub(super) fn has_rules(&self) -> bool {
+        !(self.paths.is_empty() && self.patterns.is_empty() && self.keys.is_empty())
+    }
+
+    pub(super) fn apply(&self, field: PayloadField, body: &str) -> Option<Payload> {
+        let body = match self.payloads {
+            PayloadPolicy::None => return None,
+            PayloadPolicy::Redacted => shape_of_text(body),
+            PayloadPolicy::Full => self.blotted(body),
+        };
+        Some(Payload { field, body: body.into_boxed_str() })
+    }
+
+    /// The business keys in the input of an execution.
+    pub(super) fn keys_of(&self, kind: &EventKind, field: PayloadField, body: &str) -> Option<Payload> {
+        if self.keys.is_empty() || *kind != EventKind::ExecutionStarted || field != PayloadField::Input {
+            return None;
+        }
+        let input: Value = serde_json::from_str(body).ok()?;
+        let key = |(name, path): &(String, JsonPath)| {
+            let found = path.query(&input).first()?;
+            let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+            Some((name.clone(), Value::from(self.key(&text))))
+        };
+        let keys: Map<String, Value> = self.keys.iter().filter_map(key).collect();
+        let body = Value::Object(keys).to_string().into_boxed_str();
+        (body.len() > 2).then_some(Payload { field: PayloadField::Keys, body })
+    }
+
+    /// A key as it is kept; whoever searches has to ask for it in this form.
+    #[must_use] 
+    pub fn key(&self, value: &str) -> String {
+        let Some(salt) = &self.salt else { return value.to_owned() };
+        let digest = Sha256::digest(format!("{salt}\u{1f}{value}").as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..HASH_DIGITS].to_owned()
+    }
+
+    /// A text that is kept whatever the policy, such as the name of an error.
+    pub(super) fn blotted_text(&self, text: &str) -> String {
+        self.patterns.iter().fold(text.to_owned(), |text, it| it.replace_all(&text, REDACTED).into_owned())
+    }
+
+    fn blotted(&self, body: &str) -> String {
+        if self.paths.is_empty() && self.patterns.is_empty() {
+            return body.to_owned();
+        }
+        let Ok(mut value) = serde_json::from_str::<Value>(body) else { return self.blotted_text(body) };
+        self.blot_paths(&mut value);
+        self.blot_patterns(&mut value);
+        value.to_string()
+    }
+
+    fn blot_paths(&self, value: &mut Value) {
+        for path in &self.paths {
+            let found: Vec<String> =
+                path.query_located(value).locations().map(serde_json_path::NormalizedPath::to_json_pointer).collect();
+            for pointer in found {
+                if let Some(it) = value.pointer_mut(&pointer) {
+                    *it = REDACTED.into();
+                }
+            }
+        }
+    }
+
+    fn blot_patterns(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.blotted_text(text),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let blotted = self.blotted_text(&text);
+                if blotted != text {
+                    *value = blotted.into();
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|it| self.blot_patterns(it)),
+            Value::Object(fields) => fields.values_mut().for_each(|it| self.blot_patterns(it)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// A segment document without what instrumented code and callers have put into it.
+    pub(crate) fn segment(&self, document: &mut Value) {
+        const PEOPLES: [&str; 4] = ["user", "metadata", "annotations", "sql"];
+        match self.payloads {
+            PayloadPolicy::Full => {
+                self.blot_paths(document);
+                self.blot_patterns(document);
+            }
+            policy => {
+                let Some(fields) = document.as_object_mut() else { return };
+                for key in PEOPLES {
+                    if policy == PayloadPolicy::None {
+                        fields.remove(key);
+                    } else if let Some(it) = fields.get_mut(key) {
+                        *it = shape(it);
+                    }
+                }
+                if let Some(request) = fields.get_mut("http").and_then(|it| it.get_mut("request"))
+                    && let Some(request) = request.as_object_mut() {
+                        request.retain(|key, _| key == "method");
+                    }
+                if let Some(exceptions) = fields.get_mut("cause").and_then(|it| it.get_mut("exceptions")) {
+                    for it in exceptions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+                        it.remove("message");
+                    }
+                }
+                for it in fields.get_mut("subsegments").and_then(Value::as_array_mut).into_iter().flatten() {
+                    self.segment(it);
+                }
+            }
+        }
+    }
+}
+
+fn parse_path(path: &str) -> Result<JsonPath, String> {
+    JsonPath::parse(path).map_err(|error| error.to_string())
+}
+
+fn shape_of_text(body: &str) -> String {
+    match serde_json::from_str::<Value>(body) {
+        Ok(value) if value.is_object() || value.is_array() => shape(&value).to_string(),
+        _ => "\"string\"".to_owned(),
+    }
+}
+
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(_) => "boolean".into(),
+        Value::Number(_) => "number".into(),
+        Value::String(_) => "string".into(),
+        Value::Array(items) => items.iter().map(shape).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn shapes_keep_keys_and_drop_values() {
+        assert_eq!(shape_of_text(r#"{"card":"4111","n":[1,true]}"#), r#"{"card":"string","n":["number","boolean"]}"#);
+        assert_eq!(shape_of_text("Order 4111 failed"), "\"string\"");
+    }
+
+    #[test]
+    fn rules_blot_out_what_is_kept_otherwise() {
+        let mut privacy = Privacy::default();
+        privacy.redact_path("$..card.number").expect("a path");
+        privacy.redact_pattern(r"\b\d{16}\b").expect("a pattern");
+        let body = r#"{"items":[{"card":{"number":"4111","name":"Ann"}}],"note":"paid with 4111111111111111","n":4111111111111111}"#;
+        let kept = privacy.apply(PayloadField::Input, body).expect("kept");
+        let expected = json!({
+            "items": [{"card": {"number": REDACTED, "name": "Ann"}}], "note": format!("paid with {REDACTED}"), "n": REDACTED,
+        });
+        assert_eq!(serde_json::from_str::<Value>(&kept.body).expect("JSON"), expected);
+        let cause = privacy.apply(PayloadField::Cause, "card 4111111111111111 declined").expect("kept");
+        assert_eq!(&*cause.body, "card [redacted] declined");
+    }
+
+    #[test]
+    fn keys_are_kept_without_payloads_and_hashed_when_wanted() {
+        let mut privacy = Privacy::from(PayloadPolicy::None);
+        privacy.keep_key("$.orderId").expect("a path");
+        privacy.keep_key("$.customer.id").expect("a path");
+        let kind = EventKind::ExecutionStarted;
+        let input = r#"{"orderId":"A-1","customer":{"id":7,"name":"Ann"}}"#;
+        let keys = |it: &Privacy| it.keys_of(&kind, PayloadField::Input, input).map(|it| it.body.to_string());
+        assert_eq!(keys(&privacy).as_deref(), Some(r#"{"$.orderId":"A-1","$.customer.id":"7"}"#));
+        assert_eq!(privacy.apply(PayloadField::Input, input), None);
+        privacy.hash_keys("salt");
+        let hashed = keys(&privacy).expect("keys");
+        assert!(!hashed.contains("A-1") && hashed.contains(&privacy.key("A-1")), "{hashed}");
+    }
+
+    #[test]
+    fn segments_lose_what_callers_put_into_them() {
+        let mut document = json!({
+            "id": "1", "user": "ann", "http": {"request": {"method": "GET", "url": "https://x/?card=4111"}, "response": {"status": 200}},
+            "subsegments": [{"id": "2", "metadata": {"a": 1}, "cause": {"exceptions": [{"type": "E", "message": "4111"}]}}],
+        });
+        Privacy::from(PayloadPolicy::None).segment(&mut document);
+        let expected = json!({
+            "id": "1", "http": {"request": {"method": "GET"}, "response": {"status": 200}},
+            "subsegments": [{"id": "2", "cause": {"exceptions": [{"type": "E"}]}}],
+        });
+        assert_eq!(document, expected);
+    }
+}

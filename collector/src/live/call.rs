@@ -1,0 +1,240 @@
+//! Makes a call: within the budget, again when that may help, and with a plain word for why it was given up.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::sleep;
+
+use super::budget::{Budget, Priority};
+use super::quotas::action;
+use crate::synthetic::Random;
+
+/// Times that a call is made before it is given up.
+const TRIES: u32 = 7;
+const TRIES_WHEN_THROTTLED: u32 = 12;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// What kind of a no it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The permission is missing.
+    Denied,
+    /// The data is encrypted with a key that may not be used.
+    Encrypted,
+    /// What was asked for is not there any more.
+    Gone,
+    /// The token of a page is not valid any more.
+    Token,
+    /// The credentials are not valid any more.
+    Credentials,
+    /// The service asks for fewer calls.
+    Throttled,
+    /// It may work the next time.
+    Passing,
+    /// It will not work the next time either.
+    Lasting,
+}
+
+/// Why a call was given up.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) api: &'static str,
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) trouble: Trouble,
+}
+
+impl Refused {
+    pub(super) fn permission(&self) -> String {
+        if self.trouble == Trouble::Encrypted { "kms:Decrypt".to_owned() } else { action(self.api) }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} ({})", self.api, self.message, self.code)
+    }
+}
+
+/// Makes the calls of one target, and counts them.
+pub(super) struct Caller {
+    pub(super) budget: RefCell<Rc<Budget>>,
+    pub(super) calls: RefCell<BTreeMap<&'static str, u64>>,
+    pub(super) throttled: RefCell<BTreeMap<&'static str, u64>>,
+    random: RefCell<Random>,
+    /// Calls that have been sent and not answered.
+    in_flight: Cell<u64>,
+}
+
+impl Caller {
+    pub(super) fn new(budget: Rc<Budget>, seed: u64) -> Self {
+        Self {
+            budget: RefCell::new(budget),
+            calls: RefCell::default(),
+            throttled: RefCell::default(),
+            random: RefCell::new(Random::new(seed)),
+            in_flight: Cell::new(0),
+        }
+    }
+
+    /// Makes a call until it succeeds, is refused for good, or was tried often enough.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        api: &'static str,
+        priority: Priority,
+        request: impl Fn() -> F,
+    ) -> Result<T, Refused>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let mut tries = 0;
+        loop {
+            let budget = self.budget.borrow().clone();
+            budget.take(api, priority).await;
+            *self.calls.borrow_mut().entry(api).or_default() += 1;
+            tries += 1;
+            self.in_flight.set(self.in_flight.get() + 1);
+            let answer = request().await;
+            self.in_flight.set(self.in_flight.get() - 1);
+            let refused = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => refused(api, &error),
+            };
+            match refused.trouble {
+                Trouble::Throttled => {
+                    *self.throttled.borrow_mut().entry(api).or_default() += 1;
+                    budget.throttle(api);
+                }
+                Trouble::Passing => {}
+                _ => return Err(refused),
+            }
+            let most = if refused.trouble == Trouble::Throttled { TRIES_WHEN_THROTTLED } else { TRIES };
+            if tries >= most {
+                return Err(refused);
+            }
+            tracing::debug!(api, tries, code = refused.code, "a call is made again");
+            sleep(self.pause(tries)).await;
+        }
+    }
+
+    /// Up to twice as long after each try, by chance, so that many callers do not come back together.
+    fn pause(&self, tries: u32) -> Duration {
+        let most = (FIRST_PAUSE * 2_u32.saturating_pow(tries - 1)).min(LONGEST_PAUSE);
+        let share = self.random.borrow_mut().below(1_000);
+        #[expect(clippy::cast_possible_truncation, reason = "below a thousand")]
+        let share = share as u32;
+        most / 2 + most * share / 2_000
+    }
+}
+
+/// What an error means.
+pub(super) fn refused<E: ProvideErrorMetadata>(api: &'static str, error: &SdkError<E, HttpResponse>) -> Refused {
+    let code = error.code().map(|it| it.rsplit('#').next().unwrap_or(it).to_owned());
+    let message = error.message().map_or_else(|| unspoken(error).to_owned(), str::to_owned);
+    let status = error.raw_response().map(|it| it.status().as_u16());
+    let trouble = match (code.as_deref(), error) {
+        (Some(code), _) => trouble(code, status),
+        (None, SdkError::ConstructionFailure(_)) => Trouble::Credentials,
+        (None, SdkError::DispatchFailure(failure)) if failure.is_user() => Trouble::Lasting,
+        (None, SdkError::DispatchFailure(failure)) if failure.is_other() => Trouble::Credentials,
+        (None, SdkError::ServiceError(_)) => status.map_or(Trouble::Passing, of_status),
+        (None, _) => Trouble::Passing,
+    };
+    Refused { api, code: code.unwrap_or_else(|| "no answer".to_owned()), message, trouble }
+}
+
+fn trouble(code: &str, status: Option<u16>) -> Trouble {
+    const THROTTLED: [&str; 12] = [
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "RequestThrottled",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "LimitExceededException",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "KmsThrottlingException",
+    ];
+    const CREDENTIALS: [&str; 7] = [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "RequestExpired",
+    ];
+    const GONE: [&str; 5] = [
+        "ExecutionDoesNotExist",
+        "StateMachineDoesNotExist",
+        "ResourceNotFound",
+        "ResourceNotFoundException",
+        "StateMachineDeleting",
+    ];
+    match code {
+        it if THROTTLED.contains(&it) => Trouble::Throttled,
+        it if CREDENTIALS.contains(&it) => Trouble::Credentials,
+        it if GONE.contains(&it) => Trouble::Gone,
+        "InvalidToken" | "InvalidNextToken" | "InvalidNextTokenException" => Trouble::Token,
+        it if it.starts_with("Kms") => Trouble::Encrypted,
+        it if it.contains("AccessDenied") || it == "UnauthorizedException" || it == "NotAuthorized" => Trouble::Denied,
+        _ => status.map_or(Trouble::Lasting, of_status),
+    }
+}
+
+fn of_status(status: u16) -> Trouble {
+    match status {
+        429 => Trouble::Throttled,
+        403 => Trouble::Denied,
+        501 => Trouble::Lasting,
+        200..=299 | 500..=599 | 408 => Trouble::Passing,
+        _ => Trouble::Lasting,
+    }
+}
+
+/// What went wrong where the service said nothing.
+fn unspoken<E>(error: &SdkError<E, HttpResponse>) -> &'static str {
+    match error {
+        SdkError::ConstructionFailure(_) => "the request could not be made: are there credentials and a region?",
+        SdkError::TimeoutError(_) => "the service did not answer in time",
+        SdkError::DispatchFailure(failure) if failure.is_other() => {
+            "the request could not be signed: are there credentials?"
+        }
+        SdkError::DispatchFailure(_) => "the service could not be reached",
+        _ => "the answer could not be understood",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart_by_their_names() {
+        for (code, status, expected) in [
+            ("ThrottlingException", 400, Trouble::Throttled),
+            ("ThrottledException", 429, Trouble::Throttled),
+            ("AccessDeniedException", 400, Trouble::Denied),
+            ("KmsAccessDeniedException", 400, Trouble::Encrypted),
+            ("KmsThrottlingException", 400, Trouble::Throttled),
+            ("InvalidToken", 400, Trouble::Token),
+            ("ExpiredTokenException", 400, Trouble::Credentials),
+            ("ExecutionDoesNotExist", 400, Trouble::Gone),
+            ("InternalServerError", 500, Trouble::Passing),
+            ("ServiceUnavailableException", 503, Trouble::Passing),
+            ("InvalidArn", 400, Trouble::Lasting),
+        ] {
+            assert_eq!(trouble(code, Some(status)), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What do the log groups of machines and of Lambda functions tell?
+//!
+//! A group is read in slices of time, the newest first, each from its oldest event to its newest. A slice is marked as read
+//! once all its pages were. What was read last is read again a while later, for events that come late.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use analyzer::model::{Micros, Name, Observation, Timestamp};
+use analyzer::spans::Span;
+use aws_sdk_cloudwatchlogs::types::LogGroup;
+use rustc_hash::FxHashMap;
+
+use super::budget::Priority;
+use super::call::{Refused, Trouble};
+use super::machines::machine_of;
+use super::walk::Walk;
+use crate::import::Stopped;
+use crate::import::logs::{Message, message};
+
+/// The name under which spans of this source are stored.
+pub(super) const SOURCE: &str = "logs";
+const HOUR_US: i64 = 3_600_000_000;
+const DAY_US: i64 = 24 * HOUR_US;
+/// Times that a slice whose token has expired is read again.
+const RESTARTS: u32 = 3;
+
+/// What a log group is read for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Events of these machines.
+    Machines(BTreeSet<Name>),
+    /// Reports of a Lambda function.
+    Function,
+}
+
+/// A log group and what reading it needs.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) arn: Name,
+    pub(super) reason: Reason,
+    /// Events of the last while, by their ids: they are shown again when the last while is read again.
+    seen: RefCell<FxHashMap<u64, Timestamp>>,
+    newest: RefCell<Option<Timestamp>>,
+}
+
+impl Group {
+    pub(super) fn new(arn: Name, reason: Reason) -> Self {
+        Self { arn, reason, seen: RefCell::default(), newest: RefCell::default() }
+    }
+
+    /// The plain name of the group.
+    pub(super) fn name(&self) -> &str {
+        self.arn.split(':').nth(6).unwrap_or(&self.arn)
+    }
+
+    fn account(&self) -> Option<&str> {
+        self.arn.split(':').nth(4)
+    }
+
+    /// Forgets what is too old to be shown again.
+    pub(super) fn forget_before(&self, at: Timestamp) {
+        self.seen.borrow_mut().retain(|_, seen| *seen >= at);
+    }
+
+    /// The newest event that was read.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        *self.newest.borrow()
+    }
+
+    /// What is not known without it.
+    fn loss(&self) -> String {
+        match &self.reason {
+            Reason::Function => "durations, memory and money of Lambda invocations".to_owned(),
+            Reason::Machines(_) => format!("events in the log group `{}`", self.name()),
+        }
+    }
+
+    fn is_new(&self, id: &str, at: Timestamp) -> bool {
+        self.seen.borrow_mut().insert(analyzer::assembly::hash_of(id), at).is_none()
+    }
+}
+
+/// One event of a log group, however it came.
+pub(super) struct LogEvent<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) stream: &'a str,
+    pub(super) at: Timestamp,
+    pub(super) message: &'a str,
+}
+
+impl Walk<'_> {
+    /// The log groups of all machines, and of the functions that they call where that is wanted.
+    pub(super) fn groups(&self) -> Vec<Group> {
+        let mut machines: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        let mut functions = BTreeSet::new();
+        for (arn, machine) in self.machines.borrow().iter().filter(|(_, it)| it.described.is_some()) {
+            let Some(settings) = &machine.settings else { continue };
+            if let Some(group) = settings.log_group_arn.clone().filter(|_| &*settings.log_level != "OFF") {
+                machines.entry(group).or_default().insert(arn.clone());
+            }
+            let parts: Vec<&str> = arn.split(':').collect();
+            if self.options.sources.lambda_logs
+                && let [_, partition, _, region, account, ..] = parts[..]
+            {
+                let group = |it: &Name| format!("arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{it}");
+                functions.extend(machine.functions.iter().map(|it| Name::from(group(it))));
+            }
+        }
+        let of_machines = machines.into_iter().map(|(arn, of)| Group::new(arn, Reason::Machines(of)));
+        let of_machines = of_machines.filter(|_| self.options.sources.logs);
+        of_machines.chain(functions.into_iter().map(|it| Group::new(it, Reason::Function))).collect()
+    }
+
+    /// Reads what is missing of a group between an instant and now, the newest first, and the last while again.
+    pub(super) async fn read_group(&self, group: &Group, priority: Priority) -> Result<(), Stopped> {
+        self.note_retention(group, priority).await?;
+        for span in self.missing(SOURCE, &group.arn, self.options.overlap).into_iter().rev() {
+            for slice in slices(span) {
+                if !self.read_slice(group, slice, priority).await? {
+                    return Ok(());
+                }
+                self.mark(SOURCE, &group.arn, slice)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was wanted and the group has never had, or has no more, is not asked for.
+    async fn note_retention(&self, group: &Group, priority: Priority) -> Result<(), Stopped> {
+        let Ok(Some(described)) = self.describe_group(group, priority).await else { return Ok(()) };
+        let (wanted, _) = self.collected(SOURCE, &group.arn);
+        let created = described.creation_time().map_or(wanted, |it| Timestamp(it * 1_000));
+        if created > wanted {
+            self.mark(SOURCE, &group.arn, Span { from: wanted, to: created - Micros(DAY_US) })?;
+        }
+        let Some(days) = described.retention_in_days() else { return Ok(()) };
+        let kept = self.clock.now() - Micros(i64::from(days) * DAY_US);
+        let reason = format!("its events are kept for {days} days only");
+        self.lose_span(SOURCE, &group.arn, Span { from: wanted.max(created), to: kept }, &reason)
+    }
+
+    /// How long a group keeps its events and how much it holds; `None` where that cannot be known.
+    pub(super) async fn describe_group(&self, group: &Group, priority: Priority) -> Result<Option<LogGroup>, Refused> {
+        let is_own = group.account() == self.report.borrow().account.as_deref();
+        let request = || {
+            let request = self.logs().describe_log_groups().log_group_name_prefix(group.name());
+            let request = if is_own { request } else { request.include_linked_accounts(true) };
+            request.limit(50).send()
+        };
+        match self.call("DescribeLogGroups", priority, request).await {
+            Ok(it) => Ok(it.log_groups().iter().find(|it| it.log_group_name() == Some(group.name())).cloned()),
+            Err(refused) => {
+                if refused.trouble == Trouble::Denied {
+                    self.refuse("how long log groups keep their events", &refused);
+                }
+                Err(refused)
+            }
+        }
+    }
+
+    /// Reads one slice of time to its end; `false` when that was not possible.
+    pub(super) async fn read_slice(&self, group: &Group, slice: Span, priority: Priority) -> Result<bool, Stopped> {
+        let (mut token, mut restarts): (Option<String>, u32) = (None, 0);
+        let is_own = group.account() == self.report.borrow().account.as_deref();
+        loop {
+            let request = || {
+                let request = self.logs().filter_log_events();
+                let request = if is_own { request.log_group_name(group.name()) } else { request.log_group_identifier(group.arn.as_str()) };
+                let request = match group.reason {
+                    Reason::Machines(_) => request,
+                    Reason::Function => request.filter_pattern("REPORT"),
+                };
+                let (from, to) = (slice.from.0.div_euclid(1_000), slice.to.0.div_euclid(1_000));
+                request.start_time(from.max(0)).end_time(to).set_next_token(token.clone()).send()
+            };
+            let page = match self.call("FilterLogEvents", priority, request).await {
+                Ok(page) => page,
+                Err(refused) if refused.trouble == Trouble::Token && restarts < RESTARTS => {
+                    (token, restarts) = (None, restarts + 1);
+                    continue;
+                }
+                Err(refused) => {
+                    self.refuse(&group.loss(), &refused);
+                    return Ok(false);
+                }
+            };
+            for it in page.events() {
+                let (Some(at), Some(message)) = (it.timestamp(), it.message()) else { continue };
+                let (id, stream) = (it.event_id(), it.log_stream_name().unwrap_or_default());
+                self.log_event(group, &LogEvent { id, stream, at: Timestamp(at * 1_000), message })?;
+            }
+            // A page may be empty and not the last.
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Sends what one event of a group says, if it is of a machine that is wanted.
+    pub(super) fn log_event(&self, group: &Group, it: &LogEvent<'_>) -> Result<(), Stopped> {
+        if it.id.is_some_and(|id| !group.is_new(id, it.at)) {
+            return Ok(());
+        }
+        let read = message(it.message, Some(it.at), &self.options.privacy, &mut self.names.borrow_mut());
+        match (read, &group.reason) {
+            (Message::Event(arn, event), Reason::Machines(wanted)) => {
+                if machine_of(&arn).is_some_and(|it| wanted.contains(&it)) {
+                    self.event(&arn, event)?;
+                }
+                let mut newest = group.newest.borrow_mut();
+                *newest = (*newest).max(Some(it.at));
+                Ok(())
+            }
+            (Message::Report(report), Reason::Function) => self.observe(Observation::LambdaReport(Box::new(report))),
+            (Message::Damaged(reason), _) => {
+                let source = format!("{}:{}", group.name(), it.stream).into();
+                self.observe(Observation::Quarantined { source, line: None, reason })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A span in slices, the newest first: an hour, then ever longer ones.
+fn slices(span: Span) -> Vec<Span> {
+    let mut slices = Vec::new();
+    let (mut to, mut length) = (span.to, HOUR_US);
+    while to > span.from {
+        let from = (to - Micros(length)).max(span.from);
+        slices.push(Span { from, to });
+        (to, length) = (from, length.saturating_mul(2));
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_span_takes_few_slices_and_loses_nothing() {
+        let span = Span { from: Timestamp(0), to: Timestamp(365 * DAY_US) };
+        let slices = slices(span);
+        assert!(slices.len() < 16, "{}", slices.len());
+        assert_eq!(slices.first().map(|it| it.to), Some(span.to));
+        assert_eq!(slices.last().map(|it| it.from), Some(span.from));
+        assert!(slices.windows(2).all(|pair| pair[0].from == pair[1].to));
+    }
+}

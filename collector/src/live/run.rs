@@ -1,0 +1,302 @@
+//! All targets side by side, once or until somebody says stop. One that fails does not stop the others.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use analyzer::model::{Micros, Name, Observed, Timestamp, WorkflowType};
+use analyzer::spans::Span;
+use futures_util::FutureExt;
+use futures_util::future::{join_all, select, try_join, try_join_all, try_join3};
+use tokio::time::{Instant, sleep};
+
+use super::budget::{Budget, Priority};
+use super::logs::Group;
+use super::outbox::Outbox;
+use super::walk::Walk;
+use super::{CollectError, Known, LiveOptions, LiveReport, LiveTarget, executions, live_tail, logs};
+use crate::import::Stopped;
+
+/// How often whoever follows is told how it goes, and whether it should stop is asked.
+const TELL: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(50);
+/// Log groups are read at most this often when following, and with Live Tail beside it.
+const LOGS_EVERY: Duration = Duration::from_millis(400);
+const LOGS_BESIDE_TAIL: Duration = Duration::from_secs(30);
+/// What is read again of a log group each time, and how often the whole overlap is.
+const SHORT_OVERLAP: Micros = Micros(10_000_000);
+const WHOLE_OVERLAP_EVERY: Duration = Duration::from_secs(300);
+/// Denied calls and gaps are told anew after this: what was missing may have come.
+const FORGIVE: Duration = Duration::from_secs(300);
+/// What is known of finished executions is forgotten after this: no overlap shows them any more.
+const FORGET: Duration = Duration::from_secs(3_600);
+
+type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;
+type Budgets = RefCell<BTreeMap<(String, String), Rc<Budget>>>;
+
+/// Collects once from every target.
+pub fn collect(
+    targets: &[LiveTarget],
+    options: &LiveOptions,
+    known: &Known,
+    send: Send<'_>,
+) -> Result<LiveReport, CollectError> {
+    runtime()?.block_on(async {
+        let (outbox, budgets) = (Outbox::new(send), Budgets::default());
+        let walks = walks(targets, options, known, &outbox, &budgets).await;
+        try_join_all(walks.iter().map(once)).await.map_err(|Stopped| CollectError::Stopped)?;
+        outbox.flush().map_err(|Stopped| CollectError::Stopped)?;
+        Ok(report(&walks))
+    })
+}
+
+/// Collects from every target until `stop` says so, telling about once a second how it goes.
+pub fn follow(
+    targets: &[LiveTarget],
+    options: &LiveOptions,
+    known: &Known,
+    send: Send<'_>,
+    stop: &dyn Fn() -> bool,
+    tell: &mut dyn FnMut(LiveReport),
+) -> Result<LiveReport, CollectError> {
+    runtime()?.block_on(async {
+        let (outbox, budgets) = (Outbox::new(send), Budgets::default());
+        let walks = walks(targets, options, known, &outbox, &budgets).await;
+        let following = try_join_all(walks.iter().map(|it| forever(it, &outbox)));
+        let watching = async {
+            let mut told = Instant::now();
+            while !stop() {
+                sleep(LOOK).await;
+                if told.elapsed() >= TELL {
+                    told = Instant::now();
+                    tell(report(&walks));
+                }
+            }
+        };
+        let ended = select(following.boxed_local(), watching.boxed_local()).await;
+        if let futures_util::future::Either::Left((Err(Stopped), _)) = &ended {
+            return Err(CollectError::Stopped);
+        }
+        drop(ended);
+        outbox.flush().map_err(|Stopped| CollectError::Stopped)?;
+        Ok(report(&walks))
+    })
+}
+
+/// What collecting would read, with how many calls, how long and for how much; nothing is read that would be stored.
+pub fn plan(targets: &[LiveTarget], options: &LiveOptions, known: &Known) -> Result<LiveReport, CollectError> {
+    runtime()?.block_on(async {
+        let mut nowhere = |_: Observed| Ok(());
+        let (outbox, budgets) = (Outbox::new(&mut nowhere), Budgets::default());
+        let walks = walks(targets, options, known, &outbox, &budgets).await;
+        try_join_all(walks.iter().map(Walk::make_plan)).await.map_err(|Stopped| CollectError::Stopped)?;
+        Ok(report(&walks))
+    })
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CollectError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(|error| CollectError::Runtime(error.to_string()))
+}
+
+async fn walks<'a>(
+    targets: &'a [LiveTarget],
+    options: &'a LiveOptions,
+    known: &'a Known,
+    outbox: &'a Outbox<'a>,
+    budgets: &'a Budgets,
+) -> Vec<Walk<'a>> {
+    join_all(targets.iter().map(|it| Walk::new(it, options, known, outbox, budgets))).await
+}
+
+fn report(walks: &[Walk<'_>]) -> LiveReport {
+    let mut all = LiveReport::default();
+    for walk in walks {
+        all.targets.push(walk.report.borrow().clone());
+        all.plan.extend(walk.plan.borrow().iter().cloned());
+        all.usd += walk.usd.get();
+        for (sums, counts) in
+            [(&mut all.calls, &walk.caller.calls), (&mut all.throttled, &walk.caller.throttled)]
+        {
+            for (api, count) in counts.borrow().iter() {
+                *sums.entry(api).or_default() += count;
+            }
+        }
+    }
+    all
+}
+
+// ---- once -----------------------------------------------------------------------------------------------------------
+
+async fn once(walk: &Walk<'_>) -> Result<(), Stopped> {
+    if !walk.find_machines().await? && !walk.options.sources.xray_of_callers {
+        return Ok(());
+    }
+    walk.tell_unseen();
+    let sources = walk.options.sources;
+    let traces = async { if sources.xray { walk.traces(Priority::Fresh).await } else { Ok(()) } };
+    let metrics = async { if sources.metrics { walk.metrics().await } else { Ok(()) } };
+    try_join3(events(walk, Priority::Fresh), traces, metrics).await?;
+    walk.tell_use()
+}
+
+/// Events of every machine: from logs first, which tell many executions in one call; then what is missing, from histories.
+async fn events(walk: &Walk<'_>, priority: Priority) -> Result<(), Stopped> {
+    let groups = walk.groups();
+    try_join_all(groups.iter().map(|it| walk.read_group(it, priority))).await?;
+    if !walk.options.sources.history {
+        return Ok(());
+    }
+    let machines = walk.machine_arns(WorkflowType::Standard);
+    let of_machine = async |arn: &Name| {
+        let missing = walk.missing(executions::SOURCE, arn, Micros(executions::OVERLAP_US));
+        if let Some(first) = missing.first() {
+            walk.executions(arn, first.from, priority).await?;
+        }
+        if priority == Priority::Fresh { walk.follow_running(arn).await } else { Ok(()) }
+    };
+    try_join_all(machines.iter().map(of_machine)).await.map(|_| ())
+}
+
+// ---- following ------------------------------------------------------------------------------------------------------
+
+async fn forever(walk: &Walk<'_>, outbox: &Outbox<'_>) -> Result<(), Stopped> {
+    while !walk.find_machines().await? {
+        walk.tell_use()?;
+        sleep(walk.options.interval.max(Duration::from_secs(5))).await;
+    }
+    walk.report.borrow_mut().ok = true;
+    walk.tell_unseen();
+    let begun = walk.clock.now();
+    let heads = try_join(follow_executions(walk, begun), follow_logs(walk));
+    let sides = try_join(follow_sides(walk), flush_often(outbox));
+    try_join3(heads, sides, backfill(walk)).await.map(|_| ())
+}
+
+/// Fills the past while everything else goes on.
+async fn backfill(walk: &Walk<'_>) -> Result<(), Stopped> {
+    events(walk, Priority::Backfill).await?;
+    tracing::info!("the past has been read");
+    walk.is_caught_up.set(true);
+    Ok(())
+}
+
+/// What has been read does not wait for a batch to be full.
+async fn flush_often(outbox: &Outbox<'_>) -> Result<(), Stopped> {
+    loop {
+        sleep(LOOK).await;
+        outbox.flush()?;
+    }
+}
+
+/// Lists what is new and looks at what runs, of every machine.
+async fn follow_executions(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stopped> {
+    let mut reached: BTreeMap<Name, Timestamp> = BTreeMap::new();
+    loop {
+        let round = Instant::now();
+        if walk.options.sources.history {
+            let machines = walk.machine_arns(WorkflowType::Standard);
+            let of_machine = async |arn: &Name| {
+                let from = reached.get(arn).copied().unwrap_or(begun) - Micros(executions::OVERLAP_US);
+                let now = walk.clock.now();
+                walk.executions(arn, from, Priority::Fresh).await?;
+                walk.follow_running(arn).await?;
+                Ok::<_, Stopped>((arn.clone(), now))
+            };
+            let ends = try_join_all(machines.iter().map(of_machine)).await?;
+            reached.extend(ends);
+        }
+        let next = walk.options.interval.saturating_sub(round.elapsed());
+        sleep(next.max(Duration::from_millis(100))).await;
+    }
+}
+
+/// Reads log groups as often as their budget allows, and by Live Tail where that is wanted.
+async fn follow_logs(walk: &Walk<'_>) -> Result<(), Stopped> {
+    loop {
+        let groups = walk.groups();
+        let tails: Vec<&Group> = groups.iter().filter(|it| matches!(it.reason, logs::Reason::Machines(_))).collect();
+        let sessions = tails.chunks(live_tail::GROUPS).filter(|_| walk.options.live_tail);
+        let tailing = try_join_all(sessions.map(|it| walk.tail_groups(it)));
+        let reading = try_join_all(groups.iter().map(|it| follow_group(walk, it, groups.len())));
+        // Machines and their settings change: groups are looked for anew after a while.
+        let changing = groups_change(walk, &groups);
+        let ended = select(try_join(tailing, reading).boxed_local(), changing.boxed_local()).await;
+        if let futures_util::future::Either::Left((result, changing)) = ended {
+            result?;
+            changing.await;
+        }
+    }
+}
+
+async fn groups_change(walk: &Walk<'_>, groups: &[Group]) {
+    let names = |groups: &[Group]| groups.iter().map(|it| (it.arn.clone(), it.reason.clone())).collect::<Vec<_>>();
+    let before = names(groups);
+    loop {
+        sleep(Duration::from_secs(5)).await;
+        if names(&walk.groups()) != before {
+            return;
+        }
+    }
+}
+
+async fn follow_group(walk: &Walk<'_>, group: &Group, n_groups: usize) -> Result<(), Stopped> {
+    let allowance = walk.caller.budget.borrow().allowance("FilterLogEvents");
+    #[expect(clippy::cast_precision_loss, reason = "few")]
+    let fair = allowance.map_or(0.0, |it| 1.5 * n_groups as f64 / it.per_second);
+    let every = LOGS_EVERY.max(Duration::from_secs_f64(fair));
+    let every = if walk.options.live_tail { every.max(LOGS_BESIDE_TAIL) } else { every };
+    let begun = walk.clock.now();
+    let mut from = begun - walk.options.overlap;
+    let mut marked = begun;
+    let mut whole = Instant::now();
+    loop {
+        let now = walk.clock.now();
+        let slice = Span { from, to: now };
+        if walk.read_slice(group, slice, Priority::Fresh).await? {
+            let newest = group.newest().unwrap_or(begun);
+            // A mark each time would write more than what is read.
+            if newest > marked || (now - marked).0 > 30_000_000 {
+                walk.mark(logs::SOURCE, &group.arn, Span { from: begun.min(from), to: now })?;
+                marked = now;
+            }
+            from = now - SHORT_OVERLAP;
+        }
+        if whole.elapsed() >= WHOLE_OVERLAP_EVERY {
+            whole = Instant::now();
+            from = from.min(now - walk.options.overlap);
+            group.forget_before(from - walk.options.overlap);
+        }
+        sleep(every).await;
+    }
+}
+
+/// Machines, traces and metrics, and the state of the collector itself.
+async fn follow_sides(walk: &Walk<'_>) -> Result<(), Stopped> {
+    let sources = walk.options.sources;
+    let mut forgiven = Instant::now();
+    loop {
+        walk.tell_use()?;
+        if sources.metrics {
+            walk.metrics().await?;
+        }
+        if sources.xray {
+            walk.traces(Priority::Fresh).await?;
+        }
+        sleep(walk.options.interval.max(Duration::from_secs(1))).await;
+        if forgiven.elapsed() >= FORGIVE {
+            forgiven = Instant::now();
+            let mut report = walk.report.borrow_mut();
+            report.denied.clear();
+            report.gaps.clear();
+            drop(report);
+            walk.tell_unseen();
+        }
+        if walk.is_caught_up.get() {
+            walk.progress.borrow_mut().forget_finished(FORGET);
+        }
+        let is_ok = walk.find_machines().await?;
+        walk.report.borrow_mut().ok = is_ok;
+    }
+}

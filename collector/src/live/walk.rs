@@ -1,0 +1,340 @@
+//! One account and region: what everyone who reads from it shares.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use analyzer::model::{
+    ApiUse, Collected, Event, Gap, Interner, MachineSettings, Micros, Name, Observation, Timestamp, Usd, WorkflowType,
+};
+use analyzer::spans::{Span, Spans};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::time::Instant;
+
+use super::budget::{Budget, Priority};
+use super::call::{Caller, Refused, Trouble};
+use super::call_prices::times;
+use super::clock::ServiceClock;
+use super::connection::Clients;
+use super::outbox::Outbox;
+use super::progress::Progress;
+use super::{Denied, Known, LiveOptions, LiveTarget, Planned, TargetReport};
+use crate::import::Stopped;
+
+const INTERNED: usize = 50_000;
+/// Credentials are looked for anew at most this often.
+const RECONNECT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What is known of a state machine between two looks at it.
+#[derive(Debug, Default)]
+pub(super) struct Machine {
+    pub(super) is_express: bool,
+    pub(super) settings: Option<MachineSettings>,
+    /// Whether its definition has a Distributed Map; `None` while the definition is not known.
+    pub(super) has_map_runs: Option<bool>,
+    /// Names of the Lambda functions that its definition calls.
+    pub(super) functions: Vec<Name>,
+    pub(super) described: Option<Instant>,
+    pub(super) tagged: Option<Instant>,
+    /// Executions that have not ended.
+    pub(super) running: BTreeMap<Name, Running>,
+    /// Histories were refused: they are not asked for again in this round.
+    pub(super) is_unreadable: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Running {
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) looked: Option<Instant>,
+}
+
+/// One account and region, with everything that reading it needs.
+pub(super) struct Walk<'a> {
+    pub(super) target: &'a LiveTarget,
+    pub(super) options: &'a LiveOptions,
+    clients: RefCell<Clients>,
+    reconnected: Cell<Option<Instant>>,
+    pub(super) clock: ServiceClock,
+    pub(super) caller: Caller,
+    outbox: &'a Outbox<'a>,
+    pub(super) names: RefCell<Interner>,
+    pub(super) progress: RefCell<Progress>,
+    pub(super) machines: RefCell<BTreeMap<Name, Machine>>,
+    pub(super) definitions: RefCell<FxHashSet<u64>>,
+    collected: RefCell<FxHashMap<(String, String), (Timestamp, Spans)>>,
+    pub(super) mean_events: &'a FxHashMap<Name, u64>,
+    pub(super) traces: RefCell<FxHashSet<String>>,
+    pub(super) report: RefCell<TargetReport>,
+    pub(super) plan: RefCell<Vec<Planned>>,
+    pub(super) usd: Cell<Usd>,
+    pub(super) is_planning: Cell<bool>,
+    /// The past has been read.
+    pub(super) is_caught_up: Cell<bool>,
+    /// Budgets of all targets, by account and region.
+    budgets: &'a RefCell<BTreeMap<(String, String), Rc<Budget>>>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) async fn new(
+        target: &'a LiveTarget,
+        options: &'a LiveOptions,
+        known: &'a Known,
+        outbox: &'a Outbox<'a>,
+        budgets: &'a RefCell<BTreeMap<(String, String), Rc<Budget>>>,
+    ) -> Self {
+        let clock = ServiceClock::default();
+        let clients = Clients::connect(target, &clock).await;
+        let region = clients.region();
+        let budget = Rc::new(Budget::new(options.quotas.clone(), region.clone(), options.share));
+        let mut machines: BTreeMap<Name, Machine> = BTreeMap::new();
+        for it in &known.running {
+            let running = Running { started_at: it.started_at, looked: None };
+            machines.entry(it.machine_arn.clone()).or_default().running.insert(it.execution_arn.clone(), running);
+        }
+        Self {
+            target,
+            options,
+            clients: RefCell::new(clients),
+            reconnected: Cell::new(None),
+            clock,
+            caller: Caller::new(budget, options.seed),
+            outbox,
+            names: RefCell::new(Interner::with_capacity(INTERNED)),
+            progress: RefCell::new(Progress::new(&known.executions)),
+            machines: RefCell::new(machines),
+            definitions: RefCell::new(known.definitions.clone()),
+            collected: RefCell::new(known.collected.clone()),
+            mean_events: &known.mean_events,
+            traces: RefCell::default(),
+            report: RefCell::new(TargetReport { region, ok: true, ..TargetReport::default() }),
+            plan: RefCell::default(),
+            usd: Cell::new(Usd::ZERO),
+            is_planning: Cell::new(false),
+            is_caught_up: Cell::new(false),
+            budgets,
+        }
+    }
+
+    // ---- calls -------------------------------------------------------------------------------------------------------
+
+    pub(super) fn sfn(&self) -> aws_sdk_sfn::Client {
+        self.clients.borrow().sfn.clone()
+    }
+
+    pub(super) fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
+        self.clients.borrow().logs.clone()
+    }
+
+    pub(super) fn tail(&self) -> aws_sdk_cloudwatchlogs::Client {
+        self.clients.borrow().tail.clone()
+    }
+
+    pub(super) fn xray(&self) -> aws_sdk_xray::Client {
+        self.clients.borrow().xray.clone()
+    }
+
+    pub(super) fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        self.clients.borrow().metrics.clone()
+    }
+
+    pub(super) fn sts(&self) -> aws_sdk_sts::Client {
+        self.clients.borrow().sts.clone()
+    }
+
+    /// Makes a call; when the credentials have expired, once more with those that can be found now.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        api: &'static str,
+        priority: Priority,
+        request: impl Fn() -> F,
+    ) -> Result<T, Refused>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let answer = self.caller.call(api, priority, &request).await;
+        match answer {
+            Err(refused) if refused.trouble == Trouble::Credentials && self.reconnect().await => {
+                self.caller.call(api, priority, &request).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn reconnect(&self) -> bool {
+        if self.reconnected.get().is_some_and(|it| it.elapsed() < RECONNECT) {
+            // Another call has just done it; what it found may do for this one.
+            return true;
+        }
+        self.reconnected.set(Some(Instant::now()));
+        let clients = Clients::connect(self.target, &self.clock).await;
+        self.clients.replace(clients);
+        true
+    }
+
+    /// From now on the account is known, and its budget is shared with whoever else reads it.
+    pub(super) fn settle_account(&self, machine_arn: &str) {
+        let mut parts = machine_arn.split(':').skip(3);
+        let (Some(region), Some(account)) = (parts.next(), parts.next()) else { return };
+        let mut report = self.report.borrow_mut();
+        if report.account.is_some() {
+            return;
+        }
+        report.account = Some(account.to_owned());
+        let own = self.caller.budget.borrow().clone();
+        let shared = self.budgets.borrow_mut().entry((account.to_owned(), region.to_owned())).or_insert(own).clone();
+        self.caller.budget.replace(shared);
+    }
+
+    // ---- what is found -----------------------------------------------------------------------------------------------
+
+    pub(super) fn observe(&self, observation: Observation) -> Result<(), Stopped> {
+        self.outbox.observe(observation)
+    }
+
+    pub(super) fn flush(&self) -> Result<(), Stopped> {
+        self.outbox.flush()
+    }
+
+    /// Sends an event, and takes note of it. One that was seen before goes, too: another source may tell more of it.
+    pub(super) fn event(&self, execution_arn: &Name, event: Event) -> Result<(), Stopped> {
+        let is_first = self.progress.borrow_mut().is_first_sight(execution_arn);
+        self.report.borrow_mut().executions += u64::from(is_first);
+        if self.progress.borrow_mut().note(execution_arn, event.id, &event.kind) {
+            let age = self.clock.now() - event.at;
+            let mut report = self.report.borrow_mut();
+            report.events += 1;
+            report.lag_ms = u64::try_from(age.0 / 1_000).ok();
+        }
+        self.observe(Observation::Event { execution_arn: execution_arn.clone(), event })
+    }
+
+    pub(super) fn refuse(&self, lost: &str, refused: &Refused) {
+        if matches!(refused.trouble, Trouble::Denied | Trouble::Encrypted) {
+            let denied = Denied { permission: refused.permission(), lost: lost.to_owned() };
+            let mut report = self.report.borrow_mut();
+            if !report.denied.contains(&denied) {
+                tracing::warn!(permission = denied.permission, lost, "denied");
+                report.denied.push(denied);
+            }
+        } else {
+            self.gap(format!("{lost}: {refused}"));
+        }
+    }
+
+    /// Says what is missing, once.
+    pub(super) fn gap(&self, gap: String) {
+        let mut report = self.report.borrow_mut();
+        if !report.gaps.contains(&gap) {
+            tracing::warn!(gap, "something is missing");
+            report.gaps.push(gap);
+        }
+    }
+
+    /// Keeps in the database what is lost for good.
+    pub(super) fn lose(&self, gap: Gap) -> Result<(), Stopped> {
+        self.gap(format!("`{}`: {}", gap.subject, gap.reason));
+        self.observe(Observation::Gap(Box::new(gap)))
+    }
+
+    // ---- what has been read ------------------------------------------------------------------------------------------
+
+    /// How far back a source is to be read, and what of that has been: as said, else as it once was said, else a while.
+    pub(super) fn collected(&self, source: &'static str, subject: &str) -> (Timestamp, Spans) {
+        let default = || self.options.since.unwrap_or_else(|| self.clock.now() - self.options.backfill);
+        let mut collected = self.collected.borrow_mut();
+        let known = collected.entry((source.to_owned(), subject.to_owned())).or_insert_with(|| (default(), Spans::default()));
+        if let Some(since) = self.options.since {
+            known.0 = known.0.min(since);
+        }
+        (self.options.since.unwrap_or(known.0), known.1.clone())
+    }
+
+    /// What of a source is missing up to now, in ascending order. What was read last is read again from `overlap` before.
+    pub(super) fn missing(&self, source: &'static str, subject: &str, overlap: Micros) -> Vec<Span> {
+        let (from, spans) = self.collected(source, subject);
+        let mut missing = spans.missing(Span { from, to: self.clock.now() });
+        if let (Some(end), Some(last)) = (spans.end(), missing.last_mut())
+            && last.from == end
+        {
+            last.from = (end - overlap).max(from.min(end));
+        }
+        missing
+    }
+
+    /// Everything of a span has been sent: the mark is stored together with it.
+    pub(super) fn mark(&self, source: &'static str, subject: &Name, span: Span) -> Result<(), Stopped> {
+        let (wanted_from, _) = self.collected(source, subject);
+        let spans = {
+            let mut collected = self.collected.borrow_mut();
+            let known = collected.entry((source.to_owned(), subject.to_string())).or_default();
+            known.1.add(span);
+            known.1.clone()
+        };
+        let collected = Collected { source, subject: subject.clone(), wanted_from, spans };
+        self.observe(Observation::Collected(Box::new(collected)))
+    }
+
+    /// A span can never be read any more: that is recorded, and it is not asked for again.
+    pub(super) fn lose_span(&self, source: &'static str, subject: &Name, span: Span, reason: &str) -> Result<(), Stopped> {
+        let (_, spans) = self.collected(source, subject);
+        for it in spans.missing(span) {
+            let (from, to) = (Some(it.from), Some(it.to));
+            self.lose(Gap { source, subject: subject.clone(), from, to, reason: reason.to_owned() })?;
+            self.mark(source, subject, it)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_wanted(&self, machine_arn: &str) -> bool {
+        let wanted = &self.target.machines;
+        wanted.is_empty() || wanted.iter().any(|it| machine_arn.contains(it.as_str()))
+    }
+
+    /// Nothing is read then that would be stored.
+    pub(super) fn is_planning(&self) -> bool {
+        self.is_planning.get()
+    }
+
+    /// Changes what is known of a machine.
+    pub(super) fn with_machine<T>(&self, arn: &Name, change: impl FnOnce(&mut Machine) -> T) -> T {
+        change(self.machines.borrow_mut().entry(arn.clone()).or_default())
+    }
+
+    pub(super) fn machine_arns(&self, workflow_type: WorkflowType) -> Vec<Name> {
+        let is_express = workflow_type == WorkflowType::Express;
+        let machines = self.machines.borrow();
+        machines.iter().filter(|(_, it)| it.described.is_some() && it.is_express == is_express).map(|(arn, _)| arn.clone()).collect()
+    }
+
+    /// How the allowances are used, for the database.
+    pub(super) fn tell_use(&self) -> Result<(), Stopped> {
+        let report = self.report.borrow();
+        let (Some(account), Some(region)) = (&report.account, &report.region) else { return Ok(()) };
+        let (calls, throttled) = (self.caller.calls.borrow(), self.caller.throttled.borrow());
+        let at = self.clock.now();
+        let of = |(api, it): (&'static str, super::budget::Use)| ApiUse {
+            account: account.as_str().into(),
+            region: region.as_str().into(),
+            api: api.into(),
+            calls: calls.get(api).copied().unwrap_or(0),
+            throttled: throttled.get(api).copied().unwrap_or(0),
+            waited_us: i64::try_from(it.waited.as_micros()).unwrap_or(i64::MAX),
+            waiting: it.waiting,
+            tokens: it.tokens,
+            bucket: it.bucket,
+            per_second: it.per_second,
+            at,
+        };
+        let uses = self.caller.budget.borrow().uses().into_iter().map(of).collect();
+        self.outbox.observe(Observation::ApiUse(uses))
+    }
+
+    /// Notes what calls to a billed API cost.
+    pub(super) fn spend(&self, price: Usd, count: u64) {
+        self.usd.set(self.usd.get() + times(price, count));
+    }
+}

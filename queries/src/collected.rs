@@ -1,0 +1,110 @@
+//! What does the collector remember? How far executions are known, and which spans of time were read.
+
+use analyzer::model::{Name, Timestamp};
+use analyzer::spans::{Span, Spans};
+use rustc_hash::FxHashMap;
+
+use crate::cell::Take;
+use crate::{Cell, Reader, StoreError};
+
+const KNOWN: &str = include_str!("../sql/known_executions.sql");
+const SPANS: &str = "SELECT source, subject, wanted_from, from_at, to_at FROM collected";
+const DEFINITIONS: &str = "SELECT fingerprint FROM definition UNION ALL SELECT fingerprint FROM machine_version";
+const MEANS: &str = "SELECT m.arn, ceil(avg(e.n_events))::UBIGINT FROM execution e JOIN machine m ON m.id = e.machine_id
+    WHERE e.complete GROUP BY ALL";
+const USES: &str = "SELECT account, region, api, calls, throttled, waited_us, waiting, tokens, bucket, per_second, seen_at
+    FROM api_use ORDER BY ALL";
+
+/// How far one execution is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownExecution {
+    pub arn_hash: u64,
+    pub upto: u64,
+    pub redrives: u64,
+    pub is_complete: bool,
+    /// The ARNs of the execution and its machine, and its start, where it has not ended.
+    pub running: Option<(Name, Name, Option<Timestamp>)>,
+}
+
+/// How far back a subject is to be read, and what of that has been.
+pub type SubjectSpans = (Timestamp, Spans);
+
+/// How the collector used one API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiUseRow {
+    pub account: String,
+    pub region: String,
+    pub api: String,
+    pub calls: u64,
+    pub throttled: u64,
+    pub waited_us: i64,
+    pub waiting: u64,
+    pub tokens: f64,
+    pub bucket: f64,
+    pub per_second: f64,
+    pub seen_at: Option<Timestamp>,
+}
+
+impl Reader {
+    /// Executions that are running, and finished ones that stopped since then.
+    pub fn known_executions(&self, since: Option<Timestamp>) -> Result<Vec<KnownExecution>, StoreError> {
+        let since = since.map_or(Cell::Null, |it| Cell::Time(it.0));
+        let known = |row| {
+            let mut take = Take::new(row);
+            let (arn_hash, upto, redrives) = (take.hash()?, take.count()?, take.count()?);
+            let is_complete = take.flag();
+            let (arn, machine_arn, started_at) = (take.opt_text(), take.opt_text(), take.opt_int().map(Timestamp));
+            let running = arn.zip(machine_arn).map(|(arn, machine)| (arn.into(), machine.into(), started_at));
+            Ok(KnownExecution { arn_hash, upto, redrives, is_complete, running })
+        };
+        self.query(KNOWN, &[since])?.into_iter().map(known).collect()
+    }
+
+    /// By source and subject.
+    pub fn collected_spans(&self) -> Result<FxHashMap<(String, String), SubjectSpans>, StoreError> {
+        let mut found: FxHashMap<(String, String), SubjectSpans> = FxHashMap::default();
+        for row in self.query(SPANS, &[])? {
+            let mut take = Take::new(row);
+            let key = (take.text()?, take.text()?);
+            let (wanted, from, to) = (Timestamp(take.int()?), Timestamp(take.int()?), Timestamp(take.int()?));
+            let known = found.entry(key).or_insert_with(|| (wanted, Spans::default()));
+            known.1.add(Span { from, to });
+        }
+        Ok(found)
+    }
+
+    /// Fingerprints of the definitions and versions that are stored.
+    pub fn definition_fingerprints(&self) -> Result<Vec<u64>, StoreError> {
+        self.query(DEFINITIONS, &[])?.into_iter().map(|row| Take::new(row).hash()).collect()
+    }
+
+    /// The mean number of events of a complete execution, by machine.
+    pub fn mean_events(&self) -> Result<FxHashMap<Name, u64>, StoreError> {
+        let mean = |row| {
+            let mut take = Take::new(row);
+            Ok((take.text()?.into(), take.count()?))
+        };
+        self.query(MEANS, &[])?.into_iter().map(mean).collect()
+    }
+
+    /// How the collector used each API when it last said so.
+    pub fn api_uses(&self) -> Result<Vec<ApiUseRow>, StoreError> {
+        let api_use = |row| {
+            let mut take = Take::new(row);
+            Ok(ApiUseRow {
+                account: take.text()?,
+                region: take.text()?,
+                api: take.text()?,
+                calls: take.count()?,
+                throttled: take.count()?,
+                waited_us: take.int()?,
+                waiting: take.count()?,
+                tokens: take.opt_float().unwrap_or(0.0),
+                bucket: take.opt_float().unwrap_or(0.0),
+                per_second: take.opt_float().unwrap_or(0.0),
+                seen_at: take.opt_int().map(Timestamp),
+            })
+        };
+        self.query(USES, &[])?.into_iter().map(api_use).collect()
+    }
+}

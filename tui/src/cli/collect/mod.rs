@@ -1,0 +1,103 @@
+//! `collect`: from AWS into the database, once or again and again.
+
+mod follow;
+mod known;
+mod options;
+mod plan;
+mod result;
+
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use clap::Args;
+use collector::import::Stopped;
+use collector::live::{LiveReport, collect};
+use queries::{ImportStats, Store};
+
+pub(crate) use options::{SourceArguments, SourceName, live_options};
+
+use self::options::Resolved;
+use super::Context;
+use super::aws::AwsArguments;
+use crate::Outcome;
+use crate::failure::{EXIT_SET_ASIDE, Failure};
+
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub(crate) struct CollectArguments {
+    /// Collect once and end; the default.
+    #[arg(long, conflicts_with = "follow")]
+    once: bool,
+    /// Collect until stopped.
+    #[arg(long)]
+    follow: bool,
+    /// Seconds between two looks at the executions of a machine when following [default: 15].
+    #[arg(long, value_name = "SECONDS")]
+    interval: Option<u64>,
+    #[command(flatten)]
+    aws: AwsArguments,
+    /// Only machines with this in their ARN; may be repeated.
+    #[arg(long = "machine", value_name = "TEXT")]
+    machines: Vec<String>,
+    /// Executions that closed since then [default: 7d at first, then on from the last run].
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    #[command(flatten)]
+    sources: SourceArguments,
+    /// Only tell what would be read, with how many calls, how long and for how much; nothing is stored.
+    #[arg(long, conflicts_with = "follow")]
+    plan: bool,
+    /// End with 4 when a call was denied or something was set aside.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    service: follow::ServiceArguments,
+}
+
+pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
+    let resolved = Resolved::of(context, arguments)?;
+    if arguments.plan {
+        return plan::run(context, &resolved);
+    }
+    if arguments.follow {
+        return follow::run(context, arguments, resolved);
+    }
+    let begun = Instant::now();
+    let (report, stats) = once(context, resolved)?;
+    let is_lacking = stats.quarantined > 0 || report.targets.iter().any(|it| !it.denied.is_empty());
+    result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
+    if report.targets.iter().all(|it| !it.ok && it.segments == 0) {
+        let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().cloned());
+        let denied = report.targets.iter().flat_map(|it| &it.denied).map(|it| format!("{} is denied", it.permission));
+        return Err(Failure::new("nothing could be collected")
+            .because(gaps.chain(denied).collect::<Vec<_>>().join("; "))
+            .hint("check the credentials, the region and the permissions: `stepscope doctor`, `stepscope policy`"));
+    }
+    Ok(if is_lacking && arguments.strict { EXIT_SET_ASIDE } else { 0 })
+}
+
+fn once(context: &Context, resolved: Resolved) -> Result<(LiveReport, ImportStats), Failure> {
+    let (told, report) = channel();
+    let stats = crate::ingest::run_live(opener(context)?, &crate::ingest::Pace::ONCE, move |send| {
+        let result = collect(&resolved.targets, &resolved.options, &resolved.known, send);
+        let outcome = if result.is_ok() { Ok(()) } else { Err(Stopped) };
+        let _ = told.send(result);
+        outcome
+    })?;
+    match report.recv() {
+        Ok(Ok(report)) => Ok((report, stats)),
+        Ok(Err(error)) => Err(Failure::new(error.to_string())),
+        Err(_) => Err(Failure::new("the collecting thread broke down")),
+    }
+}
+
+/// Opens the database with the prices in force.
+fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Store, Failure>, Failure> {
+    let path = context.config.db_path();
+    let prices = super::bill::price_lines(&context.price_books()?);
+    Ok(move || {
+        let store = Store::open(&path)?;
+        store.set_prices(&prices)?;
+        Ok(store)
+    })
+}
