@@ -1,4 +1,4 @@
-//! `EventBridge` events: status changes of Standard executions.
+//! EventBridge events: status changes of Standard executions.
 
 use analyzer::model::{ExecutionRecord, Name, Status};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::sink::Sink;
 
 const STATUS_CHANGE: &str = "Step Functions Execution Status Change";
 
-/// Whether this value is an event of `EventBridge`, ours or not.
+/// Whether this value is an event of EventBridge, ours or not.
 pub(super) fn is_event(value: &Value) -> bool {
     text(value, "detail-type").is_some() && value.get("detail").is_some()
 }

@@ -1,4 +1,4 @@
-//! Vended `CloudWatch` log messages, one history event each, in every envelope they travel in.
+//! Vended CloudWatch log messages, one history event each, in every envelope they travel in.
 
 use analyzer::model::{Event, EventKind, ExecutionArn, Interner, LambdaReport, Name, Observation, Timestamp};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ pub(super) fn is_message(value: &Value) -> bool {
     value.get("execution_arn").is_some_and(Value::is_string) && value.get("type").is_some_and(Value::is_string)
 }
 
-/// Sends one log message. `bytes` is its size as `CloudWatch` bills it.
+/// Sends one log message. `bytes` is its size as CloudWatch bills it.
 pub(super) fn send(value: Value, bytes: usize, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
     match read(value, bytes, privacy, &mut sink.names) {
         Ok((execution_arn, event)) => sink.event(execution_arn, event),

@@ -1,4 +1,4 @@
-//! Data points of `CloudWatch` metrics, as `get-metric-statistics` and `get-metric-data` print them.
+//! Data points of CloudWatch metrics, as `get-metric-statistics` and `get-metric-data` print them.
 
 use analyzer::model::{MetricPoint, Observation};
 use serde_json::Value;

@@ -22,7 +22,6 @@ pub enum PayloadPolicy {
 }
 
 impl PayloadPolicy {
-    #[must_use] 
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "none" => Some(Self::None),
@@ -32,7 +31,6 @@ impl PayloadPolicy {
         }
     }
 
-    #[must_use] 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -118,7 +116,6 @@ impl Privacy {
     }
 
     /// A key as it is kept; whoever searches has to ask for it in this form.
-    #[must_use] 
     pub fn key(&self, value: &str) -> String {
         let Some(salt) = &self.salt else { return value.to_owned() };
         let digest = Sha256::digest(format!("{salt}\u{1f}{value}").as_bytes());

@@ -1,4 +1,4 @@
-//! How many executions were there really? `CloudWatch` counts them all, whether their events can be read or not.
+//! How many executions were there really? CloudWatch counts them all, whether their events can be read or not.
 
 use analyzer::model::{Micros, MetricPoint, Name, Observation, Timestamp};
 use analyzer::spans::Span;
@@ -18,7 +18,7 @@ const PERIOD_S: i32 = 3_600;
 const HOUR_US: i64 = 3_600_000_000;
 /// Points may come or change this long after their hour.
 const OVERLAP_US: i64 = 3 * HOUR_US;
-/// `CloudWatch` keeps points of an hour this long.
+/// CloudWatch keeps points of an hour this long.
 const RETENTION_US: i64 = 455 * 24 * HOUR_US;
 /// Queries of one call: the most that there can be.
 const QUERIES: usize = 500;
@@ -115,7 +115,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// How many executions of a machine `CloudWatch` has counted; `None` where it does not say.
+    /// How many executions of a machine CloudWatch has counted; `None` where it does not say.
     pub(super) async fn count_started(&self, machine_arn: &Name, span: Span) -> Option<u64> {
         match self.count_started_or(machine_arn, span).await {
             Ok(count) => count,

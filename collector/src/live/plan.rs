@@ -146,7 +146,7 @@ impl Walk<'_> {
         Ok(self.report.borrow().executions - before)
     }
 
-    /// Executions that `CloudWatch` has counted of what is missing; `None` where it cannot be asked.
+    /// Executions that CloudWatch has counted of what is missing; `None` where it cannot be asked.
     async fn started(&self, arn: &Name) -> Result<Option<u64>, Stopped> {
         if !self.options.sources.metrics {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Which traces of Step Functions does X-Ray have?
 //!
 //! Listing is sliced, because a call may cover a few hours at most; documents come in batches of five. Where an account keeps
-//! its spans in `CloudWatch` Logs (Transaction Search), traces are retrieved there.
+//! its spans in CloudWatch Logs (Transaction Search), traces are retrieved there.
 
 use std::time::Duration;
 

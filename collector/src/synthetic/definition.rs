@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use super::plan::{Attempts, Call, Plan, Step};
 
 /// The definition that runs as the plan does.
-#[must_use] 
 pub fn definition(plan: &Plan) -> Value {
     let mut machine = flow(&plan.steps);
     machine["Comment"] = format!("Made up by stepscope: {}", plan.machine).into();

@@ -137,7 +137,6 @@ pub fn log_lines(started: &Started, out: &mut Vec<(i64, String)>) {
 }
 
 /// The history of an execution, as `get-execution-history` prints it.
-#[must_use] 
 pub fn history_json(started: &Started) -> Value {
     let payload = payload(started.payload, started.run.started_ms.cast_unsigned() % 1_000_000);
     let event = |raw: &Raw| {

@@ -37,7 +37,6 @@ pub enum IncidentKind {
 
 impl Incident {
     /// The plan while the incident lasts.
-    #[must_use] 
     pub fn applied_to(self, plan: &Plan) -> Plan {
         let mut plan = plan.clone();
         if let IncidentKind::PayloadGrowth(factor) = self.kind {

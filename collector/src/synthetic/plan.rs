@@ -93,7 +93,6 @@ pub enum Step {
 }
 
 impl Delay {
-    #[must_use] 
     pub const fn of(typical_ms: u64) -> Self {
         Self { typical_ms, tail_per_mille: 20 }
     }
@@ -106,12 +105,10 @@ impl Delay {
 }
 
 impl Attempts {
-    #[must_use] 
     pub const fn sound() -> Self {
         Self { fails_per_mille: 0, error: "", times_out: false, max_retries: 0, interval_ms: 1_000, is_caught: false }
     }
 
-    #[must_use] 
     pub const fn failing(fails_per_mille: u32, error: &'static str, max_retries: u32) -> Self {
         Self { fails_per_mille, error, times_out: false, max_retries, interval_ms: 1_000, is_caught: false }
     }
@@ -123,12 +120,10 @@ impl Attempts {
 }
 
 impl Step {
-    #[must_use] 
     pub const fn task(name: &'static str, call: Call, typical_ms: u64) -> Self {
         Self::Task { name, call, work: Delay::of(typical_ms), queue_ms: 25, attempts: Attempts::sound() }
     }
 
-    #[must_use] 
     pub const fn risky(name: &'static str, call: Call, typical_ms: u64, attempts: Attempts) -> Self {
         Self::Task { name, call, work: Delay::of(typical_ms), queue_ms: 25, attempts }
     }

@@ -1,4 +1,4 @@
-//! Random numbers that are the same everywhere: `SplitMix64` (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number
+//! Random numbers that are the same everywhere: SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number
 //! Generators", OOPSLA 2014).
 
 /// A stream of random numbers, decided by its seed.
@@ -6,7 +6,6 @@
 pub struct Random(u64);
 
 impl Random {
-    #[must_use] 
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

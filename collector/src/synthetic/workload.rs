@@ -9,8 +9,7 @@ use super::{Random, Simulated, simulate};
 const THROTTLED: &str = "Lambda.TooManyRequestsException";
 const SERVICE_ERROR: &str = "Lambda.ServiceException";
 
-/// A file lands in S3, a function looks at it, `DynamoDB` keeps the result.
-#[must_use] 
+/// A file lands in S3, a function looks at it, DynamoDB keeps the result.
 pub fn image_ingest() -> Plan {
     let resize = Attempts::failing(30, SERVICE_ERROR, 3);
     Plan {
@@ -38,7 +37,6 @@ pub fn image_ingest() -> Plan {
 }
 
 /// An order is checked, charged and packed.
-#[must_use] 
 pub fn order_processing() -> Plan {
     let charge = Attempts::failing(25, THROTTLED, 4).caught();
     let pack = Step::Map {
@@ -78,7 +76,6 @@ pub fn order_processing() -> Plan {
 }
 
 /// A model scores a batch; now and then a person has to look at the result.
-#[must_use] 
 pub fn ml_inference() -> Plan {
     let train = Attempts::failing(15, "SageMaker.AmazonSageMakerException", 1);
     Plan {
@@ -109,7 +106,6 @@ pub fn ml_inference() -> Plan {
 }
 
 /// A short Express workflow behind an API.
-#[must_use] 
 pub fn api_enrich() -> Plan {
     Plan {
         machine: "api-enrich",
@@ -129,7 +125,6 @@ pub fn api_enrich() -> Plan {
 }
 
 /// Every shape the language has, nested: for tests.
-#[must_use] 
 pub fn all_shapes() -> Plan {
     let inner = Step::Map {
         name: "Inner",
@@ -193,7 +188,6 @@ pub fn all_shapes() -> Plan {
 }
 
 /// Twenty states that work, some side by side, some for each of a few items, some tried again: for benchmarks.
-#[must_use] 
 pub fn twenty_states() -> Plan {
     const NAMES: [&str; 20] = [
         "Step01", "Step02", "Step03", "Step04", "Step05", "Step06", "Step07", "Step08", "Step09", "Step10", "Step11",
@@ -247,7 +241,6 @@ pub struct Started {
 }
 
 /// The demo: the three scenarios over one day, and a throttled function in the last hour of one of them.
-#[must_use] 
 pub fn demo(n_executions: u64, end_ms: i64, seed: u64) -> Workload {
     const HOUR: i64 = 3_600_000;
     let orders = n_executions * 55 / 100;
@@ -271,7 +264,6 @@ pub fn demo(n_executions: u64, end_ms: i64, seed: u64) -> Workload {
 
 impl Workload {
     /// The definitions of the machines, as their descriptions would bring them.
-    #[must_use] 
     pub fn definitions(&self) -> Vec<Observation> {
         let describe = |(plan, _): &(Plan, u64)| {
             let workflow_type = if plan.is_express { WorkflowType::Express } else { WorkflowType::Standard };

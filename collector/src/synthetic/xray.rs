@@ -17,7 +17,6 @@ pub struct ColdStart {
 }
 
 /// The segment documents of an execution's trace; subsegments are in no particular order, as X-Ray's are.
-#[must_use] 
 pub fn xray_documents(started: &Started) -> Vec<Value> {
     let run = &started.run;
     let machine = started.execution_arn.split(':').nth(6).unwrap_or_default();
@@ -41,7 +40,6 @@ pub fn xray_documents(started: &Started) -> Vec<Value> {
 }
 
 /// What the functions' initialisations took.
-#[must_use] 
 pub fn cold_starts(started: &Started) -> Vec<ColdStart> {
     let calls = started.run.visits.iter().flat_map(|visit| visit.calls.iter().map(move |call| (visit, call)));
     let cold = |(visit, call): (&TruthVisit, &TruthCall)| {
