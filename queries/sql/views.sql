@@ -129,14 +129,18 @@ FROM api_use;
 
 -- How much of each machine is known: an execution is seen in full, in part, or only by name. `started` counts, in the hours
 -- that CloudWatch has counted, what started according to it, and `seen` what of that is here.
-CREATE OR REPLACE VIEW coverage AS
+CREATE OR REPLACE MACRO coverage_between(since, until) AS TABLE
 WITH counted AS (
-    SELECT machine_arn, measured_at AS hour, value FROM metric WHERE name = 'ExecutionsStarted' AND period_s = 3600
+    SELECT machine_arn, measured_at AS hour, value FROM metric
+    WHERE name = 'ExecutionsStarted' AND period_s = 3600 AND (since IS NULL OR measured_at >= date_trunc('hour', since))
+        AND (until IS NULL OR measured_at < until)
+), chosen AS (
+    SELECT m.arn, m.name, e.started_at, e.complete, e.status, e.n_events FROM execution e JOIN machine m ON m.id = e.machine_id
+    WHERE (since IS NULL OR e.started_at >= date_trunc('hour', since)) AND (until IS NULL OR e.started_at < until)
 ), seen AS (
-    SELECT m.arn AS machine_arn, date_trunc('hour', e.started_at) AS hour, count(*) AS executions,
-        count(*) FILTER (WHERE e.complete OR e.status <= 1) AS readable
-    FROM execution e JOIN machine m ON m.id = e.machine_id
-    WHERE m.arn IN (SELECT machine_arn FROM counted)
+    SELECT arn AS machine_arn, date_trunc('hour', started_at) AS hour, count(*) AS executions,
+        count(*) FILTER (WHERE complete OR status <= 1) AS readable
+    FROM chosen WHERE arn IN (SELECT machine_arn FROM counted)
     GROUP BY ALL
 ), hours AS (
     SELECT c.machine_arn, sum(c.value)::BIGINT AS started, coalesce(sum(s.executions), 0)::BIGINT AS seen,
@@ -144,15 +148,17 @@ WITH counted AS (
     FROM counted c LEFT JOIN seen s USING (machine_arn, hour)
     GROUP BY ALL
 ), known AS (
-    SELECT m.arn, m.name, count(*) AS executions, count(*) FILTER (WHERE e.complete) AS complete,
-        count(*) FILTER (WHERE NOT e.complete AND e.n_events > 0) AS partial, count(*) FILTER (WHERE e.n_events = 0) AS unread
-    FROM execution e JOIN machine m ON m.id = e.machine_id
+    SELECT arn, name, count(*) AS executions, count(*) FILTER (WHERE complete) AS complete,
+        count(*) FILTER (WHERE NOT complete AND n_events > 0) AS partial, count(*) FILTER (WHERE n_events = 0) AS unread
+    FROM chosen
     GROUP BY ALL
 )
 SELECT coalesce(k.arn, h.machine_arn) AS state_machine_arn,
     coalesce(k.name, regexp_extract(h.machine_arn, '[^:]+$')) AS machine, coalesce(k.executions, 0) AS executions,
     coalesce(k.complete, 0) AS complete, coalesce(k.partial, 0) AS partial, coalesce(k.unread, 0) AS unread,
     h.started, h.seen,
-    -- What CloudWatch has counted is the measure where it has; it may count late or twice, so that more may be seen.
+    -- What CloudWatch has counted is the measure where it has; it may count late, so that more may be seen.
     CASE WHEN h.started > 0 THEN least(1.0, h.readable / h.started) WHEN k.executions > 0 THEN k.complete / k.executions END AS coverage
 FROM known k FULL JOIN hours h ON h.machine_arn = k.arn;
+
+CREATE OR REPLACE VIEW coverage AS FROM coverage_between(NULL::TIMESTAMP, NULL::TIMESTAMP);

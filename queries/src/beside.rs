@@ -152,11 +152,7 @@ impl Replacement {
             text(Some(&Json::Object(aliases).to_string())),
             time(Some(it.seen_at.0)),
         ];
-        Self {
-            table: "machine_settings",
-            keys: vec![("machine_arn", it.machine_arn.to_string())],
-            rows: vec![row],
-        }
+        Self { table: "machine_settings", keys: vec![("machine_arn", it.machine_arn.to_string())], rows: vec![row] }
     }
 
     pub(crate) fn collected(it: &Collected) -> Self {

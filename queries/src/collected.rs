@@ -5,15 +5,35 @@ use analyzer::spans::{Span, Spans};
 use rustc_hash::FxHashMap;
 
 use crate::cell::Take;
-use crate::{Cell, Reader, StoreError};
+use crate::machines::time;
+use crate::{Reader, StoreError};
 
 const KNOWN: &str = include_str!("../sql/known_executions.sql");
 const SPANS: &str = "SELECT source, subject, wanted_from, from_at, to_at FROM collected";
 const DEFINITIONS: &str = "SELECT fingerprint FROM definition UNION ALL SELECT fingerprint FROM machine_version";
-const MEANS: &str = "SELECT m.arn, ceil(avg(e.n_events))::UBIGINT FROM execution e JOIN machine m ON m.id = e.machine_id
+const MEANS: &str =
+    "SELECT m.arn, ceil(avg(e.n_events))::UBIGINT FROM execution e JOIN machine m ON m.id = e.machine_id
     WHERE e.complete GROUP BY ALL";
-const USES: &str = "SELECT account, region, api, calls, throttled, waited_us, waiting, tokens, bucket, per_second, seen_at
+const USES: &str =
+    "SELECT account, region, api, calls, throttled, waited_us, waiting, tokens, bucket, per_second, seen_at
     FROM api_use ORDER BY ALL";
+
+const COVERAGE: &str = "SELECT state_machine_arn, machine, executions, complete, started, seen, coverage
+    FROM coverage_between($1::TIMESTAMP, $2::TIMESTAMP) ORDER BY ALL";
+
+/// How much of one machine is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CoverageRow {
+    pub machine_arn: String,
+    pub machine: String,
+    pub executions: u64,
+    pub complete: u64,
+    /// What CloudWatch counted, where it did, and what of that is stored.
+    pub started: Option<u64>,
+    pub seen: Option<u64>,
+    /// The part of the executions that is known in full.
+    pub coverage: Option<f64>,
+}
 
 /// How far one execution is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +68,6 @@ pub struct ApiUseRow {
 impl Reader {
     /// Executions that are running, and finished ones that stopped since then.
     pub fn known_executions(&self, since: Option<Timestamp>) -> Result<Vec<KnownExecution>, StoreError> {
-        let since = since.map_or(Cell::Null, |it| Cell::Time(it.0));
         let known = |row| {
             let mut take = Take::new(row);
             let (arn_hash, upto, redrives) = (take.hash()?, take.count()?, take.count()?);
@@ -57,7 +76,7 @@ impl Reader {
             let running = arn.zip(machine_arn).map(|(arn, machine)| (arn.into(), machine.into(), started_at));
             Ok(KnownExecution { arn_hash, upto, redrives, is_complete, running })
         };
-        self.query(KNOWN, &[since])?.into_iter().map(known).collect()
+        self.query(KNOWN, &[time(since)])?.into_iter().map(known).collect()
     }
 
     /// By source and subject.
@@ -106,5 +125,29 @@ impl Reader {
             })
         };
         self.query(USES, &[])?.into_iter().map(api_use).collect()
+    }
+
+    /// Whether CloudWatch's counts of any machine are stored.
+    pub fn has_counts(&self) -> Result<bool, StoreError> {
+        Ok(!self
+            .query("SELECT 1 FROM metric WHERE name = 'ExecutionsStarted' AND period_s = 3600 LIMIT 1", &[])?
+            .is_empty())
+    }
+
+    /// How much of each machine is known of a range of start times.
+    pub fn coverage(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<CoverageRow>, StoreError> {
+        let covered = |row| {
+            let mut take = Take::new(row);
+            Ok(CoverageRow {
+                machine_arn: take.text()?,
+                machine: take.text()?,
+                executions: take.count()?,
+                complete: take.count()?,
+                started: take.opt_count(),
+                seen: take.opt_count(),
+                coverage: take.opt_float(),
+            })
+        };
+        self.query(COVERAGE, &[time(since), time(until)])?.into_iter().map(covered).collect()
     }
 }

@@ -55,6 +55,8 @@ pub struct ExecutionFilter {
     pub search: Option<String>,
     /// The outermost states in the order in which they were entered first, with ` → ` between them.
     pub path: Option<String>,
+    /// A business key that was kept of the input: its JSON path and its value.
+    pub key: Option<(String, String)>,
 }
 
 impl Reader {
@@ -72,6 +74,8 @@ impl Reader {
             text(filter.version.as_deref()),
             text(filter.search.as_deref()),
             text(filter.path.as_deref()),
+            text(filter.key.as_ref().map(|it| it.0.as_str())),
+            text(filter.key.as_ref().map(|it| it.1.as_str())),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
     }

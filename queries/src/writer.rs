@@ -162,7 +162,9 @@ fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut
             .prepare_cached("DELETE FROM metric WHERE machine_arn = ? AND name = ? AND measured_at = ?")?
             .execute(duckdb::params![arn, name, at])?;
         connection
-            .prepare_cached("INSERT INTO metric (machine_arn, name, measured_at, period_s, value, unit) VALUES (?, ?, ?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT INTO metric (machine_arn, name, measured_at, period_s, value, unit) VALUES (?, ?, ?, ?, ?, ?)",
+            )?
             .execute(duckdb::params![arn, name, at, it.period_s, it.value, it.unit.as_deref()])?;
     }
     for it in &prepared.replacements {

@@ -12,5 +12,6 @@ mod live;
 mod money;
 mod rollups;
 mod shapes;
+mod stand_in;
 mod stepscope;
 mod synthetic;

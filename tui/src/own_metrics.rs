@@ -46,11 +46,18 @@ impl OwnMetrics {
         let mut text = String::new();
         let report = &self.report;
         counter(&mut text, "stepscope_collector_calls_total", "Calls of AWS APIs.", &by_api(&report.calls));
-        counter(&mut text, "stepscope_collector_throttled_total", "Calls that were throttled.", &by_api(&report.throttled));
+        counter(
+            &mut text,
+            "stepscope_collector_throttled_total",
+            "Calls that were throttled.",
+            &by_api(&report.throttled),
+        );
         let families: [(&str, &str, &str, fn(&TargetReport) -> Option<f64>); 5] = [
             ("stepscope_collector_events_total", "counter", "Events read.", |it| Some(float(it.events))),
             ("stepscope_collector_executions_total", "counter", "Executions read.", |it| Some(float(it.executions))),
-            ("stepscope_collector_segments_total", "counter", "Segments of traces read.", |it| Some(float(it.segments))),
+            ("stepscope_collector_segments_total", "counter", "Segments of traces read.", |it| {
+                Some(float(it.segments))
+            }),
             ("stepscope_collector_lag_seconds", "gauge", "Age of the newest event when it was read.", |it| {
                 it.lag_ms.map(|it| float(it) / 1_000.0)
             }),
@@ -112,7 +119,9 @@ fn answer(stream: &TcpStream, metrics: &Mutex<OwnMetrics>) -> io::Result<()> {
         _ => ("404 Not Found", "/metrics and /healthz are here\n".to_owned()),
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     let mut stream = stream;
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())

@@ -12,7 +12,8 @@ pub use arn::{ExecutionArn, WorkflowType};
 pub use event::{Detail, Event, EventKind, Payload, PayloadField, StateType};
 pub use name::{Interner, Name};
 pub use observation::{
-    ApiUse, Collected, DefinitionText, Gap, LambdaReport, MachineSettings, MachineTags, MachineVersion, MetricPoint, Observation, Observed,
+    ApiUse, Collected, DefinitionText, Gap, LambdaReport, MachineSettings, MachineTags, MachineVersion, MetricPoint,
+    Observation, Observed,
 };
 pub use record::{ExecutionRecord, MapRunRecord, Status};
 pub use segment::Segment;

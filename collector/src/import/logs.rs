@@ -24,12 +24,7 @@ pub(super) fn send(value: Value, bytes: usize, line: Option<u64>, privacy: &Priv
     }
 }
 
-fn read(
-    value: Value,
-    bytes: usize,
-    privacy: &Privacy,
-    names: &mut Interner,
-) -> Result<(Name, Event), String> {
+fn read(value: Value, bytes: usize, privacy: &Privacy, names: &mut Interner) -> Result<(Name, Event), String> {
     let Value::Object(mut members) = value else {
         return Err("no object".to_owned());
     };

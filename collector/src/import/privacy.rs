@@ -183,9 +183,10 @@ impl Privacy {
                     }
                 }
                 if let Some(request) = fields.get_mut("http").and_then(|it| it.get_mut("request"))
-                    && let Some(request) = request.as_object_mut() {
-                        request.retain(|key, _| key == "method");
-                    }
+                    && let Some(request) = request.as_object_mut()
+                {
+                    request.retain(|key, _| key == "method");
+                }
                 if let Some(exceptions) = fields.get_mut("cause").and_then(|it| it.get_mut("exceptions")) {
                     for it in exceptions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
                         it.remove("message");

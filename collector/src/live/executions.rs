@@ -98,9 +98,8 @@ impl Walk<'_> {
                     break;
                 }
             };
-            let is_old = |it: &ExecutionListItem| {
-                it.stop_date().is_some_and(|it| from_aws::timestamp(it) < listing.down_to())
-            };
+            let is_old =
+                |it: &ExecutionListItem| it.stop_date().is_some_and(|it| from_aws::timestamp(it) < listing.down_to());
             let mut reaches_back = false;
             for it in page.executions() {
                 if is_old(it) {
@@ -203,6 +202,7 @@ impl Walk<'_> {
 /// The older an execution, the less often something happens in it.
 fn is_due(running: &Running, now: Timestamp, interval: Duration) -> bool {
     let age = running.started_at.map_or(0, |it| (now - it).0.max(0));
-    let after = Duration::from_micros((age / PART_OF_AGE).unsigned_abs()).clamp(interval.min(LONGEST_LOOK), LONGEST_LOOK);
+    let after =
+        Duration::from_micros((age / PART_OF_AGE).unsigned_abs()).clamp(interval.min(LONGEST_LOOK), LONGEST_LOOK);
     running.looked.is_none_or(|it| it.elapsed() >= after)
 }

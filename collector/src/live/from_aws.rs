@@ -1,8 +1,8 @@
 //! The only file that sees both an AWS type and one of ours. Converts once and loses nothing.
 
 use analyzer::model::{
-    DefinitionText, Event, EventKind, ExecutionRecord, Interner, MachineSettings, MachineTags, MapRunRecord, Name, Status,
-    Timestamp, WorkflowType,
+    DefinitionText, Event, EventKind, ExecutionRecord, Interner, MachineSettings, MachineTags, MapRunRecord, Name,
+    Status, Timestamp, WorkflowType,
 };
 use aws_sdk_sfn::operation::describe_map_run::DescribeMapRunOutput;
 use aws_sdk_sfn::operation::describe_state_machine::DescribeStateMachineOutput;

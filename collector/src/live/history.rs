@@ -54,8 +54,7 @@ impl Walk<'_> {
                 if shown.closed {
                     self.with_machine(&machine_arn, |it| it.running.remove(&arn));
                 }
-                let may_have_run =
-                    shown.is_tail && self.with_machine(&machine_arn, |it| it.has_map_runs) == Some(true);
+                let may_have_run = shown.is_tail && self.with_machine(&machine_arn, |it| it.has_map_runs) == Some(true);
                 let has_run = shown.started_map_run || may_have_run;
                 if has_run && !self.map_runs(&machine_arn, &arn, priority).await? {
                     return Ok(End::Unread);
@@ -76,7 +75,8 @@ impl Walk<'_> {
         match refused.trouble {
             Trouble::Gone => {
                 self.with_machine(&machine_arn, |it| it.running.remove(&arn));
-                let reason = "its history is not there any more (Step Functions keeps it for 90 days, or 30)".to_owned();
+                let reason =
+                    "its history is not there any more (Step Functions keeps it for 90 days, or 30)".to_owned();
                 self.lose(Gap { source: SOURCE, subject: arn, from: None, to: None, reason })?;
                 Ok(End::Lost)
             }
@@ -98,12 +98,7 @@ impl Walk<'_> {
     }
 
     /// Reads the pages of a history: forwards when nothing of it is known, else backwards down to what is.
-    async fn pages(
-        &self,
-        arn: &Name,
-        priority: Priority,
-        shown: &mut Shown,
-    ) -> Result<Result<(), Refused>, Stopped> {
+    async fn pages(&self, arn: &Name, priority: Priority, shown: &mut Shown) -> Result<Result<(), Refused>, Stopped> {
         let region = ExecutionArn::parse(arn).map(|it| it.region.to_owned());
         let known = self.progress.borrow().upto(arn);
         let is_reverse = known > 0;

@@ -166,7 +166,11 @@ impl Walk<'_> {
         loop {
             let request = || {
                 let request = self.logs().filter_log_events();
-                let request = if is_own { request.log_group_name(group.name()) } else { request.log_group_identifier(group.arn.as_str()) };
+                let request = if is_own {
+                    request.log_group_name(group.name())
+                } else {
+                    request.log_group_identifier(group.arn.as_str())
+                };
                 let request = match group.reason {
                     Reason::Machines(_) => request,
                     Reason::Function => request.filter_pattern("REPORT"),

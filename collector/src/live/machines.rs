@@ -35,7 +35,8 @@ impl Walk<'_> {
             });
         }
         self.report.borrow_mut().machines = found.len() as u64;
-        let mut described = stream::iter(found.iter().map(|(arn, _)| self.bring_up_to_date(arn))).buffer_unordered(AT_ONCE);
+        let mut described =
+            stream::iter(found.iter().map(|(arn, _)| self.bring_up_to_date(arn))).buffer_unordered(AT_ONCE);
         while let Some(result) = described.next().await {
             result?;
         }
@@ -97,7 +98,13 @@ impl Walk<'_> {
     /// Definition and settings; without the definition where it is encrypted with a key that may not be used.
     async fn describe(&self, arn: &Name, with_aliases: bool) -> Result<(), Stopped> {
         let describe = |data: Option<IncludedData>| {
-            move || self.sfn().describe_state_machine().state_machine_arn(arn.as_str()).set_included_data(data.clone()).send()
+            move || {
+                self.sfn()
+                    .describe_state_machine()
+                    .state_machine_arn(arn.as_str())
+                    .set_included_data(data.clone())
+                    .send()
+            }
         };
         let mut answer = self.call("DescribeStateMachine", Fresh, describe(None)).await;
         if let Err(refused) = &answer
@@ -271,7 +278,8 @@ fn fingerprint(machine_arn: &str, text: &str) -> u64 {
 fn has_distributed_map(value: &Value) -> bool {
     match value {
         Value::Object(fields) => {
-            fields.get("Mode").and_then(Value::as_str) == Some("DISTRIBUTED") || fields.values().any(has_distributed_map)
+            fields.get("Mode").and_then(Value::as_str) == Some("DISTRIBUTED")
+                || fields.values().any(has_distributed_map)
         }
         Value::Array(items) => items.iter().any(has_distributed_map),
         _ => false,

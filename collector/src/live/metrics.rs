@@ -1,6 +1,6 @@
 //! How many executions were there really? CloudWatch counts them all, whether their events can be read or not.
 
-use analyzer::model::{Micros, MetricPoint, Name, Observation, Timestamp};
+use analyzer::model::{MetricPoint, Micros, Name, Observation, Timestamp};
 use analyzer::spans::Span;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};

@@ -33,7 +33,11 @@ pub fn policy(scope: &PolicyScope) -> Value {
         names.iter().flat_map(of_name).collect()
     };
     let allow = |sid: &str, actions: &[&str], resources: Value| json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources});
-    let machine: Vec<String> = if scope.machines.is_empty() { states(&[("stateMachine", "")]) } else { states(&[("stateMachine", ""), ("stateMachine", ":*")]) };
+    let machine: Vec<String> = if scope.machines.is_empty() {
+        states(&[("stateMachine", "")])
+    } else {
+        states(&[("stateMachine", ""), ("stateMachine", ":*")])
+    };
     let mut statements = vec![
         // Listing has no resource to name.
         allow("FindMachines", &["states:ListStateMachines"], "*".into()),
@@ -51,13 +55,21 @@ pub fn policy(scope: &PolicyScope) -> Value {
     ];
     if scope.sources.history {
         // Children of Map Runs belong to `NAME/LABEL`.
-        let executions = if scope.machines.is_empty() { states(&[("execution", ":*")]) } else { states(&[("execution", ":*"), ("execution", "/*:*")]) };
+        let executions = if scope.machines.is_empty() {
+            states(&[("execution", ":*")])
+        } else {
+            states(&[("execution", ":*"), ("execution", "/*:*")])
+        };
         statements.push(allow(
             "ReadExecutions",
             &["states:DescribeStateMachineForExecution", "states:GetExecutionHistory", "states:ListMapRuns"],
             json!(executions),
         ));
-        let listed = if scope.machines.is_empty() { states(&[("stateMachine", ""), ("mapRun", ":*")]) } else { states(&[("stateMachine", ""), ("mapRun", "/*:*")]) };
+        let listed = if scope.machines.is_empty() {
+            states(&[("stateMachine", ""), ("mapRun", ":*")])
+        } else {
+            states(&[("stateMachine", ""), ("mapRun", "/*:*")])
+        };
         statements.push(allow("ListExecutions", &["states:ListExecutions"], json!(listed)));
         let runs: Vec<&String> = listed.iter().filter(|it| it.contains(":mapRun:")).collect();
         statements.push(allow("ReadMapRuns", &["states:DescribeMapRun"], json!(runs)));

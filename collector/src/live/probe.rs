@@ -87,17 +87,22 @@ impl Walk<'_> {
     }
 
     async fn check_service(&self) -> Vec<Check> {
-        if let Ok(true) = self.find_machines().await {} else {
+        if let Ok(true) = self.find_machines().await {
+        } else {
             let report = self.report.borrow();
-            let why = report.gaps.first().cloned().or_else(|| {
-                report.denied.first().map(|it| format!("{} is denied", it.permission))
-            });
+            let why = report
+                .gaps
+                .first()
+                .cloned()
+                .or_else(|| report.denied.first().map(|it| format!("{} is denied", it.permission)));
             let fix = "check credentials, region and network; `stepscope policy` prints the permissions; --offline leaves this out";
             return vec![Check::wrong("aws", why.unwrap_or_else(|| "no answer".to_owned()), fix)];
         }
         let machines: Vec<Name> = self.machines.borrow().keys().cloned().collect();
-        let mut checks = vec![Check::well("aws", format!("Step Functions answers and lists {} machines", machines.len()))];
-        let denied: Vec<Check> = self.report.borrow().denied.iter().map(|it| permission(&it.permission, &it.lost)).collect();
+        let mut checks =
+            vec![Check::well("aws", format!("Step Functions answers and lists {} machines", machines.len()))];
+        let denied: Vec<Check> =
+            self.report.borrow().denied.iter().map(|it| permission(&it.permission, &it.lost)).collect();
         checks.extend(denied);
         checks.extend(self.check_histories(&machines).await);
         checks.extend(self.check_sides().await);
@@ -109,7 +114,10 @@ impl Walk<'_> {
         }
         if machines.len() > MACHINES {
             let rest = machines.len() - MACHINES;
-            checks.push(Check::unseen("settings", format!("those of {rest} more machines: `collect --plan` tells of all")));
+            checks.push(Check::unseen(
+                "settings",
+                format!("those of {rest} more machines: `collect --plan` tells of all"),
+            ));
         }
         checks
     }

@@ -116,9 +116,7 @@ fn report(walks: &[Walk<'_>]) -> LiveReport {
         all.targets.push(walk.report.borrow().clone());
         all.plan.extend(walk.plan.borrow().iter().cloned());
         all.usd += walk.usd.get();
-        for (sums, counts) in
-            [(&mut all.calls, &walk.caller.calls), (&mut all.throttled, &walk.caller.throttled)]
-        {
+        for (sums, counts) in [(&mut all.calls, &walk.caller.calls), (&mut all.throttled, &walk.caller.throttled)] {
             for (api, count) in counts.borrow().iter() {
                 *sums.entry(api).or_default() += count;
             }

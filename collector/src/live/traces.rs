@@ -99,7 +99,9 @@ impl Walk<'_> {
     async fn slice_of_traces(&self, slice: Span, kept: Kept, priority: Priority) -> Result<bool, Stopped> {
         let ids = match self.trace_ids(slice, priority).await {
             Ok(ids) => ids,
-            Err(refused) if refused.code == "InvalidRequestException" && (slice.to - slice.from).0 > SHORTEST_SLICE_US => {
+            Err(refused)
+                if refused.code == "InvalidRequestException" && (slice.to - slice.from).0 > SHORTEST_SLICE_US =>
+            {
                 let middle = Timestamp(i64::midpoint(slice.from.0, slice.to.0));
                 let later = Box::pin(self.slice_of_traces(Span { from: middle, ..slice }, kept, priority)).await?;
                 return Ok(later && Box::pin(self.slice_of_traces(Span { to: middle, ..slice }, kept, priority)).await?);
@@ -185,7 +187,10 @@ impl Walk<'_> {
             };
             for trace in page.traces() {
                 if trace.limit_exceeded() == Some(true) {
-                    self.gap(format!("the trace `{}` is too large: X-Ray has cut it off", trace.id().unwrap_or_default()));
+                    self.gap(format!(
+                        "the trace `{}` is too large: X-Ray has cut it off",
+                        trace.id().unwrap_or_default()
+                    ));
                 }
                 for it in trace.segments() {
                     self.segment(trace.id(), it.document())?;
@@ -312,7 +317,8 @@ impl Summaries {
 
     fn parse(body: &[u8]) -> Option<Self> {
         let page: Value = serde_json::from_slice(body).ok()?;
-        let summary = |it: &Value| Some((it.get("Id")?.as_str()?.to_owned(), it.get("IsPartial")?.as_bool() == Some(false)));
+        let summary =
+            |it: &Value| Some((it.get("Id")?.as_str()?.to_owned(), it.get("IsPartial")?.as_bool() == Some(false)));
         Some(Self {
             traces: page
                 .get("TraceSummaries")?

@@ -246,7 +246,8 @@ impl<'a> Walk<'a> {
     pub(super) fn collected(&self, source: &'static str, subject: &str) -> (Timestamp, Spans) {
         let default = || self.options.since.unwrap_or_else(|| self.clock.now() - self.options.backfill);
         let mut collected = self.collected.borrow_mut();
-        let known = collected.entry((source.to_owned(), subject.to_owned())).or_insert_with(|| (default(), Spans::default()));
+        let known =
+            collected.entry((source.to_owned(), subject.to_owned())).or_insert_with(|| (default(), Spans::default()));
         if let Some(since) = self.options.since {
             known.0 = known.0.min(since);
         }
@@ -279,7 +280,13 @@ impl<'a> Walk<'a> {
     }
 
     /// A span can never be read any more: that is recorded, and it is not asked for again.
-    pub(super) fn lose_span(&self, source: &'static str, subject: &Name, span: Span, reason: &str) -> Result<(), Stopped> {
+    pub(super) fn lose_span(
+        &self,
+        source: &'static str,
+        subject: &Name,
+        span: Span,
+        reason: &str,
+    ) -> Result<(), Stopped> {
         let (_, spans) = self.collected(source, subject);
         for it in spans.missing(span) {
             let (from, to) = (Some(it.from), Some(it.to));
@@ -307,7 +314,11 @@ impl<'a> Walk<'a> {
     pub(super) fn machine_arns(&self, workflow_type: WorkflowType) -> Vec<Name> {
         let is_express = workflow_type == WorkflowType::Express;
         let machines = self.machines.borrow();
-        machines.iter().filter(|(_, it)| it.described.is_some() && it.is_express == is_express).map(|(arn, _)| arn.clone()).collect()
+        machines
+            .iter()
+            .filter(|(_, it)| it.described.is_some() && it.is_express == is_express)
+            .map(|(arn, _)| arn.clone())
+            .collect()
     }
 
     /// How the allowances are used, for the database.

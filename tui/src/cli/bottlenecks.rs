@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{Prices, number};
+use super::coverage::Coverage;
 use super::selection::Selection;
 use super::show::{for_each_run, split_to_json};
 use super::states::whole_hours;
@@ -50,7 +51,9 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
             let own = states.iter().filter(|it| it.machine_arn == path.machine_arn);
             found.push(Found { findings: ranked(&path, own), arn, stuck: Vec::new(), opened: Vec::new() });
         }
-        report(&found, &prices, true).print(context.output)?;
+        let mut told = report(&found, &prices, true);
+        Coverage::load(&reader, since, until)?.tell(&mut told, wanted.as_deref());
+        told.print(context.output)?;
         return Ok(0);
     }
     for machine in reader.machines(None, None)? {
@@ -76,7 +79,10 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
             found.push(Found { arn: machine.arn.as_str().into(), findings, stuck: open, opened });
         }
     }
-    report(&found, &prices, false).print(context.output)?;
+    let mut told = report(&found, &prices, false);
+    let filter = arguments.selection.filter(context, None)?;
+    Coverage::load(&reader, filter.since, filter.until)?.tell(&mut told, wanted.as_deref());
+    told.print(context.output)?;
     Ok(0)
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tui::text;
 
 use super::bill::Prices;
+use super::coverage::Coverage;
 use super::show::for_each_run;
 use super::{Context, incidents, select, when};
 use crate::Outcome;
@@ -71,7 +72,13 @@ pub(crate) fn run(context: &Context, arguments: &CompareArguments) -> Outcome {
         .hint("`stepscope executions` lists what is stored, `stepscope incidents` proposes ranges"));
     }
     let rate = Prices::new(context)?.transitions(&machine, 1);
-    report(&machine, &compared, &sides, arguments.all, left_out, rate).print(context.output)?;
+    let mut told = report(&machine, &compared, &sides, arguments.all, left_out, rate);
+    let covered = |it: &ExecutionFilter| Coverage::load(&reader, it.since, it.until);
+    let (baseline, incident) = (covered(&sides.baseline)?, covered(&sides.incident)?);
+    let coverage = json!({"baseline": baseline.of(&machine), "incident": incident.of(&machine)});
+    told.fields.insert("coverage".to_owned(), coverage);
+    incident.tell(&mut told, Some(&machine));
+    told.print(context.output)?;
     Ok(0)
 }
 

@@ -22,6 +22,7 @@ use tui::dash::{Effect, ExecutionItem, LISTED, MachineItem, Msg, Ui, render, upd
 use super::Context;
 use super::aws::AwsArguments;
 use super::bill::{MachineCost, Prices, costs_of};
+use super::coverage::Coverage;
 use crate::Outcome;
 use crate::failure::Failure;
 
@@ -247,7 +248,8 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
         Effect::LoadMachines => {
             let trend = reader.rolled_up_trend(TREND)?;
             let machines = costs_of(&reader, prices, reader.rolled_up_machines()?, None, None)?;
-            Ok(Msg::Machines(machines.into_iter().map(|it| machine_item(it, &trend)).collect()))
+            let coverage = Coverage::load(&reader, None, None)?;
+            Ok(Msg::Machines(machines.into_iter().map(|it| machine_item(it, &trend, &coverage)).collect()))
         }
         Effect::LoadExecutions { machine_arn } => {
             let filter = ExecutionFilter {
@@ -278,7 +280,12 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
     }
 }
 
-fn machine_item(it: MachineCost, trend: &[(String, usize, analyzer::model::Micros)]) -> MachineItem {
+fn machine_item(
+    it: MachineCost,
+    trend: &[(String, usize, analyzer::model::Micros)],
+    coverage: &Coverage,
+) -> MachineItem {
+    let counted = coverage.counted(&it.machine.arn);
     let mut own = vec![None; TREND];
     for (_, bucket, p95) in trend.iter().filter(|(arn, ..)| *arn == it.machine.arn) {
         if let Some(place) = own.get_mut(*bucket) {
@@ -297,6 +304,7 @@ fn machine_item(it: MachineCost, trend: &[(String, usize, analyzer::model::Micro
         failed: it.machine.failed,
         closed: it.machine.closed,
         complete: it.machine.complete,
+        counted,
         p50: it.machine.p50,
         p95: it.machine.p95,
         trend: own,

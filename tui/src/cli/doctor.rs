@@ -97,7 +97,8 @@ fn prices(context: &Context) -> Result<Check, crate::failure::Failure> {
 
 /// How much of its allowance the collector used when it last said so, where it waited or was throttled.
 fn allowance(path: &Path) -> Vec<Check> {
-    let uses = if path.exists() { Reader::open(path).and_then(|it| it.api_uses()).unwrap_or_default() } else { Vec::new() };
+    let uses =
+        if path.exists() { Reader::open(path).and_then(|it| it.api_uses()).unwrap_or_default() } else { Vec::new() };
     uses.iter().filter(|it| it.waited_us > 100_000 || it.throttled > 0).map(of_use).collect()
 }
 

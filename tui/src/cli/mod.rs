@@ -8,6 +8,7 @@ mod compare;
 mod completions;
 mod config;
 mod cost;
+mod coverage;
 mod dash;
 mod demo;
 mod diff;

@@ -25,6 +25,9 @@ pub(crate) struct Selection {
     /// Only executions that took this way: their outermost states in order, such as "Validate > Charge".
     #[arg(long, value_name = "STATES")]
     path: Option<String>,
+    /// Only executions with this business key in their input, such as $.orderId=A-1: what `index` keeps.
+    #[arg(long, value_name = "PATH=VALUE")]
+    key: Option<String>,
     #[command(flatten)]
     range: Range,
 }
@@ -41,7 +44,7 @@ impl Selection {
 
     /// Whether it asks for more than a range of time.
     pub(crate) fn is_more_than_a_range(&self) -> bool {
-        [&self.status, &self.error, &self.version, &self.search, &self.path].iter().any(|it| it.is_some())
+        [&self.status, &self.error, &self.version, &self.search, &self.path, &self.key].iter().any(|it| it.is_some())
     }
 
     pub(crate) fn filter(&self, context: &Context, machine_arn: Option<Name>) -> Result<ExecutionFilter, Failure> {
@@ -53,11 +56,20 @@ impl Selection {
             version: self.version.clone(),
             search: self.search.clone(),
             path: self.path.as_deref().map(way),
+            key: self.key.as_deref().map(|it| key(context, it)).transpose()?,
             since,
             until,
             ..ExecutionFilter::default()
         })
     }
+}
+
+/// A key as it is stored: hashed where the settings say so.
+fn key(context: &Context, text: &str) -> Result<(String, String), Failure> {
+    let (path, value) = text
+        .split_once('=')
+        .ok_or_else(|| Failure::usage(format!("`{text}` is no key")).hint("write PATH=VALUE, such as $.orderId=A-1"))?;
+    Ok((path.to_owned(), context.config.privacy()?.key(value)))
 }
 
 /// A way as it is stored; `>` may stand for the arrow.

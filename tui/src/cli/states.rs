@@ -11,6 +11,7 @@ use tui::text;
 
 use super::bill::{Prices, number};
 use super::bottlenecks::population;
+use super::coverage::Coverage;
 use super::selection::Selection;
 use super::show::{for_each_run, split_to_json};
 use super::{Context, select};
@@ -40,7 +41,9 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
     if arguments.approximate {
         let (since, until) = arguments.selection.only_range(context)?;
         let (paths, states) = reader.rolled_up(machine.as_deref(), whole_hours(since, until)?)?;
-        report(&paths, &states, &findings, &prices, true).print(context.output)?;
+        let mut told = report(&paths, &states, &findings, &prices, true);
+        Coverage::load(&reader, since, until)?.tell(&mut told, machine.as_deref());
+        told.print(context.output)?;
         return Ok(0);
     }
     let filter = arguments.selection.filter(context, machine.clone())?;
@@ -58,7 +61,9 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
         })?;
         findings.insert(path.machine_arn.as_str(), population.finish());
     }
-    report(&paths, &states, &findings, &prices, false).print(context.output)?;
+    let mut told = report(&paths, &states, &findings, &prices, false);
+    Coverage::load(&reader, runs.since, runs.until)?.tell(&mut told, runs.machine.as_deref());
+    told.print(context.output)?;
     Ok(0)
 }
 

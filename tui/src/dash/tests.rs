@@ -19,6 +19,7 @@ fn machine(name: &str, failed: u64) -> MachineItem {
         failed,
         closed: 1_098,
         complete: 1_098,
+        counted: None,
         p50: Some(Micros::from_millis(978)),
         p95: Some(Micros::from_millis(2_160)),
         paid: Usd::parse("0.3868"),

@@ -19,6 +19,8 @@ pub struct MachineItem {
     pub failed: u64,
     pub closed: u64,
     pub complete: u64,
+    /// Executions that are known in full, and those that there were, where CloudWatch has counted them.
+    pub counted: Option<(u64, u64)>,
     pub p50: Option<Micros>,
     pub p95: Option<Micros>,
     pub paid: Option<Usd>,

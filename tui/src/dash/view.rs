@@ -152,8 +152,9 @@ fn machines(ui: &Ui) -> Vm {
     let rows = ui.visible_machines();
     let failed: u64 = rows.iter().map(|it| it.failed).sum();
     let closed: u64 = rows.iter().map(|it| it.closed).sum();
-    let complete: u64 = rows.iter().map(|it| it.complete).sum();
     let total: u64 = rows.iter().map(|it| it.executions).sum();
+    let covered = |it: &&MachineItem| it.counted.unwrap_or((it.complete, it.executions));
+    let (complete, there_were) = rows.iter().map(covered).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     let paid: Option<analyzer::model::Usd> = rows.iter().map(|it| it.paid).sum();
     let answer = if rows.is_empty() {
         if ui.machines.is_empty() {
@@ -169,7 +170,7 @@ fn machines(ui: &Ui) -> Vm {
             text::count(failed),
             text::percent(failed, closed),
             paid.map_or_else(|| "not known".to_owned(), text::usd),
-            text::percent(complete, total),
+            text::percent(complete, there_were),
         )
     };
     let (lines, cursor) = window(ui, rows, |it| plain(columns.line(&machine_cells(it)), it.failed * 20 > it.closed));

@@ -53,9 +53,8 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     }
     let metrics = Arc::new(Mutex::new(OwnMetrics::default()));
     if let Some(port) = service.metrics_port {
-        serve(port, Arc::clone(&metrics)).map_err(|error| {
-            Failure::new(format!("port {port} cannot be listened on")).because(error.to_string())
-        })?;
+        serve(port, Arc::clone(&metrics))
+            .map_err(|error| Failure::new(format!("port {port} cannot be listened on")).because(error.to_string()))?;
     }
     let begun = Instant::now();
     let (told, ended) = channel();
@@ -86,8 +85,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
 }
 
 fn retention(text: &str) -> Result<analyzer::model::Micros, Failure> {
-    crate::cli::when::span(text)
-        .ok_or_else(|| Failure::usage(format!("`{text}` is no span")).hint("use such as 30d"))
+    crate::cli::when::span(text).ok_or_else(|| Failure::usage(format!("`{text}` is no span")).hint("use such as 30d"))
 }
 
 fn stop_with_input(stop: Arc<AtomicBool>) {

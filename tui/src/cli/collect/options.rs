@@ -83,8 +83,7 @@ impl SourceName {
     fn of_config(config: &Config) -> Result<Vec<Self>, Failure> {
         let parse = |name: &String| {
             Self::from_str(name, false).map_err(|_| {
-                Failure::usage(format!("`{name}` is no source"))
-                    .hint("use history, logs, xray, metrics or lambda-logs")
+                Failure::usage(format!("`{name}` is no source")).hint("use history, logs, xray, metrics or lambda-logs")
             })
         };
         config.sources.iter().map(parse).collect()

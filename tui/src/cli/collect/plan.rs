@@ -30,7 +30,11 @@ pub(super) fn run(context: &Context, resolved: &Resolved) -> Outcome {
     let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().cloned());
     let mut footer: Vec<String> = denied.chain(gaps).collect();
     footer.extend(limits(&report.plan));
-    let fields = [("targets", json!(report.targets)), ("calls", json!(report.calls)), ("plan", report.plan.iter().map(planned).collect())];
+    let fields = [
+        ("targets", json!(report.targets)),
+        ("calls", json!(report.calls)),
+        ("plan", report.plan.iter().map(planned).collect()),
+    ];
     Report {
         command: "collect",
         footer: footer.join("\n"),

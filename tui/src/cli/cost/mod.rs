@@ -11,6 +11,7 @@ use tui::text;
 use super::bill::{MachineCost, MemorySource, Prices, costs, number, period};
 use super::{Context, Range, select};
 use crate::Outcome;
+use crate::cli::coverage::Coverage;
 use crate::failure::{EXIT_THRESHOLD, Failure};
 use crate::report::{Report, TextTable};
 
@@ -91,6 +92,7 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     let to = until.or(last).map(analyzer::time::format);
     let mut report = report(&all, &adviser.states, &prices, json!({"from": from, "to": to}));
     add_calibrations(&mut report, &reader.calibrations()?, &prices);
+    Coverage::load(&reader, since, until)?.tell(&mut report, machine.as_deref());
     if let Some(what_if) = what_if {
         add_what_if(&mut report, &all, what_if);
     }
