@@ -15,6 +15,9 @@ use collector::live::{LiveReport, TargetReport};
 const SILENCE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A metric of each target: its name, kind and meaning, and its value.
+type Family = (&'static str, &'static str, &'static str, fn(&TargetReport) -> Option<f64>);
+
 /// The newest report.
 #[derive(Default)]
 pub(crate) struct OwnMetrics {
@@ -52,7 +55,7 @@ impl OwnMetrics {
             "Calls that were throttled.",
             &by_api(&report.throttled),
         );
-        let families: [(&str, &str, &str, fn(&TargetReport) -> Option<f64>); 5] = [
+        let families: [Family; 5] = [
             ("stepscope_collector_events_total", "counter", "Events read.", |it| Some(float(it.events))),
             ("stepscope_collector_executions_total", "counter", "Executions read.", |it| Some(float(it.executions))),
             ("stepscope_collector_segments_total", "counter", "Segments of traces read.", |it| {

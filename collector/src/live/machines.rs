@@ -50,7 +50,9 @@ impl Walk<'_> {
             let express = machines.iter().filter(|(_, it)| it.is_express);
             express.filter_map(|(arn, it)| unseen(arn, it.settings.as_ref()?, self.options.sources.logs)).collect()
         };
-        blind.into_iter().for_each(|it| self.gap(it));
+        for it in blind {
+            self.gap(it);
+        }
     }
 
     async fn list_machines(&self) -> Option<Vec<(Name, WorkflowType)>> {

@@ -162,9 +162,8 @@ impl Walk<'_> {
                 Err(refused) => of_refusal("xray", &refused),
             });
         }
-        if self.options.sources.metrics
-            && let Some(arn) = self.machines.borrow().keys().next().cloned()
-        {
+        let first = self.machines.borrow().keys().next().cloned();
+        if let Some(arn) = first.filter(|_| self.options.sources.metrics) {
             let hour = Span { from: now - Micros(60 * MINUTE_US), to: now };
             checks.push(match self.count_started_or(&arn, hour).await {
                 Ok(_) => Check::well("metrics", "can be read"),

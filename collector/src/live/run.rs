@@ -135,7 +135,7 @@ async fn once(walk: &Walk<'_>) -> Result<(), Stopped> {
     let sources = walk.options.sources;
     let traces = async { if sources.xray { walk.traces(Priority::Fresh).await } else { Ok(()) } };
     let metrics = async { if sources.metrics { walk.metrics().await } else { Ok(()) } };
-    try_join3(events(walk, Priority::Fresh), traces, metrics).await?;
+    Box::pin(try_join3(events(walk, Priority::Fresh), traces, metrics)).await?;
     walk.tell_use()
 }
 

@@ -294,6 +294,7 @@ struct Summaries {
 }
 
 impl Summaries {
+    #[expect(clippy::result_large_err, reason = "the SDK's own error, which is handed on")]
     /// Reads an answer; also one whose other members are not as they should be.
     fn read(
         answer: Result<GetTraceSummariesOutput, SdkError<GetTraceSummariesError, HttpResponse>>,

@@ -206,7 +206,7 @@ fn encrypted_histories_are_told_with_the_permission_that_is_missing() {
     let collected = result(&collect(&bench, &address, HISTORY));
     let denied = collected["targets"][0]["denied"].as_array().expect("a list").clone();
     assert!(denied.iter().any(|it| it["permission"] == "kms:Decrypt"), "{denied:?}");
-    assert_eq!(collected["calls"].get("GetExecutionHistory").is_some(), true);
+    assert!(collected["calls"].get("GetExecutionHistory").is_some());
     assert_eq!(bench.rows("SELECT count(*), count(*) FILTER (WHERE complete) FROM executions"), ["[6,3]"]);
     assert_eq!(bench.rows("SELECT kms_key IS NOT NULL FROM settings ORDER BY ALL"), ["[false]", "[true]"]);
 }

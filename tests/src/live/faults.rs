@@ -8,18 +8,6 @@ use crate::stepscope::Bench;
 
 const EXECUTIONS: usize = 2_000;
 const MACHINES: usize = 6;
-/// Everything is asked for as fast as it can be.
-const QUOTAS: [&str; 8] = [
-    "--quota",
-    "GetExecutionHistory=100000/100000",
-    "--quota",
-    "ListExecutions=10000/10000",
-    "--quota",
-    "FilterLogEvents=10000/10000",
-    "--quota",
-    "DescribeStateMachine=10000/10000",
-];
-
 #[test]
 fn of_a_million_events_none_is_lost_and_none_comes_twice() {
     let plan = order_processing();
@@ -39,7 +27,7 @@ fn of_a_million_events_none_is_lost_and_none_comes_twice() {
     let expected = service.world.n_events();
     assert!(expected >= 1_000_000, "{expected}");
     let bench = Bench::new();
-    let more: Vec<&str> = ["--source", "history,logs"].iter().chain(&QUOTAS).copied().collect();
+    let more = ["--source", "history,logs"];
     let first = result(&collect(&bench, &address, &more));
     for _ in 0..3 {
         result(&collect(&bench, &address, &more));

@@ -16,6 +16,24 @@ use crate::stepscope::Bench;
 const BEGIN_US: i64 = 1_790_000_000_000_000;
 const SECOND_US: i64 = 1_000_000;
 
+/// Nothing waits for these: the stand-in answers as often as it is asked.
+const FAST: [&str; 14] = [
+    "BatchGetTraces",
+    "DescribeMapRun",
+    "DescribeStateMachine",
+    "DescribeStateMachineAlias",
+    "DescribeStateMachineForExecution",
+    "FilterLogEvents",
+    "GetExecutionHistory",
+    "GetTraceSummaries",
+    "ListExecutions",
+    "ListMapRuns",
+    "ListStateMachineAliases",
+    "ListStateMachineVersions",
+    "ListStateMachines",
+    "ListTagsForResource",
+];
+
 /// Two Standard machines with so many executions each, all of which have ended.
 fn two_machines(n_executions: usize) -> World {
     let mut world = World::new(20_261_125);
@@ -34,6 +52,9 @@ fn service(world: World) -> Service {
 fn command(bench: &Bench, address: &str, more: &[&str]) -> Command {
     let arguments = ["collect", "--endpoint-url", address, "--region", "us-east-1", "--share", "1"];
     let mut command = bench.command(&arguments);
+    for api in FAST {
+        command.args(["--quota", &format!("{api}=100000/100000")]);
+    }
     command.args(more).args(["-o", "json"]);
     with_credentials(&mut command);
     command

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::service::{Answer, Call, Service};
-use super::world::{ACCOUNT, REGION, World};
+use super::world::{ACCOUNT, Machine, REGION, World};
 
 /// Events of a page, and of an update of a stream: the most that there are.
 const MOST: usize = 10_000;
@@ -80,7 +80,7 @@ impl Call<'_> {
     pub(super) fn describe_log_groups(&mut self) -> Answer {
         let prefix = self.text("logGroupNamePrefix");
         let is_function = prefix.starts_with("/aws/lambda/");
-        let names = self.service.world.machines.iter().filter(|it| it.log_level != "OFF").map(|it| it.group());
+        let names = self.service.world.machines.iter().filter(|it| it.log_level != "OFF").map(Machine::group);
         let names = names.chain(is_function.then(|| prefix.to_owned())).filter(|it| it.starts_with(prefix));
         let group = |name: String| {
             json!({

@@ -39,6 +39,9 @@ pub(crate) struct Bucket {
     filled: Instant,
 }
 
+/// Places of runs in the order of a listing, by what was listed and when.
+type Listings = BTreeMap<(String, i64), std::sync::Arc<Vec<usize>>>;
+
 /// AWS, as far as the collector sees it.
 pub(crate) struct Service {
     pub(crate) world: World,
@@ -59,7 +62,7 @@ pub(crate) struct Service {
     pub(crate) throttled: Mutex<BTreeMap<String, u64>>,
     pub(crate) buckets: Mutex<BTreeMap<String, Bucket>>,
     pub(crate) groups: Mutex<BTreeMap<String, std::sync::Arc<GroupIndex>>>,
-    pub(crate) listings: Mutex<BTreeMap<(String, i64), std::sync::Arc<Vec<usize>>>>,
+    pub(crate) listings: Mutex<Listings>,
 }
 
 impl Service {

@@ -169,7 +169,7 @@ impl Call<'_> {
         let (is_reverse, with_data) = (flag("reverseOrder", false), flag("includeExecutionData", true));
         let print = |it: usize| {
             let it = if is_reverse { count - 1 - it } else { it };
-            run.template.events[it].history(run.start_us, run.map_run.as_deref(), with_data)
+            run.template.events[it].history(run.start_us, run.started.as_deref(), with_data)
         };
         self.page("events", count, MOST, print)
     }
@@ -179,7 +179,7 @@ impl Call<'_> {
         let arn = self.text("executionArn").to_owned();
         let Some(run) = world.run(&arn) else { return missing("ExecutionDoesNotExist") };
         let runs: Vec<Value> = run
-            .map_run
+            .started
             .iter()
             .map(|it| {
                 let machine = &world.machines[run.machine];
@@ -192,7 +192,7 @@ impl Call<'_> {
     fn describe_map_run(&mut self) -> Answer {
         let world = &self.service.world;
         let arn = self.text("mapRunArn").to_owned();
-        let Some(parent) = world.runs.iter().find(|it| it.map_run.as_deref() == Some(arn.as_str())) else {
+        let Some(parent) = world.runs.iter().find(|it| it.started.as_deref() == Some(arn.as_str())) else {
             return missing("ResourceNotFound");
         };
         let children = world.runs.iter().filter(|it| it.child_of.as_deref() == Some(arn.as_str())).count();

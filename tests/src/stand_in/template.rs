@@ -75,7 +75,7 @@ impl TemplateEvent {
     fn of(event: &Value, offset_us: i64) -> Self {
         let kind = event["type"].as_str().unwrap_or_default().to_owned();
         let key = event.as_object().and_then(|it| it.keys().find(|it| it.ends_with("EventDetails")).cloned());
-        let details = key.as_ref().map(|key| event[key].clone()).unwrap_or_else(|| json!({}));
+        let details = key.as_ref().map_or_else(|| json!({}), |key| event[key].clone());
         let bare = without_data(&details);
         let tail = |details: &Value| {
             let mut rest = Map::new();

@@ -65,7 +65,7 @@ pub(crate) struct Run {
     pub(crate) start_us: i64,
     /// The Map Run that it is a child of, and the one that it starts.
     pub(crate) child_of: Option<String>,
-    pub(crate) map_run: Option<String>,
+    pub(crate) started: Option<String>,
     /// Its history is not kept any more.
     pub(crate) is_gone: bool,
 }
@@ -148,9 +148,10 @@ impl World {
     /// One execution; its place.
     pub(crate) fn add_run(&mut self, machine: usize, name: &str, template: &Arc<Template>, start_us: i64) -> usize {
         let (it, number) = (&self.machines[machine], self.runs.len());
-        let arn = match it.is_express {
-            true => format!("arn:aws:states:{REGION}:{ACCOUNT}:express:{}:{name}:{number:08x}-0000", it.name),
-            false => format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{}:{name}", it.name),
+        let arn = if it.is_express {
+            format!("arn:aws:states:{REGION}:{ACCOUNT}:express:{}:{name}:{number:08x}-0000", it.name)
+        } else {
+            format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{}:{name}", it.name)
         };
         self.push(Run {
             arn,
@@ -158,7 +159,7 @@ impl World {
             template: Arc::clone(template),
             start_us,
             child_of: None,
-            map_run: None,
+            started: None,
             is_gone: false,
         })
     }
@@ -175,7 +176,7 @@ impl World {
         let machine_name = self.machines[machine].name.clone();
         let map_run = format!("arn:aws:states:{REGION}:{ACCOUNT}:mapRun:{machine_name}/Items:{name}");
         let place = self.add_run(machine, name, parent, BEGIN_US);
-        self.runs[place].map_run = Some(map_run.clone());
+        self.runs[place].started = Some(map_run.clone());
         for number in 0..n_children {
             let arn = format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine_name}/Items:{name}-{number:04}");
             let start_us = BEGIN_US + 50_000;
@@ -185,7 +186,7 @@ impl World {
                 template: Arc::clone(child),
                 start_us,
                 child_of: Some(map_run.clone()),
-                map_run: None,
+                started: None,
                 is_gone: false,
             });
         }
@@ -223,7 +224,7 @@ impl World {
         let document = |run: &Run| {
             let events: Vec<String> = run.template.events[..run.n_events(now)]
                 .iter()
-                .map(|it| it.history(run.start_us, run.map_run.as_deref(), false))
+                .map(|it| it.history(run.start_us, run.started.as_deref(), false))
                 .collect();
             format!("{{\"executionArn\":{},\"events\":[{}]}}\n", json!(run.arn), events.join(","))
         };

@@ -44,7 +44,9 @@ impl AwsArguments {
             context.config.targets.iter().flat_map(TargetConfig::targets).collect()
         };
         if !machines.is_empty() {
-            targets.iter_mut().for_each(|it| it.machines = machines.to_vec());
+            for it in &mut targets {
+                it.machines = machines.to_vec();
+            }
         }
         targets
     }

@@ -65,6 +65,14 @@ fn must_be_terminal() -> Result<(), Failure> {
         .hint("`stepscope executions` and `stepscope states` print what it shows"))
 }
 
+/// The first seconds of a new database: there is nothing to read until the collector has made it.
+fn await_database(path: &Path) {
+    let begun = Instant::now();
+    while Reader::open(path).is_err() && begun.elapsed() < TO_START {
+        thread::sleep(TICK);
+    }
+}
+
 /// A collector beside the dashboard, in a process of its own: it alone writes the database.
 struct Collector(Child);
 
@@ -88,17 +96,8 @@ impl Collector {
             .stderr(log)
             .spawn()
             .map_err(failed)?;
-        let collector = Self(child);
-        collector.await_database(path);
-        Ok(collector)
-    }
-
-    /// The first seconds of a new database: there is nothing to read until the collector has made it.
-    fn await_database(&self, path: &Path) {
-        let begun = Instant::now();
-        while Reader::open(path).is_err() && begun.elapsed() < TO_START {
-            thread::sleep(TICK);
-        }
+        await_database(path);
+        Ok(Self(child))
     }
 
     /// Lets it store what it has read.

@@ -62,7 +62,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     let mut status = Status::new(is_terminal, service.metrics_file.clone(), shared);
     tracing::info!(targets = resolved.targets.len(), "collecting begins");
     let pace = Pace { retain, interrupted: Some(Arc::clone(&interrupted)), ..Pace::FOLLOW };
-    let stats = run_live(opener(context)?, &pace, move |send| {
+    let stored = run_live(opener(context)?, &pace, move |send| {
         let is_stopped = || stop.load(Ordering::Relaxed);
         let result = follow(&resolved.targets, &resolved.options, &resolved.known, send, &is_stopped, &mut |report| {
             status.tell(report);
@@ -79,8 +79,8 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     if is_terminal {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
-    tracing::info!(events = stats.events, "collecting ends: everything that was read is stored");
-    result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
+    tracing::info!(events = stored.events, "collecting ends: everything that was read is stored");
+    result::report(&report, &stored, begun.elapsed().as_millis()).print(context.output)?;
     Ok(0)
 }
 
