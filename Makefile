@@ -3,10 +3,15 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: demo test check build install bench bench-large library
+.PHONY: emulators demo test check build install bench bench-large library
 
 library:
 	@python3 .ci/fetch-duckdb
+
+# LocalStack and moto, which tests start; outside the clone, once.
+emulators:
+	@python3 .ci/emulators localstack > /dev/null
+	@python3 .ci/emulators moto > /dev/null
 
 build: library
 	cargo build --release --locked -p stepscope
@@ -16,7 +21,7 @@ demo: build
 	@$(TARGET)/release/stepscope demo
 
 # Every test. The binary comes first: the end-to-end tests run it.
-test: library
+test: library emulators
 	cargo build --locked -p stepscope
 	cargo test --locked --workspace
 

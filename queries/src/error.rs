@@ -8,6 +8,8 @@ pub enum StoreError {
     Missing(PathBuf),
     #[error("`{}` is being written by another process, and it does not answer", .0.display())]
     Busy(PathBuf),
+    #[error("`{}` is being written by another process, and only one can at a time", .0.display())]
+    Taken(PathBuf),
     #[error("`{}` was written by a newer stepscope (schema {found}, this one knows {known})", path.display())]
     Newer { path: PathBuf, found: u32, known: u32 },
     #[error("`{}` is no stepscope database", .0.display())]
@@ -32,6 +34,10 @@ impl StoreError {
                 Some("import something first: `stepscope import FILES…`, or try `stepscope demo`".to_owned())
             }
             Self::Busy(_) => Some("wait until it has finished, or use another file with `--db`".to_owned()),
+            Self::Taken(_) => Some(
+                "stop it first (a `collect --follow`, or a dashboard that collects), or use another file with `--db`; reading goes on meanwhile"
+                    .to_owned(),
+            ),
             Self::Newer { .. } => Some("use the newer version, or another file with `--db`".to_owned()),
             Self::Foreign(_) => Some("give another file with `--db`".to_owned()),
             _ => None,

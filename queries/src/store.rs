@@ -69,7 +69,7 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreEr
             Ok(connection) => return Ok(connection),
             Err(error) if is_locked(&error) => {
                 if Instant::now() >= deadline {
-                    return Err(StoreError::Busy(path.to_owned()));
+                    return Err(StoreError::Taken(path.to_owned()));
                 }
                 thread::sleep(Duration::from_millis(50));
             }

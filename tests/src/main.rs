@@ -3,6 +3,7 @@
 mod command_line;
 mod concurrency;
 mod corpus;
+mod emulator;
 mod forms;
 mod incidents;
 mod joined;

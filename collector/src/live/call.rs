@@ -140,6 +140,8 @@ pub(super) fn refused<E: ProvideErrorMetadata>(api: &'static str, error: &SdkErr
     let message = error.message().map_or_else(|| unspoken(error).to_owned(), str::to_owned);
     let status = error.raw_response().map(|it| it.status().as_u16());
     let trouble = match (code.as_deref(), error) {
+        // Emulators say so of what they lack: asking again does not help.
+        (Some(_), _) if message.starts_with("Not implemented") => Trouble::Lasting,
         (Some(code), _) => trouble(code, status),
         (None, SdkError::ConstructionFailure(_)) => Trouble::Credentials,
         (None, SdkError::DispatchFailure(failure)) if failure.is_user() => Trouble::Lasting,

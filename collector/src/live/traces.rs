@@ -137,7 +137,7 @@ impl Walk<'_> {
     async fn trace_ids(&self, slice: Span, priority: Priority) -> Result<Vec<String>, Refused> {
         let mut ids = Vec::new();
         let mut token: Option<String> = None;
-        let mut filter = Some(FILTER.to_owned());
+        let mut filter = (!self.lists_all_traces.get()).then(|| FILTER.to_owned());
         loop {
             let request = async || {
                 let request = self.xray().get_trace_summaries().start_time(date(slice.from)).end_time(date(slice.to));
@@ -148,6 +148,7 @@ impl Walk<'_> {
                 Ok(page) => page,
                 // A service that cannot filter tells all traces.
                 Err(refused) if filter.is_some() && refused.message.contains("Not implemented") => {
+                    self.lists_all_traces.set(true);
                     filter = None;
                     continue;
                 }

@@ -67,6 +67,8 @@ pub(super) struct Walk<'a> {
     collected: RefCell<FxHashMap<(String, String), (Timestamp, Spans)>>,
     pub(super) mean_events: &'a FxHashMap<Name, u64>,
     pub(super) traces: RefCell<FxHashSet<String>>,
+    /// The service cannot list the traces of Step Functions alone.
+    pub(super) lists_all_traces: Cell<bool>,
     pub(super) report: RefCell<TargetReport>,
     pub(super) plan: RefCell<Vec<Planned>>,
     pub(super) usd: Cell<Usd>,
@@ -109,6 +111,7 @@ impl<'a> Walk<'a> {
             collected: RefCell::new(known.collected.clone()),
             mean_events: &known.mean_events,
             traces: RefCell::default(),
+            lists_all_traces: Cell::new(false),
             report: RefCell::new(TargetReport { region, ok: true, ..TargetReport::default() }),
             plan: RefCell::default(),
             usd: Cell::new(Usd::ZERO),

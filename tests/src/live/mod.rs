@@ -1,7 +1,9 @@
 //! The collector against the stand-in for AWS, and against emulators.
 
 mod collecting;
+mod emulated;
 mod faults;
+mod following;
 mod sources;
 
 use std::process::{Command, Output};

@@ -18,7 +18,7 @@ mod traces;
 mod world;
 
 pub(crate) use faults::Faults;
-pub(crate) use http::serve;
+pub(crate) use http::{serve, serve_on};
 pub(crate) use service::{Answer, Service};
 pub(crate) use template::Template;
-pub(crate) use world::{Machine, World};
+pub(crate) use world::{Machine, World, real_us};

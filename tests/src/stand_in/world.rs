@@ -210,7 +210,17 @@ impl World {
 
     /// Events that can be read by now: those of Standard executions, and of Express ones that are logged.
     pub(crate) fn n_events(&self) -> usize {
-        let now = self.now_us();
+        self.n_events_at(self.now_us())
+    }
+
+    /// Events of machines that log that had happened by then.
+    pub(crate) fn n_logged_at(&self, now: i64) -> usize {
+        let is_logged = |it: &&Run| self.machines[it.machine].log_level == "ALL" && it.start_us <= now;
+        self.runs.iter().filter(is_logged).map(|it| it.n_events(now)).sum()
+    }
+
+    /// Events that could be read by then.
+    pub(crate) fn n_events_at(&self, now: i64) -> usize {
         let is_readable = |it: &&Run| {
             let machine = &self.machines[it.machine];
             !it.is_gone && it.start_us <= now && (!machine.is_express || machine.log_level == "ALL")
