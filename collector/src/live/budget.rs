@@ -12,7 +12,7 @@ use super::quotas::{Quota, Quotas};
 /// What is left of the rate after a throttled call, the least that is kept, and what comes back each second.
 const AFTER_THROTTLE: f64 = 0.7;
 const LEAST: f64 = 0.1;
-const RECOVERY_PER_SECOND: f64 = 0.02;
+const RECOVERY_PER_SECOND: f64 = 0.05;
 /// Throttled calls within this time count once.
 const ONE_THROTTLE: Duration = Duration::from_millis(500);
 /// How long a call of low priority waits before it looks again.

@@ -315,7 +315,7 @@ fn functions(value: &Value) -> Vec<Name> {
 fn function(text: &str, may_be_plain: bool) -> Option<Name> {
     let name = match text.split_once(":function:") {
         Some((_, rest)) => rest.split(':').next()?,
-        None if may_be_plain && !text.contains(['$', '{', '/']) => text.split(':').next()?,
+        None if may_be_plain && !text.starts_with('$') && !text.contains(['{', '/']) => text.split(':').next()?,
         None => return None,
     };
     (!name.is_empty()).then(|| name.into())

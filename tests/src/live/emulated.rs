@@ -176,7 +176,7 @@ fn what_localstack_answers_is_stored_event_for_event_however_often_the_run_is_ki
             states(&emulator, "ListExecutions", &request)["executions"].as_array().map_or(0, Vec::len)
         };
         while running() > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "executions of {arn} do not end");
+            assert!(begun.elapsed() < Duration::from_secs(45), "executions of {arn} do not end");
             sleep(Duration::from_millis(200));
         }
     }

@@ -29,9 +29,8 @@ fn of_a_million_events_none_is_lost_and_none_comes_twice() {
     let bench = Bench::new();
     let more = ["--source", "history,logs"];
     let first = result(&collect(&bench, &address, &more));
-    for _ in 0..3 {
-        result(&collect(&bench, &address, &more));
-    }
+    // What failed too often is read the next time.
+    result(&collect(&bench, &address, &more));
     let counts = "SELECT count(*), count(DISTINCT (execution_arn, id)) FROM events";
     assert_eq!(bench.rows(counts), [format!("[{expected},{expected}]")], "{first}");
     let complete = "SELECT count(*), count(*) FILTER (WHERE complete) FROM executions";

@@ -90,6 +90,9 @@ impl Service {
     }
 
     pub(super) fn answer(&self, request: &Request) -> Answer {
+        if request.path == "/stats" {
+            return self.stats();
+        }
         let action = action(request);
         let number = {
             let mut calls = self.calls.lock().expect("the lock");
@@ -124,6 +127,14 @@ impl Service {
             "GetCallerIdentity" => Answer::Xml(super::metrics::identity()),
             _ => call.states(&action),
         }
+    }
+
+    /// Calls so far, and events that can be read by now.
+    fn stats(&self) -> Answer {
+        let calls = self.calls.lock().expect("the lock").clone();
+        let throttled = self.throttled.lock().expect("the lock").clone();
+        let us = super::world::real_us();
+        Answer::ok(&json!({"calls": calls, "throttled": throttled, "events": self.world.n_events(), "us": us}))
     }
 
     fn is_within_quota(&self, action: &str) -> bool {
