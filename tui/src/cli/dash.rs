@@ -8,16 +8,17 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use analyzer::execution::Run;
-use analyzer::model::Name;
+use analyzer::model::{Micros, Name};
 use clap::Args;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use queries::{ExecutionFilter, Reader};
+use queries::{ApiUseRow, ExecutionFilter, Reader};
 use ratatui::crossterm::event::{
     self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton,
     MouseEventKind,
 };
 use ratatui::crossterm::execute;
 use tui::dash::{Effect, ExecutionItem, LISTED, MachineItem, Msg, Ui, render, update, view};
+use tui::text;
 
 use super::Context;
 use super::aws::AwsArguments;
@@ -30,6 +31,8 @@ const TREND: usize = 24;
 /// How often keys are looked for while nothing happens, and how often the file is.
 const TICK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(2);
+/// What was said of collecting before is old.
+const COLLECTED_LATELY: Micros = Micros(120_000_000);
 /// How long a collector that was just started may take to make the database.
 const TO_START: Duration = Duration::from_secs(5);
 
@@ -65,39 +68,47 @@ fn must_be_terminal() -> Result<(), Failure> {
         .hint("`stepscope executions` and `stepscope states` print what it shows"))
 }
 
-/// The first seconds of a new database: there is nothing to read until the collector has made it.
-fn await_database(path: &Path) {
-    let begun = Instant::now();
-    while Reader::open(path).is_err() && begun.elapsed() < TO_START {
-        thread::sleep(TICK);
-    }
-}
-
 /// A collector beside the dashboard, in a process of its own: it alone writes the database.
 struct Collector(Child);
 
 impl Collector {
     /// Starts this program once more with the same options; its log goes beside the database.
     fn start(path: &Path) -> Result<Self, Failure> {
-        let mut log = path.as_os_str().to_owned();
-        log.push(".collect.log");
+        let mut log_path = path.as_os_str().to_owned();
+        log_path.push(".collect.log");
         let failed = |error: io::Error| Failure::new("the collector cannot be started").because(error.to_string());
-        let log = std::fs::File::create(log).map_err(failed)?;
+        let log = std::fs::File::create(&log_path).map_err(failed)?;
         let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
         if let Some(command) = arguments.iter_mut().find(|it| *it == "dash") {
             *command = "collect".into();
         }
         let child = Command::new(std::env::current_exe().map_err(failed)?)
             .args(arguments)
-            .args(["--follow", "--until-input-ends", "--db"])
-            .arg(path)
+            .args(["--follow", "--until-input-ends"])
+            .env("STEPSCOPE_DB", path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .map_err(failed)?;
-        await_database(path);
-        Ok(Self(child))
+        let mut collector = Self(child);
+        collector.await_database(path, &log_path)?;
+        Ok(collector)
+    }
+
+    /// The first seconds of a new database: there is nothing to read until the collector has made it.
+    fn await_database(&mut self, path: &Path, log: &std::ffi::OsStr) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            if self.0.try_wait()?.is_some() {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                return Err(Failure::new("the collector has ended at once").because(said.trim().to_owned()));
+            }
+            if Reader::open(path).is_ok() || begun.elapsed() >= TO_START {
+                return Ok(());
+            }
+            thread::sleep(TICK);
+        }
     }
 
     /// Lets it store what it has read.
@@ -182,7 +193,11 @@ impl FileWatch {
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|it| it.modified()).ok()
+    let of = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
+    let mut log = path.as_os_str().to_owned();
+    log.push(".wal");
+    // Small transactions are in the log beside the file for a while.
+    of(path).max(of(Path::new(&log)))
 }
 
 fn msg_of(event: &Event, is_filtering: bool) -> Option<Msg> {
@@ -233,12 +248,48 @@ fn start_loader(path: PathBuf, prices: Prices) -> (Sender<Effect>, Receiver<Msg>
     thread::spawn(move || {
         for effect in &wanted {
             let msg = load(&path, &prices, &effect).unwrap_or_else(|failure| Msg::Trouble(failure.to_string()));
-            if answer.send(msg).is_err() {
+            let collector = matches!(effect, Effect::LoadMachines).then(|| collector_lines(&path).unwrap_or_default());
+            let is_received = answer.send(msg).is_ok();
+            if !is_received || collector.is_some_and(|it| answer.send(Msg::Collector(it)).is_err()) {
                 return;
             }
         }
     });
     (requests, answers)
+}
+
+/// How collecting goes, where somebody has collected in the last while.
+fn collector_lines(path: &Path) -> Result<Vec<String>, Failure> {
+    let now = super::now()?;
+    let uses = Reader::open(path)?.api_uses()?;
+    let recent = |it: &&ApiUseRow| it.seen_at.is_some_and(|at| now - at < COLLECTED_LATELY);
+    let mut lines: Vec<(String, Vec<&ApiUseRow>)> = Vec::new();
+    for it in uses.iter().filter(recent) {
+        let place = format!("{} {}", it.account, it.region);
+        match lines.iter_mut().find(|line| line.0 == place) {
+            Some(line) => line.1.push(it),
+            None => lines.push((place, vec![it])),
+        }
+    }
+    Ok(lines.into_iter().map(|(place, uses)| collector_line(&place, &uses)).collect())
+}
+
+fn collector_line(place: &str, uses: &[&ApiUseRow]) -> String {
+    let sum = |of: fn(&ApiUseRow) -> u64| uses.iter().map(|it| of(it)).sum::<u64>();
+    let mut line = format!("collecting {place}: {} calls", text::count(sum(|it| it.calls)));
+    let throttled = sum(|it| it.throttled);
+    if throttled > 0 {
+        line += &format!(", {} throttled", text::count(throttled));
+    }
+    let busiest =
+        uses.iter().filter(|it| it.bucket > 0.0).min_by(|a, b| (a.tokens / a.bucket).total_cmp(&(b.tokens / b.bucket)));
+    if let Some(it) = busiest {
+        line += &format!(
+            "; {}: {:.0} of {:.0} calls left, {:.1} a second come back, {} wait",
+            it.api, it.tokens, it.bucket, it.per_second, it.waiting
+        );
+    }
+    line
 }
 
 fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {

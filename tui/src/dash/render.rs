@@ -6,13 +6,13 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
-use super::view::{Line, Vm};
+use super::view::{LINES_BELOW, Line, Vm};
 use crate::gantt::Cell;
 use analyzer::timeline::Category;
 
 /// Draws a frame.
 pub fn render(frame: &mut Frame<'_>, vm: &Vm) {
-    let detail = u16::try_from(vm.detail.len()).unwrap_or(0).min(6);
+    let detail = u16::try_from(vm.detail.len().min(LINES_BELOW)).unwrap_or(0);
     let [title, answer, head, list, separator, below, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),

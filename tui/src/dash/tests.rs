@@ -137,6 +137,12 @@ fn machines_on_a_wide_screen() {
 }
 
 #[test]
+fn machines_while_somebody_collects() {
+    let line = "collecting 123456789012 eu-west-1: 1,204 calls; ListExecutions: 3 of 100 calls left".to_owned();
+    insta::assert_snapshot!(draw(&after(machines(100, 10), vec![Msg::Collector(vec![line])]).0));
+}
+
+#[test]
 fn machines_when_nothing_is_stored() {
     let ui = after(Ui::new("stepscope", 80, 6), vec![Msg::Machines(Vec::new())]).0;
     insta::assert_snapshot!(draw(&ui));

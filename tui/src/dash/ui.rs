@@ -91,6 +91,8 @@ pub struct Place {
 pub struct Ui {
     pub screen: Screen,
     pub machines: Vec<MachineItem>,
+    /// How collecting goes, in sentences.
+    pub collector: Vec<String>,
     pub machines_place: Place,
     /// ARN and name of the machine that was opened.
     pub machine: Option<(String, String)>,

@@ -31,6 +31,8 @@ pub enum Msg {
     Click(u16),
     Resize(u16, u16),
     Machines(Vec<MachineItem>),
+    /// How collecting goes, in sentences; none where nobody collects.
+    Collector(Vec<String>),
     Executions(Vec<ExecutionItem>),
     Run(Arc<Run>),
     Trouble(String),
@@ -49,7 +51,10 @@ pub enum Effect {
 pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
     let effect = if ui.is_filtering { type_filter(&mut ui, &msg) } else { None };
     if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase))
-        && !matches!(msg, Msg::Machines(_) | Msg::Executions(_) | Msg::Run(_) | Msg::Trouble(_) | Msg::Resize(..))
+        && !matches!(
+            msg,
+            Msg::Machines(_) | Msg::Collector(_) | Msg::Executions(_) | Msg::Run(_) | Msg::Trouble(_) | Msg::Resize(..)
+        )
     {
         return (ui, effect);
     }
@@ -85,6 +90,7 @@ fn step(ui: &mut Ui, msg: Msg) -> Option<Effect> {
         Msg::Click(line) => return click(ui, line),
         Msg::Resize(width, height) => (ui.width, ui.height) = (width, height),
         Msg::Machines(machines) => (ui.machines, ui.is_loading, ui.trouble) = (machines, false, None),
+        Msg::Collector(lines) => ui.collector = lines,
         Msg::Executions(executions) => (ui.executions, ui.is_loading, ui.trouble) = (executions, false, None),
         Msg::Run(run) => (ui.run, ui.is_loading, ui.trouble) = (Some(run), false, None),
         Msg::Trouble(text) => (ui.trouble, ui.is_loading) = (Some(text), false),

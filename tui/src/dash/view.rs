@@ -40,9 +40,16 @@ pub struct Line {
 
 /// Lines that the list on screen has room for.
 pub(super) fn list_height(ui: &Ui) -> usize {
-    let below = 1 + if ui.screen == Screen::Timeline { DETAIL } else { 0 };
+    let below = 1 + match ui.screen {
+        Screen::Timeline => DETAIL,
+        Screen::Machines if !ui.collector.is_empty() => ui.collector.len().min(LINES_BELOW) + 1,
+        _ => 0,
+    };
     usize::from(ui.height).saturating_sub(FIRST_ROW + below)
 }
+
+/// Lines below a list that can be shown.
+pub(super) const LINES_BELOW: usize = 6;
 
 /// The first row on screen: the cursor is always visible.
 pub(super) fn first_visible(ui: &Ui) -> usize {
@@ -181,7 +188,7 @@ fn machines(ui: &Ui) -> Vm {
         head: columns.head(),
         lines,
         cursor,
-        detail: Vec::new(),
+        detail: ui.collector.clone(),
         keys: "enter open   / filter   r reload   ? help   q quit".to_owned(),
         help: None,
     }
