@@ -3,7 +3,7 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators demo test check build install bench bench-large library
+.PHONY: emulators demo test check build install bench bench-collect bench-large library
 
 library:
 	@python3 .ci/fetch-duckdb
@@ -42,6 +42,11 @@ install: build
 bench: build
 	@python3 tests/bench/bench.py import $(TARGET)/release/stepscope
 	@python3 tests/bench/bench.py analysis $(TARGET)/release/stepscope
+
+# The collector against the stand-in for AWS: allowance used, CPU and memory while following, age of the newest event.
+bench-collect: build
+	cargo build --release --locked -p stepscope-tests --example stand-in
+	@python3 tests/bench/collect.py $(TARGET)/release/stepscope $(TARGET)/release/examples/stand-in
 
 # Reports over a hundred million visits that SQL makes up.
 bench-large: build

@@ -3,11 +3,12 @@
 //! `cargo run -p stepscope-tests --example stand-in -- PORT past|live COUNT [API=BUCKET/PER_SECOND…]`: a past with so many
 //! executions of each of four machines, or executions that start now, so many a second. `GET /stats` tells the calls so far.
 
-#![expect(dead_code, reason = "tests use more of the stand-in than this does")]
+#![expect(dead_code, unused_imports, reason = "tests use more of the stand-in than this does")]
 
 #[path = "stand_in/mod.rs"]
 mod stand_in;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ fn main() {
     }
     let port: u16 = port.parse().expect("a port");
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
-    println!("{}", stand_in::serve_on(Arc::new(service), listener));
+    let address = stand_in::serve_on(Arc::new(service), listener);
+    writeln!(std::io::stdout(), "{address}").expect("somebody reads");
     loop {
         std::thread::park();
     }
