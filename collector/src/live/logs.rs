@@ -39,14 +39,14 @@ pub(super) enum Reason {
 pub(super) struct Group {
     pub(super) arn: Name,
     pub(super) reason: Reason,
-    /// Events of the last while, by their ids: they are shown again when the last while is read again.
-    seen: RefCell<FxHashMap<u64, Timestamp>>,
+    /// Events of the last while, by their ids, where the last while is read again and again.
+    seen: Option<RefCell<FxHashMap<u64, Timestamp>>>,
     newest: RefCell<Option<Timestamp>>,
 }
 
 impl Group {
     pub(super) fn new(arn: Name, reason: Reason) -> Self {
-        Self { arn, reason, seen: RefCell::default(), newest: RefCell::default() }
+        Self { arn, reason, seen: None, newest: RefCell::default() }
     }
 
     /// The plain name of the group.
@@ -58,9 +58,16 @@ impl Group {
         self.arn.split(':').nth(4)
     }
 
+    /// A group whose last while is read again and again: what was shown is not sent again.
+    pub(super) fn followed(self) -> Self {
+        Self { seen: Some(RefCell::default()), ..self }
+    }
+
     /// Forgets what is too old to be shown again.
     pub(super) fn forget_before(&self, at: Timestamp) {
-        self.seen.borrow_mut().retain(|_, seen| *seen >= at);
+        if let Some(seen) = &self.seen {
+            seen.borrow_mut().retain(|_, seen| *seen >= at);
+        }
     }
 
     /// The newest event that was read.
@@ -77,7 +84,10 @@ impl Group {
     }
 
     fn is_new(&self, id: &str, at: Timestamp) -> bool {
-        self.seen.borrow_mut().insert(analyzer::assembly::hash_of(id), at).is_none()
+        let seen = |it: &RefCell<FxHashMap<u64, Timestamp>>| {
+            it.borrow_mut().insert(analyzer::assembly::hash_of(id), at).is_some()
+        };
+        !self.seen.as_ref().is_some_and(seen)
     }
 }
 

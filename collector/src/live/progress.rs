@@ -76,6 +76,10 @@ impl Progress {
         if *kind == EventKind::ExecutionRedriven {
             seen.redrives += 1;
         }
+        // Only logs tell of an Express execution, and nobody will ask for it.
+        if seen.closing > 0 && seen.closing == seen.upto && execution_arn.contains(":express:") {
+            self.0.remove(&hash_of(execution_arn));
+        }
         true
     }
 

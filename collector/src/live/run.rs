@@ -213,7 +213,7 @@ async fn follow_executions(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stop
 /// Reads log groups as often as their budget allows, and by Live Tail where that is wanted.
 async fn follow_logs(walk: &Walk<'_>) -> Result<(), Stopped> {
     loop {
-        let groups = walk.groups();
+        let groups: Vec<Group> = walk.groups().into_iter().map(Group::followed).collect();
         let tails: Vec<&Group> = groups.iter().filter(|it| matches!(it.reason, logs::Reason::Machines(_))).collect();
         let sessions = tails.chunks(live_tail::GROUPS).filter(|_| walk.options.live_tail);
         let tailing = try_join_all(sessions.map(|it| walk.tail_groups(it)));

@@ -53,6 +53,18 @@ fn logs_tell_express_and_standard_executions_alike_and_cheaper() {
 }
 
 #[test]
+fn log_groups_of_another_account_are_asked_for_by_their_arn() {
+    let mut world = logged(5);
+    for machine in &mut world.machines {
+        machine.group_account = "999999999999";
+    }
+    let (_, address) = served(service(world));
+    let bench = Bench::new();
+    result(&collect(&bench, &address, &["--source", "logs"]));
+    assert_eq!(bench.rows("SELECT count(*) FROM executions WHERE complete"), ["[10]"]);
+}
+
+#[test]
 fn events_that_come_late_are_found_by_the_overlap() {
     let mut world = World::new(7);
     let images = image_ingest();

@@ -102,7 +102,9 @@ impl Call<'_> {
             return self.reports();
         }
         let world = &self.service.world;
-        if !world.machines.iter().any(|it| it.group() == name) {
+        // A group of another account is known by its ARN alone.
+        let is_named = |it: &Machine| it.group() == name && (named.is_empty() || it.group_account == ACCOUNT);
+        if !world.machines.iter().any(is_named) {
             return Answer::error(400, "ResourceNotFoundException", "The specified log group does not exist.");
         }
         let index = self.service.group(name);

@@ -23,6 +23,8 @@ pub(crate) struct Machine {
     pub(crate) arn: String,
     pub(crate) is_express: bool,
     pub(crate) log_level: &'static str,
+    /// The account that has its log group.
+    pub(crate) group_account: &'static str,
     pub(crate) is_traced: bool,
     pub(crate) is_encrypted: bool,
     /// Version numbers that were published.
@@ -37,6 +39,7 @@ impl Machine {
             arn: format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"),
             is_express: false,
             log_level: "OFF",
+            group_account: ACCOUNT,
             is_traced: false,
             is_encrypted: false,
             versions: 0,
@@ -49,7 +52,7 @@ impl Machine {
     }
 
     pub(crate) fn group_arn(&self) -> String {
-        format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{}", self.group())
+        format!("arn:aws:logs:{REGION}:{}:log-group:{}", self.group_account, self.group())
     }
 
     pub(crate) fn group(&self) -> String {
