@@ -150,4 +150,22 @@ impl Reader {
         };
         self.query(COVERAGE, &[time(since), time(until)])?.into_iter().map(covered).collect()
     }
+
+    /// What can never be read any more: its subject and the reason, the newest first.
+    pub fn gaps(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.pairs("SELECT subject, reason FROM gap ORDER BY to_at DESC NULLS LAST, subject LIMIT 200")
+    }
+
+    /// Input that was set aside: its source and the reason.
+    pub fn quarantine(&self, limit: usize) -> Result<Vec<(String, String)>, StoreError> {
+        self.pairs(&format!("SELECT source, reason FROM quarantined ORDER BY ALL LIMIT {limit}"))
+    }
+
+    fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let pair = |row| {
+            let mut take = Take::new(row);
+            Ok((take.text()?, take.text()?))
+        };
+        self.query(sql, &[])?.into_iter().map(pair).collect()
+    }
 }

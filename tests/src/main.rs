@@ -3,6 +3,7 @@
 mod command_line;
 mod concurrency;
 mod corpus;
+mod dashboard;
 mod emulator;
 mod forms;
 mod incidents;

@@ -37,6 +37,12 @@ pub(crate) struct BottlenecksArguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &BottlenecksArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let wanted = select::optional_machine(&reader, arguments.machine.as_deref())?;
     let now = context.now()?;
@@ -53,8 +59,7 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
         }
         let mut told = report(&found, &prices, true);
         Coverage::load(&reader, since, until)?.tell(&mut told, wanted.as_deref());
-        told.print(context.output)?;
-        return Ok(0);
+        return Ok(told);
     }
     for machine in reader.machines(None, None)? {
         if wanted.as_deref().is_none_or(|it| it == machine.arn) {
@@ -82,8 +87,7 @@ pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcom
     let mut told = report(&found, &prices, false);
     let filter = arguments.selection.filter(context, None)?;
     Coverage::load(&reader, filter.since, filter.until)?.tell(&mut told, wanted.as_deref());
-    told.print(context.output)?;
-    Ok(0)
+    Ok(told)
 }
 
 /// The ranking of states by their share of the path, without what needs every execution.

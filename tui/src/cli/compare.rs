@@ -47,6 +47,12 @@ struct Sides {
 }
 
 pub(crate) fn run(context: &Context, arguments: &CompareArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let machine = machine(&reader, arguments.machine.as_deref())?;
     let sides = sides(context, &reader, &machine, arguments)?;
@@ -78,8 +84,7 @@ pub(crate) fn run(context: &Context, arguments: &CompareArguments) -> Outcome {
     let coverage = json!({"baseline": baseline.of(&machine), "incident": incident.of(&machine)});
     told.fields.insert("coverage".to_owned(), coverage);
     incident.tell(&mut told, Some(&machine));
-    told.print(context.output)?;
-    Ok(0)
+    Ok(told)
 }
 
 fn machine(reader: &Reader, wanted: Option<&str>) -> Result<Name, Failure> {

@@ -9,6 +9,7 @@ use super::bill::Prices;
 use super::selection::Selection;
 use super::{Context, select};
 use crate::Outcome;
+use crate::failure::Failure;
 use crate::report::{Output, Report, TextTable};
 
 /// Rows of a table without `--limit`.
@@ -26,6 +27,12 @@ pub(crate) struct ExecutionsArguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &ExecutionsArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &ExecutionsArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let is_for_people = matches!(context.output, Output::Table | Output::Markdown);
     let limit = arguments.limit.or(is_for_people.then_some(TABLE_ROWS + 1));
@@ -37,8 +44,7 @@ pub(crate) fn run(context: &Context, arguments: &ExecutionsArguments) -> Outcome
         rows.truncate(usize::try_from(TABLE_ROWS).unwrap_or(usize::MAX));
     }
     let prices = Prices::new(context)?;
-    report(&rows, more, &prices).print(context.output)?;
-    Ok(0)
+    Ok(report(&rows, more, &prices))
 }
 
 fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {

@@ -37,6 +37,12 @@ pub(super) struct Found {
 }
 
 pub(crate) fn run(context: &Context, arguments: &IncidentsArguments) -> Outcome {
+    listed(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let (since, until) = context.range(&arguments.range)?;
     let wanted = select::optional_machine(&reader, arguments.machine.as_deref())?;
@@ -61,16 +67,14 @@ pub(crate) fn run(context: &Context, arguments: &IncidentsArguments) -> Outcome 
         ]);
     }
     let incidents: Vec<Value> = all.iter().map(to_json).collect();
-    Report {
+    Ok(Report {
         command: "incidents",
         fields: [("incidents".to_owned(), incidents.into())].into_iter().collect(),
         rows: "incidents",
         table,
         heading: if all.is_empty() { "No significant change.".to_owned() } else { String::new() },
         footer: String::new(),
-    }
-    .print(context.output)?;
-    Ok(0)
+    })
 }
 
 fn shown(metric: &str, value: f64) -> String {

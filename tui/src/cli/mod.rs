@@ -21,6 +21,7 @@ mod incidents;
 mod lint;
 mod measure;
 mod overview;
+mod page;
 mod policy;
 mod prices;
 mod redrivable;
@@ -173,6 +174,7 @@ pub(crate) struct Range {
 }
 
 /// What every command has at hand.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) output: Output,

@@ -10,6 +10,7 @@ use tui::text;
 
 use super::{Context, select};
 use crate::Outcome;
+use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
 /// A Standard execution can be redriven for 14 days after it closed.
@@ -22,6 +23,12 @@ pub(crate) struct RedrivableArguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &RedrivableArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &RedrivableArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let now = context.now()?;
     let machine_arn = select::optional_machine(&reader, arguments.machine.as_deref())?;
@@ -39,8 +46,7 @@ pub(crate) fn run(context: &Context, arguments: &RedrivableArguments) -> Outcome
     }
     let mut groups: Vec<((String, String), Vec<ExecutionRow>)> = groups.into_iter().collect();
     groups.sort_by_key(|it| std::cmp::Reverse(it.1.len()));
-    report(&groups).print(context.output)?;
-    Ok(0)
+    Ok(report(&groups))
 }
 
 fn report(groups: &[((String, String), Vec<ExecutionRow>)]) -> Report {

@@ -34,6 +34,12 @@ pub(crate) struct StatesArguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &StatesArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let machine = select::optional_machine(&reader, arguments.machine.as_deref())?;
     let prices = Prices::new(context)?;
@@ -43,8 +49,7 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
         let (paths, states) = reader.rolled_up(machine.as_deref(), whole_hours(since, until)?)?;
         let mut told = report(&paths, &states, &findings, &prices, true);
         Coverage::load(&reader, since, until)?.tell(&mut told, machine.as_deref());
-        told.print(context.output)?;
-        return Ok(0);
+        return Ok(told);
     }
     let filter = arguments.selection.filter(context, machine.clone())?;
     let ids = arguments.selection.is_more_than_a_range().then(|| reader.executions(&filter)).transpose()?;
@@ -63,8 +68,7 @@ pub(crate) fn run(context: &Context, arguments: &StatesArguments) -> Outcome {
     }
     let mut told = report(&paths, &states, &findings, &prices, false);
     Coverage::load(&reader, runs.since, runs.until)?.tell(&mut told, runs.machine.as_deref());
-    told.print(context.output)?;
-    Ok(0)
+    Ok(told)
 }
 
 /// The hours of a range; sums by the hour know nothing of shorter spans.

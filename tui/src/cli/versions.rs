@@ -9,6 +9,7 @@ use tui::text;
 
 use super::{Context, select};
 use crate::Outcome;
+use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 
 #[derive(Args)]
@@ -18,6 +19,12 @@ pub(crate) struct VersionsArguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &VersionsArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &VersionsArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let machine = select::machine(&reader, &arguments.machine)?;
     let definitions: Vec<StateMachine> =
@@ -27,8 +34,7 @@ pub(crate) fn run(context: &Context, arguments: &VersionsArguments) -> Outcome {
         .windows(2)
         .map(|pair| changes(&pair[1], &pair[0]).into_iter().map(|it| it.what).collect())
         .collect();
-    report(&machine, &reader.versions(&machine)?, definitions.len(), &steps).print(context.output)?;
-    Ok(0)
+    Ok(report(&machine, &reader.versions(&machine)?, definitions.len(), &steps))
 }
 
 fn report(machine: &str, versions: &[VersionRow], n_definitions: usize, steps: &[Vec<String>]) -> Report {

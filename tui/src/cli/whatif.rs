@@ -55,6 +55,12 @@ pub(crate) struct WhatifArguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &WhatifArguments) -> Outcome {
+    found(context, arguments)?.print(context.output)?;
+    Ok(0)
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &WhatifArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
     let machine = select::machine(&reader, &arguments.machine)?;
     let scenario = scenario(&reader, &machine, arguments)?;
@@ -108,8 +114,7 @@ pub(crate) fn run(context: &Context, arguments: &WhatifArguments) -> Outcome {
     if let Some(knee) = knee(&found.curve) {
         notes.push(format!("from {knee} items at once on, a higher limit wins less than 5 % of all that can be won"));
     }
-    report(&machine, &found, &notes).print(context.output)?;
-    Ok(0)
+    Ok(report(&machine, &found, &notes))
 }
 
 /// Durations and the list price of all runs together.

@@ -6,11 +6,13 @@
 //!                                    view -> Vm -> render -> frame
 //! ```
 
+mod page;
 mod render;
 mod ui;
 mod update;
 mod view;
 
+pub use page::Page;
 pub use render::render;
 pub use ui::{ExecutionItem, ExecutionOrder, LISTED, MachineItem, Screen, Ui};
 pub use update::{Effect, Msg, update};

@@ -7,7 +7,7 @@ use analyzer::model::{Event, EventKind, ExecutionRecord, Micros, Name, Status, T
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::{Effect, ExecutionItem, MachineItem, Msg, Ui, render, update, view};
+use super::{Effect, ExecutionItem, MachineItem, Msg, Page, Ui, render, update, view};
 
 fn machine(name: &str, failed: u64) -> MachineItem {
     MachineItem {
@@ -230,4 +230,58 @@ fn space_folds_the_container_under_the_cursor() {
     assert_eq!(ui.n_rows(), 1);
     let (ui, _) = after(ui, vec![Msg::Fold]);
     assert_eq!(ui.n_rows(), 2);
+}
+
+fn report() -> Page {
+    let row = |state: &str, share: &str, what: &str| vec![state.to_owned(), share.to_owned(), what.to_owned()];
+    Page {
+        heading: vec!["ChargeCard decides how long it takes".to_owned()],
+        columns: vec![("state".to_owned(), false), ("share".to_owned(), true), ("of that".to_owned(), false)],
+        rows: vec![row("ChargeCard", "61 %", "back-off 48 %"), row("支払いを請求する", "14 %", "work 70 %")],
+        notes: vec![
+            "ChargeCard is 61 % of the critical path; half of that is back-off after Lambda.TooManyRequestsException"
+                .to_owned(),
+        ],
+    }
+}
+
+fn page(width: u16, height: u16) -> Ui {
+    let (ui, effects) = after(machines(width, height), vec![Msg::Show("bottlenecks")]);
+    let words = vec!["bottlenecks".to_owned(), ui.machine.clone().expect("under the cursor").0];
+    assert_eq!(effects.last(), Some(&Effect::LoadPage { words }));
+    after(ui, vec![Msg::Page(report())]).0
+}
+
+#[test]
+fn a_report_at_eighty_columns() {
+    insta::assert_snapshot!(draw(&page(80, 12)));
+}
+
+#[test]
+fn a_report_where_there_is_little_room() {
+    insta::assert_snapshot!(draw(&page(44, 9)));
+}
+
+#[test]
+fn a_report_that_is_loading_fails_or_is_empty() {
+    let (ui, _) = after(machines(80, 6), vec![Msg::Show("compare")]);
+    insta::assert_snapshot!("a_report_that_is_loading", draw(&ui));
+    let failed = after(ui.clone(), vec![Msg::Trouble("nothing changed significantly".to_owned())]).0;
+    insta::assert_snapshot!("a_report_that_fails", draw(&failed));
+    insta::assert_snapshot!("a_report_that_is_empty", draw(&after(ui, vec![Msg::Page(Page::default())]).0));
+}
+
+#[test]
+fn a_command_is_typed_and_leads_back_to_where_it_was_asked() {
+    let keys: Vec<Msg> = "cost --since 24h".chars().map(Msg::Type).collect();
+    let (ui, _) = after(executions(), [vec![Msg::Command], keys].concat());
+    assert!(draw(&ui).contains(":cost --since 24h"), "{}", draw(&ui));
+    let (ui, effects) = after(ui, vec![Msg::Open]);
+    let words = ["cost", "--since", "24h"].map(str::to_owned).to_vec();
+    assert_eq!(effects.last(), Some(&Effect::LoadPage { words: words.clone() }));
+    let (ui, effects) = after(ui, vec![Msg::Page(report()), Msg::Reload, Msg::Back]);
+    assert_eq!((ui.screen, effects.last()), (super::Screen::Executions, Some(&Effect::LoadPage { words })));
+    let (ui, effects) = after(ui, vec![Msg::Command, Msg::Type('q'), Msg::Back]);
+    assert_eq!((ui.command.clone(), effects.len()), (None, 0), "it can be given up");
+    assert_eq!(after(ui, vec![Msg::Command, Msg::Type('q'), Msg::Open]).1, [Effect::Exit]);
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use analyzer::execution::Run;
 use analyzer::model::{Micros, Status, Timestamp, Usd};
 
+use super::page::Page;
+
 /// Executions that the list holds at most: the newest.
 pub const LISTED: usize = 5_000;
 
@@ -77,6 +79,8 @@ pub enum Screen {
     Machines,
     Executions,
     Timeline,
+    /// A report, over whichever level it was asked for on.
+    Page,
 }
 
 /// A cursor in a list, and the filter in force there.
@@ -102,6 +106,13 @@ pub struct Ui {
     pub run: Option<Arc<Run>>,
     pub run_row: usize,
     pub folded: Vec<u64>,
+    /// The report that is shown, the command that made it, and the level below it.
+    pub page: Option<Page>,
+    pub page_words: Vec<String>,
+    pub page_place: Place,
+    pub below_page: Screen,
+    /// The command that is being typed.
+    pub command: Option<String>,
     pub is_filtering: bool,
     pub is_help_open: bool,
     pub is_loading: bool,
@@ -149,6 +160,7 @@ impl Ui {
     pub(super) fn place(&self) -> Option<&Place> {
         match self.screen {
             Screen::Machines => Some(&self.machines_place),
+            Screen::Page => Some(&self.page_place),
             Screen::Executions => Some(&self.executions_place),
             Screen::Timeline => None,
         }
@@ -157,6 +169,7 @@ impl Ui {
     pub(super) fn place_mut(&mut self) -> Option<&mut Place> {
         match self.screen {
             Screen::Machines => Some(&mut self.machines_place),
+            Screen::Page => Some(&mut self.page_place),
             Screen::Executions => Some(&mut self.executions_place),
             Screen::Timeline => None,
         }
@@ -177,6 +190,10 @@ impl Ui {
     pub(super) fn n_rows(&self) -> usize {
         match self.screen {
             Screen::Machines => self.visible_machines().len(),
+            Screen::Page => self
+                .page
+                .as_ref()
+                .map_or(0, |it| it.lines(&self.page_place.filter, usize::from(self.width).saturating_sub(2)).1.len()),
             Screen::Executions => self.visible_executions().len(),
             Screen::Timeline => self.chart().map_or(0, |it| it.rows.len()),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use analyzer::execution::Run;
 
+use super::page::Page;
 use super::ui::{ExecutionItem, MachineItem, Place, Screen, Ui};
 use super::view;
 
@@ -33,6 +34,12 @@ pub enum Msg {
     Machines(Vec<MachineItem>),
     /// How collecting goes, in sentences; none where nobody collects.
     Collector(Vec<String>),
+    /// A report that was asked for.
+    Page(Page),
+    /// Asks for a report, about the machine at hand: the command's name.
+    Show(&'static str),
+    /// Begins to type a command.
+    Command,
     Executions(Vec<ExecutionItem>),
     Run(Arc<Run>),
     Trouble(String),
@@ -42,18 +49,36 @@ pub enum Msg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     LoadMachines,
-    LoadExecutions { machine_arn: String },
-    LoadRun { id: u32 },
+    /// A command that reports, as it would be typed after `stepscope`.
+    LoadPage {
+        words: Vec<String>,
+    },
+    LoadExecutions {
+        machine_arn: String,
+    },
+    LoadRun {
+        id: u32,
+    },
     Exit,
 }
 
 /// The next state, and what has to be done for it.
 pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
+    if ui.command.is_some() && !is_answer(&msg) {
+        let effect = type_command(&mut ui, &msg);
+        return (ui, effect);
+    }
     let effect = if ui.is_filtering { type_filter(&mut ui, &msg) } else { None };
     if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase))
         && !matches!(
             msg,
-            Msg::Machines(_) | Msg::Collector(_) | Msg::Executions(_) | Msg::Run(_) | Msg::Trouble(_) | Msg::Resize(..)
+            Msg::Machines(_)
+                | Msg::Collector(_)
+                | Msg::Page(_)
+                | Msg::Executions(_)
+                | Msg::Run(_)
+                | Msg::Trouble(_)
+                | Msg::Resize(..)
         )
     {
         return (ui, effect);
@@ -68,6 +93,63 @@ pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
         ui.set_row(last);
     }
     (ui, effect)
+}
+
+/// Whether a message comes from elsewhere than the user's hands.
+fn is_answer(msg: &Msg) -> bool {
+    matches!(
+        msg,
+        Msg::Machines(_)
+            | Msg::Collector(_)
+            | Msg::Page(_)
+            | Msg::Executions(_)
+            | Msg::Run(_)
+            | Msg::Trouble(_)
+            | Msg::Resize(..)
+            | Msg::Reload
+    )
+}
+
+/// Keys while a command is typed.
+fn type_command(ui: &mut Ui, msg: &Msg) -> Option<Effect> {
+    let command = ui.command.as_mut()?;
+    match msg {
+        Msg::Type(it) => command.push(*it),
+        Msg::Erase => {
+            command.pop();
+        }
+        Msg::Open => {
+            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+            ui.command = None;
+            return match words.first().map(String::as_str) {
+                None => None,
+                Some("q" | "quit") => Some(Effect::Exit),
+                Some(_) => Some(show(ui, words)),
+            };
+        }
+        Msg::Back => ui.command = None,
+        _ => {}
+    }
+    None
+}
+
+/// Shows a report over the level at hand.
+fn show(ui: &mut Ui, words: Vec<String>) -> Effect {
+    if ui.screen != Screen::Page {
+        ui.below_page = ui.screen;
+    }
+    (ui.screen, ui.page, ui.page_place, ui.is_loading) = (Screen::Page, None, Place::default(), true);
+    (ui.page_words, ui.trouble) = (words.clone(), None);
+    Effect::LoadPage { words }
+}
+
+/// A command about the machine at hand: the one that was opened, or the one under the cursor.
+fn about_machine(ui: &mut Ui, command: &str) -> Vec<String> {
+    if ui.screen == Screen::Machines {
+        ui.machine = ui.visible_machines().get(ui.row()).map(|it| (it.arn.clone(), it.name.clone()));
+    }
+    let machine = ui.machine.as_ref().filter(|_| command != "collector").map(|it| it.0.clone());
+    std::iter::once(command.to_owned()).chain(machine).collect()
 }
 
 fn step(ui: &mut Ui, msg: Msg) -> Option<Effect> {
@@ -90,6 +172,12 @@ fn step(ui: &mut Ui, msg: Msg) -> Option<Effect> {
         Msg::Click(line) => return click(ui, line),
         Msg::Resize(width, height) => (ui.width, ui.height) = (width, height),
         Msg::Machines(machines) => (ui.machines, ui.is_loading, ui.trouble) = (machines, false, None),
+        Msg::Show(command) => {
+            let words = about_machine(ui, command);
+            return Some(show(ui, words));
+        }
+        Msg::Command => ui.command = Some(String::new()),
+        Msg::Page(page) => (ui.page, ui.is_loading, ui.trouble) = (Some(page), false, None),
         Msg::Collector(lines) => ui.collector = lines,
         Msg::Executions(executions) => (ui.executions, ui.is_loading, ui.trouble) = (executions, false, None),
         Msg::Run(run) => (ui.run, ui.is_loading, ui.trouble) = (Some(run), false, None),
@@ -141,6 +229,7 @@ fn open(ui: &mut Ui) -> Option<Effect> {
             fold(ui);
             None
         }
+        Screen::Page => None,
     }
 }
 
@@ -151,6 +240,10 @@ fn back(ui: &mut Ui) -> Option<Effect> {
     }
     match ui.screen {
         Screen::Machines => None,
+        Screen::Page => {
+            (ui.screen, ui.page, ui.trouble, ui.is_loading) = (ui.below_page, None, None, false);
+            None
+        }
         Screen::Executions => {
             (ui.screen, ui.is_loading) = (Screen::Machines, false);
             None
@@ -164,6 +257,7 @@ fn back(ui: &mut Ui) -> Option<Effect> {
 
 fn reload(ui: &Ui) -> Effect {
     match (ui.screen, &ui.machine) {
+        (Screen::Page, _) => Effect::LoadPage { words: ui.page_words.clone() },
         (Screen::Executions, Some((arn, _))) => Effect::LoadExecutions { machine_arn: arn.clone() },
         _ => Effect::LoadMachines,
     }

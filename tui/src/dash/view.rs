@@ -63,6 +63,7 @@ pub fn view(ui: &Ui) -> Vm {
         Screen::Machines => machines(ui),
         Screen::Executions => executions(ui),
         Screen::Timeline => timeline(ui),
+        Screen::Page => super::page::page(ui),
     };
     if let Some(trouble) = &ui.trouble {
         (vm.answer, vm.is_trouble) = (trouble.clone(), true);
@@ -71,6 +72,10 @@ pub fn view(ui: &Ui) -> Vm {
     }
     if let Some(place) = ui.place().filter(|it| ui.is_filtering || !it.filter.is_empty()) {
         vm.keys = format!("/{}{}   enter keep   esc clear", place.filter, if ui.is_filtering { "▏" } else { "" });
+    }
+    if let Some(command) = &ui.command {
+        vm.keys =
+            format!(":{command}▏   such as cost --since 24h, whatif MACHINE --no-backoff, versions MACHINE   esc");
     }
     vm.help = ui.is_help_open.then(help);
     vm
@@ -82,6 +87,8 @@ fn help() -> Vec<&'static str> {
         "enter  click  open            esc ←      back        q         quit",
         "/             filter          s          sort        r         reload",
         "space         fold a Parallel or Map in the timeline",
+        "t states      b bottlenecks   c cost   i incidents   x compare   v collector",
+        ":             any reporting command: cost --since 24h, whatif orders --no-backoff, …",
         "",
         "work █  queue ░  back-off ┄  callback ≈  wait ·  overhead ▁  failed ✗  inside ─",
         "A bar is underlined where it lies on the critical path: what decided the end.",
@@ -90,33 +97,42 @@ fn help() -> Vec<&'static str> {
 }
 
 /// A column: title, width, and whether numbers stand in it. Columns come in the order of importance.
-struct Columns {
-    shown: Vec<(&'static str, usize, bool)>,
+pub(super) struct Columns {
+    shown: Vec<(String, usize, bool)>,
 }
 
 impl Columns {
     /// Keeps the columns that fit, the first one taking what is left; the others are dropped from the right.
     fn fitting(first: &'static str, at_least: usize, others: &[(&'static str, usize, bool)], width: usize) -> Self {
-        let mut left = width.saturating_sub(at_least + 2);
-        let mut shown = vec![(first, at_least, false)];
-        for &(title, size, is_number) in others {
-            if size + 2 > left {
+        let all = std::iter::once((first.to_owned(), at_least, false));
+        let mut columns = Self::of(all.chain(others.iter().map(|it| (it.0.to_owned(), it.1, it.2))).collect(), width);
+        let used: usize = columns.shown.iter().map(|it| it.1 + 2).sum();
+        columns.shown[0].1 += width.saturating_sub(used).min(30);
+        columns
+    }
+
+    /// Keeps the columns that fit; the others are dropped from the right, never the first.
+    pub(super) fn of(all: Vec<(String, usize, bool)>, width: usize) -> Self {
+        let mut left = width + 2;
+        let mut shown = Vec::new();
+        for (title, size, is_number) in all {
+            if size + 2 > left && !shown.is_empty() {
                 break;
             }
-            left -= size + 2;
+            let size = size.min(width.max(1));
+            left = left.saturating_sub(size + 2);
             shown.push((title, size, is_number));
         }
-        shown[0].1 += left.min(30);
         Self { shown }
     }
 
-    fn head(&self) -> String {
-        self.line(&self.shown.iter().map(|it| it.0.to_owned()).collect::<Vec<_>>())
+    pub(super) fn head(&self) -> String {
+        self.line(&self.shown.iter().map(|it| it.0.clone()).collect::<Vec<_>>())
     }
 
     /// Joins as many cells as there are columns.
-    fn line(&self, cells: &[String]) -> String {
-        let cell = |((_, size, is_number), text): (&(&str, usize, bool), &String)| {
+    pub(super) fn line(&self, cells: &[String]) -> String {
+        let cell = |((_, size, is_number), text): (&(String, usize, bool), &String)| {
             let text = text::cut(text, *size);
             let pad = " ".repeat(size.saturating_sub(text.width()));
             if *is_number { format!("{pad}{text}") } else { format!("{text}{pad}") }
@@ -125,7 +141,7 @@ impl Columns {
     }
 }
 
-fn window<T>(ui: &Ui, rows: Vec<T>, line: impl Fn(T) -> Line) -> (Vec<Line>, Option<usize>) {
+pub(super) fn window<T>(ui: &Ui, rows: Vec<T>, line: impl Fn(T) -> Line) -> (Vec<Line>, Option<usize>) {
     let first = first_visible(ui);
     let n_rows = rows.len();
     let lines = rows.into_iter().skip(first).take(list_height(ui)).map(line).collect();
@@ -189,7 +205,7 @@ fn machines(ui: &Ui) -> Vm {
         lines,
         cursor,
         detail: ui.collector.clone(),
-        keys: "enter open   / filter   r reload   ? help   q quit".to_owned(),
+        keys: "enter open  t states  b bottlenecks  c cost  i incidents  x compare  ? help".to_owned(),
         help: None,
     }
 }

@@ -67,6 +67,22 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
         return reconcile::run(context, file, range);
     }
     let thresholds = arguments.fail_on.iter().map(|it| Threshold::parse(it)).collect::<Result<Vec<_>, _>>()?;
+    let (report, all) = priced(context, arguments)?;
+    report.print(context.output)?;
+    let crossed: Vec<&Threshold> = thresholds.iter().filter(|it| it.is_crossed(&all)).collect();
+    for it in &crossed {
+        eprintln!("the threshold {it} is crossed");
+    }
+    Ok(if crossed.is_empty() { 0 } else { EXIT_THRESHOLD })
+}
+
+/// What the command finds.
+pub(crate) fn found(context: &Context, arguments: &CostArguments) -> Result<Report, Failure> {
+    priced(context, arguments).map(|it| it.0)
+}
+
+/// The report, and every machine that it is about.
+fn priced(context: &Context, arguments: &CostArguments) -> Result<(Report, Vec<(MachineCost, Advice)>), Failure> {
     let what_if = arguments.what_if.as_deref().map(parse_what_if).transpose()?;
     let reader = context.reader()?;
     let (since, until) = context.range(&arguments.range)?;
@@ -99,12 +115,7 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
     if let Some((by, groups)) = arguments.by.as_ref().zip(groups) {
         groups::add(&mut report, &all, by, &groups, &adviser.states);
     }
-    report.print(context.output)?;
-    let crossed: Vec<&Threshold> = thresholds.iter().filter(|it| it.is_crossed(&all)).collect();
-    for it in &crossed {
-        eprintln!("the threshold {it} is crossed");
-    }
-    Ok(if crossed.is_empty() { 0 } else { EXIT_THRESHOLD })
+    Ok((report, all))
 }
 
 /// What CloudWatch says of transitions that nobody counts; it is told, and the price book decides.

@@ -1,5 +1,7 @@
 //! `dash`: the shell around the dashboard: terminal, keys, and loading in a thread of its own.
 
+mod once;
+
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +28,7 @@ use super::bill::{MachineCost, Prices, costs_of};
 use super::coverage::Coverage;
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::report::Output;
 
 const TREND: usize = 24;
 /// How often keys are looked for while nothing happens, and how often the file is.
@@ -43,10 +46,22 @@ pub(crate) struct DashArguments {
     /// Do not collect, also where the configuration names targets.
     #[arg(long)]
     offline: bool,
+    /// Print one view as text and end: overview, executions, or a reporting command such as "cost orders --since 24h".
+    #[arg(long, value_name = "VIEW", requires = "once")]
+    view: Option<String>,
+    /// Print instead of opening the dashboard.
+    #[arg(long)]
+    once: bool,
+    /// The size of the printed view, such as 80x24.
+    #[arg(long, default_value = "120x40", value_name = "COLUMNSxROWS")]
+    size: String,
 }
 
 pub(crate) fn run(context: &Context, arguments: &DashArguments) -> Outcome {
     let path = context.config.db_path();
+    if arguments.once {
+        return once::print(context, &path, arguments.view.as_deref().unwrap_or("overview"), &arguments.size);
+    }
     let is_live = !arguments.offline && (arguments.aws.is_given() || !context.config.targets.is_empty());
     if !is_live {
         // Says plainly when there is nothing to show, before the screen is taken.
@@ -121,7 +136,7 @@ impl Collector {
 /// Opens the dashboard on a database.
 pub(crate) fn open(context: &Context, path: &Path) -> Outcome {
     must_be_terminal()?;
-    let (requests, answers) = start_loader(path.to_path_buf(), Prices::new(context)?);
+    let (requests, answers) = start_loader(Loader::new(context, path)?);
     let mut terminal = ratatui::init();
     let _ = execute!(io::stdout(), EnableMouseCapture);
     let result = drive(&mut terminal, path, &requests, &answers);
@@ -150,7 +165,7 @@ fn drive(
         }
         let mut msgs: Vec<Msg> = answers.try_iter().collect();
         if msgs.is_empty() && event::poll(TICK)? {
-            msgs.extend(msg_of(&event::read()?, ui.is_filtering));
+            msgs.extend(msg_of(&event::read()?, ui.is_filtering || ui.command.is_some()));
         }
         if file.has_changed() {
             msgs.push(Msg::Reload);
@@ -200,13 +215,13 @@ fn modified(path: &Path) -> Option<SystemTime> {
     of(path).max(of(Path::new(&log)))
 }
 
-fn msg_of(event: &Event, is_filtering: bool) -> Option<Msg> {
+fn msg_of(event: &Event, is_typing: bool) -> Option<Msg> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => {
             if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
                 return Some(Msg::Quit);
             }
-            key_msg(key.code, is_filtering)
+            key_msg(key.code, is_typing)
         }
         Event::Mouse(mouse) => match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.row)),
@@ -219,10 +234,10 @@ fn msg_of(event: &Event, is_filtering: bool) -> Option<Msg> {
     }
 }
 
-fn key_msg(code: KeyCode, is_filtering: bool) -> Option<Msg> {
+fn key_msg(code: KeyCode, is_typing: bool) -> Option<Msg> {
     Some(match code {
-        KeyCode::Backspace if is_filtering => Msg::Erase,
-        KeyCode::Char(it) if is_filtering => Msg::Type(it),
+        KeyCode::Backspace if is_typing => Msg::Erase,
+        KeyCode::Char(it) if is_typing => Msg::Type(it),
         KeyCode::Enter | KeyCode::Right => Msg::Open,
         KeyCode::Esc | KeyCode::Left | KeyCode::Backspace => Msg::Back,
         KeyCode::Up | KeyCode::Char('k') => Msg::Up,
@@ -233,6 +248,13 @@ fn key_msg(code: KeyCode, is_filtering: bool) -> Option<Msg> {
         KeyCode::End | KeyCode::Char('G') => Msg::Last,
         KeyCode::Char('?') => Msg::Help,
         KeyCode::Char('/') => Msg::Filter,
+        KeyCode::Char(':') => Msg::Command,
+        KeyCode::Char('t') => Msg::Show("states"),
+        KeyCode::Char('b') => Msg::Show("bottlenecks"),
+        KeyCode::Char('c') => Msg::Show("cost"),
+        KeyCode::Char('i') => Msg::Show("incidents"),
+        KeyCode::Char('x') => Msg::Show("compare"),
+        KeyCode::Char('v') => Msg::Show("collector"),
         KeyCode::Char('s') => Msg::Sort,
         KeyCode::Char(' ') => Msg::Fold,
         KeyCode::Char('r') => Msg::Reload,
@@ -242,13 +264,14 @@ fn key_msg(code: KeyCode, is_filtering: bool) -> Option<Msg> {
 }
 
 /// A thread that loads what the dashboard asks for. It holds the database only while it reads.
-fn start_loader(path: PathBuf, prices: Prices) -> (Sender<Effect>, Receiver<Msg>) {
+fn start_loader(loader: Loader) -> (Sender<Effect>, Receiver<Msg>) {
     let (requests, wanted) = unbounded::<Effect>();
     let (answer, answers) = unbounded();
     thread::spawn(move || {
         for effect in &wanted {
-            let msg = load(&path, &prices, &effect).unwrap_or_else(|failure| Msg::Trouble(failure.to_string()));
-            let collector = matches!(effect, Effect::LoadMachines).then(|| collector_lines(&path).unwrap_or_default());
+            let msg = loader.load(&effect).unwrap_or_else(|failure| Msg::Trouble(failure.to_string()));
+            let collector =
+                matches!(effect, Effect::LoadMachines).then(|| collector_lines(&loader.path).unwrap_or_default());
             let is_received = answer.send(msg).is_ok();
             if !is_received || collector.is_some_and(|it| answer.send(Msg::Collector(it)).is_err()) {
                 return;
@@ -292,6 +315,30 @@ fn collector_line(place: &str, uses: &[&ApiUseRow]) -> String {
     line
 }
 
+/// What loading needs.
+pub(super) struct Loader {
+    context: Context,
+    path: PathBuf,
+    prices: Prices,
+}
+
+impl Loader {
+    fn new(context: &Context, path: &Path) -> Result<Self, Failure> {
+        let mut context = context.clone();
+        context.config.db = Some(path.to_path_buf());
+        // Pages are tables, whatever the output of commands is.
+        context.output = Output::Table;
+        Ok(Self { prices: Prices::new(&context)?, path: path.to_path_buf(), context })
+    }
+
+    fn load(&self, effect: &Effect) -> Result<Msg, Failure> {
+        if let Effect::LoadPage { words } = effect {
+            return super::page::page(&self.context, words).map(Msg::Page);
+        }
+        load(&self.path, &self.prices, effect)
+    }
+}
+
 fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
     let reader = Reader::open(path)?;
     match effect {
@@ -326,7 +373,7 @@ fn load(path: &Path, prices: &Prices, effect: &Effect) -> Result<Msg, Failure> {
             let stored = stored.ok_or_else(|| Failure::new("this execution is not stored any more"))?;
             Ok(Msg::Run(Arc::new(Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()))))
         }
-        Effect::Exit => Err(Failure::new("there is nothing to load")),
+        Effect::LoadPage { .. } | Effect::Exit => Err(Failure::new("there is nothing to load")),
     }
 }
 

@@ -1,0 +1,102 @@
+//! A command's report as a page of the dashboard.
+
+use clap::Parser;
+use serde_json::Map;
+use tui::dash::Page;
+use tui::text;
+
+use super::{
+    Arguments, Command, Context, bottlenecks, compare, cost, executions, incidents, redrivable, states, versions,
+    whatif,
+};
+use crate::failure::Failure;
+use crate::report::{Report, TextTable};
+
+/// Commands whose reports can be shown.
+pub(crate) const SHOWN: [&str; 10] = [
+    "bottlenecks",
+    "collector",
+    "compare",
+    "cost",
+    "executions",
+    "incidents",
+    "redrivable",
+    "states",
+    "versions",
+    "whatif",
+];
+
+/// Runs a command that reports, as it would be typed after `stepscope`.
+pub(crate) fn page(context: &Context, words: &[String]) -> Result<Page, Failure> {
+    let report = report(context, words)?;
+    let columns = report.table.columns.iter().map(|it| (it.title.clone(), it.is_number)).collect();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    Ok(Page { heading: lines(&report.heading), columns, rows: report.table.rows, notes: lines(&report.footer) })
+}
+
+fn report(context: &Context, words: &[String]) -> Result<Report, Failure> {
+    if words.first().is_some_and(|it| it == "collector") {
+        return collector(context);
+    }
+    let program = std::iter::once("stepscope".to_owned());
+    let arguments = Arguments::try_parse_from(program.chain(words.iter().cloned())).map_err(|error| {
+        let said = error.to_string();
+        let first = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Failure::usage(first)
+    })?;
+    match arguments.command {
+        Command::States(it) => states::found(context, &it),
+        Command::Bottlenecks(it) => bottlenecks::found(context, &it),
+        Command::Cost(it) => cost::found(context, &it),
+        Command::Incidents(it) => incidents::listed(context, &it),
+        Command::Compare(it) => compare::found(context, &it),
+        Command::Versions(it) => versions::found(context, &it),
+        Command::Redrivable(it) => redrivable::found(context, &it),
+        Command::Executions(it) => executions::found(context, &it),
+        Command::Whatif(it) => whatif::found(context, &it),
+        _ => {
+            Err(Failure::usage(format!("`{}` has no page", words.join(" "))).hint(format!("try {}", SHOWN.join(", "))))
+        }
+    }
+}
+
+/// How collecting goes: the use of every API, and below it gaps and input that was set aside.
+fn collector(context: &Context) -> Result<Report, Failure> {
+    let reader = context.reader()?;
+    let mut table = TextTable::with_columns(&[
+        "API",
+        "account",
+        "region",
+        "#calls",
+        "#throttled",
+        "#waiting",
+        "#waited",
+        "#left",
+        "#a second",
+        "last heard of (UTC)",
+    ]);
+    let uses = reader.api_uses()?;
+    for it in &uses {
+        table.rows.push(vec![
+            it.api.clone(),
+            it.account.clone(),
+            it.region.clone(),
+            text::count(it.calls),
+            text::count(it.throttled),
+            text::count(it.waiting),
+            text::span(analyzer::model::Micros(it.waited_us)),
+            format!("{:.0} of {:.0}", it.tokens, it.bucket),
+            format!("{:.1}", it.per_second),
+            it.seen_at.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..19].replace('T', " ")),
+        ]);
+    }
+    let (gaps, set_aside) = (reader.gaps()?, reader.quarantine(20)?);
+    let mut notes: Vec<String> = gaps.iter().map(|(subject, reason)| format!("lost: {subject}: {reason}")).collect();
+    notes.extend(set_aside.iter().map(|(source, reason)| format!("set aside: {source}: {reason}")));
+    let heading = match (uses.is_empty(), gaps.len()) {
+        (true, _) => "Nobody has collected into this database: `stepscope collect`, or `dash` with targets.".to_owned(),
+        (false, 0) => "No gap is known.".to_owned(),
+        (false, gaps) => format!("{gaps} gaps that cannot be filled."),
+    };
+    Ok(Report { command: "collector", fields: Map::new(), rows: "apis", table, heading, footer: notes.join("\n") })
+}
