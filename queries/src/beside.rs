@@ -10,6 +10,9 @@ use serde_json::{Map, Value as Json};
 use crate::Ingest;
 use crate::ingest::QuarantineRow;
 
+/// Entries of the quarantine that a result names; all are stored.
+const NAMED: usize = 10_000;
+
 pub(crate) const SEGMENT: &str = "segment";
 pub(crate) const DEFINITION: &str = "definition";
 pub(crate) const LAMBDA_REPORT: &str = "lambda_report";
@@ -105,7 +108,9 @@ impl Ingest<'_> {
             vec![text(Some(&row.source)), row.line.map_or(Value::Null, Value::UBigInt), text(Some(&row.reason))];
         self.add_side(QUARANTINED, &[&row.source, &format!("{:?}", row.line), &row.reason], values);
         self.stats.quarantined += 1;
-        self.stats.quarantine.push(row);
+        if self.stats.quarantine.len() < NAMED {
+            self.stats.quarantine.push(row);
+        }
     }
 }
 

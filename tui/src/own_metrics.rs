@@ -70,10 +70,11 @@ impl OwnMetrics {
         ];
         for (name, kind, help, value) in families {
             text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
-            for it in &report.targets {
+            for (index, it) in report.targets.iter().enumerate() {
                 if let Some(value) = value(it) {
                     let (account, region) = (it.account.as_deref().unwrap_or(""), it.region.as_deref().unwrap_or(""));
-                    text += &format!("{name}{{account=\"{account}\",region=\"{region}\"}} {value}\n");
+                    text +=
+                        &format!("{name}{{target=\"{index}\",account=\"{account}\",region=\"{region}\"}} {value}\n");
                 }
             }
         }
@@ -152,8 +153,8 @@ mod tests {
         let text = metrics.text();
         for line in [
             "stepscope_collector_calls_total{api=\"GetExecutionHistory\"} 3",
-            "stepscope_collector_events_total{account=\"123456789012\",region=\"eu-west-1\"} 7",
-            "stepscope_collector_lag_seconds{account=\"123456789012\",region=\"eu-west-1\"} 1.5",
+            "stepscope_collector_events_total{target=\"0\",account=\"123456789012\",region=\"eu-west-1\"} 7",
+            "stepscope_collector_lag_seconds{target=\"0\",account=\"123456789012\",region=\"eu-west-1\"} 1.5",
             "# TYPE stepscope_collector_up gauge",
         ] {
             assert!(text.lines().any(|it| it == line), "{line}\n{text}");

@@ -1,6 +1,5 @@
 //! The members of an event's details, which the history and the logs name alike.
 
-use analyzer::assembly::hash_of;
 use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Timestamp};
 use serde_json::{Map, Value};
 
@@ -48,7 +47,7 @@ pub(crate) fn event(
                 if let Some(field) = PayloadField::parse(key) {
                     note_child(&event, &mut detail, resource_type.as_deref(), field, &it);
                     if event.kind == EventKind::ExecutionStarted && field == PayloadField::Input {
-                        event.number = Some(hash_of(&it));
+                        event.number = Some(privacy.fingerprint(&it));
                     }
                     detail.payloads.extend(privacy.apply(field, &it));
                     detail.payloads.extend(privacy.keys_of(&event.kind, field, &it));

@@ -1,5 +1,6 @@
 //! May users' data be kept? Whatever is read passes here first, so nothing beyond it sees more.
 
+use analyzer::assembly::hash_of;
 use analyzer::model::{EventKind, Payload, PayloadField};
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -87,13 +88,13 @@ impl Privacy {
     }
 
     pub(super) fn has_rules(&self) -> bool {
-        !(self.paths.is_empty() && self.patterns.is_empty() && self.keys.is_empty())
+        !(self.paths.is_empty() && self.patterns.is_empty() && self.keys.is_empty()) || self.salt.is_some()
     }
 
     pub(super) fn apply(&self, field: PayloadField, body: &str) -> Option<Payload> {
         let body = match self.payloads {
             PayloadPolicy::None => return None,
-            PayloadPolicy::Redacted => shape_of_text(body),
+            PayloadPolicy::Redacted => shape_of_text(&self.blotted(body)),
             PayloadPolicy::Full => self.blotted(body),
         };
         Some(Payload { field, body: body.into_boxed_str() })
@@ -113,6 +114,11 @@ impl Privacy {
         let keys: Map<String, Value> = self.keys.iter().filter_map(key).collect();
         let body = Value::Object(keys).to_string().into_boxed_str();
         (body.len() > 2).then_some(Payload { field: PayloadField::Keys, body })
+    }
+
+    /// What tells equal inputs from others; salted where keys are, since short inputs could be guessed.
+    pub(super) fn fingerprint(&self, input: &str) -> u64 {
+        if self.salt.is_some() { hash_of(&self.key(input)) } else { hash_of(input) }
     }
 
     /// A key as it is kept; whoever searches has to ask for it in this form.
@@ -160,8 +166,14 @@ impl Privacy {
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|it| self.blot_patterns(it)),
-            Value::Object(fields) => fields.values_mut().for_each(|it| self.blot_patterns(it)),
-            Value::Null | Value::Bool(_) => {}
+            Value::Object(fields) if !self.patterns.is_empty() => {
+                // Keys may be data, too.
+                for (key, mut it) in std::mem::take(fields) {
+                    self.blot_patterns(&mut it);
+                    fields.insert(self.blotted_text(&key), it);
+                }
+            }
+            Value::Object(_) | Value::Null | Value::Bool(_) => {}
         }
     }
 
@@ -247,6 +259,14 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(&kept.body).expect("JSON"), expected);
         let cause = privacy.apply(PayloadField::Cause, "card 4111111111111111 declined").expect("kept");
         assert_eq!(&*cause.body, "card [redacted] declined");
+    }
+
+    #[test]
+    fn keys_of_objects_are_blotted_and_shapes_come_from_what_is_left() {
+        let mut privacy = Privacy::from(PayloadPolicy::Redacted);
+        privacy.redact_pattern("[a-z]+@[a-z.]+").expect("a pattern");
+        let kept = privacy.apply(PayloadField::Input, r#"{"ann@x.com": {"n": 1}}"#).expect("kept");
+        assert_eq!(&*kept.body, r#"{"[redacted]":{"n":"number"}}"#);
     }
 
     #[test]

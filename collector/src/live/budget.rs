@@ -1,7 +1,7 @@
 //! When may a call be made? One token bucket per API of an account and region, at a share of its quota, so that its other
 //! users are not starved. A throttled call shrinks the share, and it grows again while nothing is throttled.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,9 +41,6 @@ pub(super) struct Budget {
     region: Option<String>,
     share: f64,
     buckets: RefCell<BTreeMap<&'static str, Bucket>>,
-    /// Calls of low priority stand in line for each other, too.
-    line: tokio::sync::Mutex<()>,
-    fresh_waiting: Cell<u64>,
 }
 
 struct Bucket {
@@ -54,6 +51,8 @@ struct Bucket {
     throttled: Option<Instant>,
     waited: Duration,
     waiting: u64,
+    /// Those of them that come first.
+    fresh_waiting: u64,
 }
 
 impl Bucket {
@@ -76,14 +75,7 @@ impl Bucket {
 
 impl Budget {
     pub(super) fn new(quotas: Quotas, region: Option<String>, share: f64) -> Self {
-        Self {
-            quotas,
-            region,
-            share,
-            buckets: RefCell::default(),
-            line: tokio::sync::Mutex::new(()),
-            fresh_waiting: Cell::new(0),
-        }
+        Self { quotas, region, share, buckets: RefCell::default() }
     }
 
     /// The part of an API's quota that may be used.
@@ -122,12 +114,11 @@ impl Budget {
 
     /// A token is taken once there is one that nobody else waits for.
     async fn take_spare(&self, api: &'static str) {
+        // Nothing is held while waiting: whoever waits here may not be looked at for a while.
         let _waiting = Waiting::new(self, api, false);
-        let _line = self.line.lock().await;
         loop {
-            let is_free = self.fresh_waiting.get() == 0;
             let wait = self.with(api, |it| {
-                if is_free && it.tokens >= 1.0 {
+                if it.fresh_waiting == 0 && it.tokens >= 1.0 {
                     it.tokens -= 1.0;
                     return None;
                 }
@@ -179,6 +170,7 @@ impl Budget {
             throttled: None,
             waited: Duration::ZERO,
             waiting: 0,
+            fresh_waiting: 0,
         });
         bucket.fill(now);
         Some(change(bucket))
@@ -194,16 +186,20 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn new(budget: &'a Budget, api: &'static str, is_fresh: bool) -> Self {
-        budget.with(api, |it| it.waiting += 1);
-        budget.fresh_waiting.set(budget.fresh_waiting.get() + u64::from(is_fresh));
+        budget.with(api, |it| {
+            it.waiting += 1;
+            it.fresh_waiting += u64::from(is_fresh);
+        });
         Self { budget, api, is_fresh }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.budget.with(self.api, |it| it.waiting -= 1);
-        self.budget.fresh_waiting.set(self.budget.fresh_waiting.get() - u64::from(self.is_fresh));
+        self.budget.with(self.api, |it| {
+            it.waiting -= 1;
+            it.fresh_waiting -= u64::from(self.is_fresh);
+        });
     }
 }
 

@@ -101,7 +101,8 @@ impl Caller {
             *self.calls.borrow_mut().entry(api).or_default() += 1;
             tries += 1;
             self.in_flight.set(self.in_flight.get() + 1);
-            let answer = request().await;
+            // The SDK's futures are large, and many wait at once.
+            let answer = Box::pin(request()).await;
             self.in_flight.set(self.in_flight.get() - 1);
             let refused = match answer {
                 Ok(answer) => return Ok(answer),
@@ -148,6 +149,11 @@ pub(super) fn refused<E: ProvideErrorMetadata>(api: &'static str, error: &SdkErr
         (None, SdkError::DispatchFailure(failure)) if failure.is_other() => Trouble::Credentials,
         (None, SdkError::ServiceError(_)) => status.map_or(Trouble::Passing, of_status),
         (None, _) => Trouble::Passing,
+    };
+    // What the service says about a signature quotes the request.
+    let message = match trouble {
+        Trouble::Credentials if code.is_some() => "the credentials are not valid (any more)".to_owned(),
+        _ => message,
     };
     Refused { api, code: code.unwrap_or_else(|| "no answer".to_owned()), message, trouble }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use analyzer::assembly::hash_of;
 use analyzer::model::{EventKind, ExecutionArn, ExecutionRecord, Gap, MapRunRecord, Name, Observation};
 
 use super::budget::Priority;
@@ -17,19 +18,28 @@ use crate::import::Stopped;
 const RESTARTS: u32 = 3;
 
 /// How reading a history ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
     Read,
     /// It is lost for good, and that is recorded.
     Lost,
+    /// It is not permitted: asking again soon does not help.
+    Refused,
     /// It may be read another time.
     Unread,
 }
 
 impl End {
     pub(super) fn is_whole(self) -> bool {
-        self != Self::Unread
+        self <= Self::Lost
     }
+}
+
+/// What has to be read of an execution.
+pub(super) enum Need {
+    History(Name),
+    /// Its events are known, from its logs or an earlier run; its Map Runs may not be.
+    MapRuns(Name),
 }
 
 /// What the pages of a history have shown.
@@ -46,7 +56,7 @@ impl Walk<'_> {
     pub(super) async fn history(&self, machine_arn: Name, arn: Name, priority: Priority) -> Result<End, Stopped> {
         if self.with_machine(&machine_arn, |it| it.is_unreadable) {
             self.map_runs_of_unreadable(&machine_arn, &arn, priority).await?;
-            return Ok(End::Unread);
+            return Ok(End::Refused);
         }
         let mut shown = Shown::default();
         match self.pages(&arn, priority, &mut shown).await? {
@@ -54,7 +64,7 @@ impl Walk<'_> {
                 if shown.closed {
                     self.with_machine(&machine_arn, |it| it.running.remove(&arn));
                 }
-                let may_have_run = shown.is_tail && self.with_machine(&machine_arn, |it| it.has_map_runs) == Some(true);
+                let may_have_run = shown.is_tail && self.may_have_map_runs(&machine_arn, &arn);
                 let has_run = shown.started_map_run || may_have_run;
                 if has_run && !self.map_runs(&machine_arn, &arn, priority).await? {
                     return Ok(End::Unread);
@@ -62,6 +72,17 @@ impl Walk<'_> {
                 Ok(End::Read)
             }
             Err(refused) => self.unread(machine_arn, arn, priority, &refused).await,
+        }
+    }
+
+    /// Reads what an execution needs.
+    pub(super) async fn read(&self, machine_arn: Name, need: Need, priority: Priority) -> Result<End, Stopped> {
+        match need {
+            Need::History(arn) => self.history(machine_arn, arn, priority).await,
+            Need::MapRuns(arn) => {
+                let is_whole = self.map_runs(&machine_arn, &arn, priority).await?;
+                Ok(if is_whole { End::Read } else { End::Unread })
+            }
         }
     }
 
@@ -88,7 +109,7 @@ impl Walk<'_> {
                 self.refuse(&lost, refused);
                 self.with_machine(&machine_arn, |it| it.is_unreadable = true);
                 self.map_runs_of_unreadable(&machine_arn, &arn, priority).await?;
-                Ok(End::Unread)
+                Ok(End::Refused)
             }
             _ => {
                 self.gap(format!("the history of `{arn}` cannot be read now: {refused}"));
@@ -145,11 +166,19 @@ impl Walk<'_> {
 
     /// The Map Runs of an execution whose history cannot be read, where its machine may have any.
     async fn map_runs_of_unreadable(&self, machine_arn: &Name, arn: &Name, priority: Priority) -> Result<(), Stopped> {
-        let is_child = ExecutionArn::parse(arn).is_some_and(|it| it.machine.contains('/'));
-        if !is_child && self.with_machine(machine_arn, |it| it.has_map_runs) != Some(false) {
+        let is_asked = self.map_runs_read.borrow().contains(&hash_of(arn));
+        let may_have = self.with_machine(machine_arn, |it| it.has_map_runs) != Some(false);
+        if !is_child(arn) && !is_asked && may_have {
             self.map_runs(machine_arn, arn, priority).await?;
         }
         Ok(())
+    }
+
+    /// Whether Map Runs of an execution may be there that were not read to the end.
+    pub(super) fn may_have_map_runs(&self, machine_arn: &Name, arn: &Name) -> bool {
+        !is_child(arn)
+            && self.with_machine(machine_arn, |it| it.has_map_runs) == Some(true)
+            && !self.map_runs_read.borrow().contains(&hash_of(arn))
     }
 
     /// Reads the Map Runs that an execution started, and their children; says whether nothing is missing.
@@ -173,9 +202,15 @@ impl Walk<'_> {
             }
             token = page.next_token().map(str::to_owned);
             if token.is_none() {
-                return Ok(is_whole);
+                break;
             }
         }
+        // A running execution may start more of them.
+        let is_over = self.with_machine(machine_arn, |it| !it.running.contains_key(arn));
+        if is_whole && is_over {
+            self.map_runs_read.borrow_mut().insert(hash_of(arn));
+        }
+        Ok(is_whole)
     }
 
     async fn map_run(
@@ -197,6 +232,11 @@ impl Walk<'_> {
         let record = ExecutionRecord { map_runs, ..ExecutionRecord::default() };
         self.observe(Observation::Execution { execution_arn: parent.clone(), record: Box::new(record) })?;
         let listing = Listing::MapRun { machine_arn, map_run_arn };
-        Box::pin(self.listed(listing, priority)).await
+        // There may be very many: what is new elsewhere does not wait for them.
+        Ok(Box::pin(self.listed(listing, Priority::Backfill)).await?.is_whole())
     }
+}
+
+fn is_child(execution_arn: &str) -> bool {
+    ExecutionArn::parse(execution_arn).is_some_and(|it| it.machine.contains('/'))
 }

@@ -28,12 +28,15 @@ impl Walk<'_> {
             match self.call("StartLiveTail", Priority::Fresh, start).await {
                 Ok(mut session) => {
                     let begun = Instant::now();
+                    let mut minutes = 0;
                     while let Ok(Some(event)) = session.response_stream.recv().await {
                         if let StartLiveTailResponseStream::SessionUpdate(update) = event {
                             self.tailed(groups, &update)?;
+                            let begun_minutes = begun.elapsed().as_secs() / 60 + 1;
+                            self.spend(CALL_PRICES.live_tail_minute, begun_minutes - minutes);
+                            minutes = begun_minutes;
                         }
                     }
-                    self.spend(CALL_PRICES.live_tail_minute, begun.elapsed().as_secs().div_ceil(60));
                 }
                 Err(refused) => {
                     self.refuse("Live Tail: events come a little later without it", &refused);

@@ -5,9 +5,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use analyzer::model::{Micros, Name, Observation, Timestamp};
-use analyzer::spans::Span;
+use analyzer::spans::{Span, Spans};
 use aws_sdk_cloudwatchlogs::types::LogGroup;
 use rustc_hash::FxHashMap;
 
@@ -24,6 +25,8 @@ const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
 /// Times that a slice whose token has expired is read again.
 const RESTARTS: u32 = 3;
+/// Express executions that have ended are not thought of after this while the past is read.
+const FORGET_AFTER: Duration = Duration::from_secs(90);
 
 /// What a log group is read for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +52,26 @@ impl Group {
         Self { arn, reason, seen: None, newest: RefCell::default() }
     }
 
+    /// What is marked as read: for machines each by itself, since others may be read from the same group another time.
+    pub(super) fn subjects(&self) -> Vec<Name> {
+        match &self.reason {
+            Reason::Machines(machines) => {
+                let name = |arn: &Name| arn.rsplit(':').next().unwrap_or(arn).to_owned();
+                machines.iter().map(|it| format!("{} {}", self.arn, name(it)).into()).collect()
+            }
+            Reason::Function => vec![self.arn.clone()],
+        }
+    }
+
     /// The plain name of the group.
     pub(super) fn name(&self) -> &str {
         self.arn.split(':').nth(6).unwrap_or(&self.arn)
+    }
+
+    /// Whether a description is this group's, and not that of another account's with the same name.
+    fn is(&self, described: &LogGroup) -> bool {
+        let is_arn = |it: &str| it.trim_end_matches(":*") == &*self.arn;
+        described.log_group_name() == Some(self.name()) && described.arn().is_none_or(is_arn)
     }
 
     fn account(&self) -> Option<&str> {
@@ -125,29 +145,46 @@ impl Walk<'_> {
     /// Reads what is missing of a group between an instant and now, the newest first, and the last while again.
     pub(super) async fn read_group(&self, group: &Group, priority: Priority) -> Result<(), Stopped> {
         self.note_retention(group, priority).await?;
-        for span in self.missing(SOURCE, &group.arn, self.options.overlap).into_iter().rev() {
-            for slice in slices(span) {
+        for span in self.missing_of_group(group).as_slice().iter().rev() {
+            for slice in slices(*span) {
                 if !self.read_slice(group, slice, priority).await? {
                     return Ok(());
                 }
-                self.mark(SOURCE, &group.arn, slice)?;
+                self.mark_group(group, slice)?;
+                self.progress.borrow_mut().forget_finished_express(FORGET_AFTER);
             }
         }
         Ok(())
     }
 
+    /// What is missing of any of a group's subjects.
+    pub(super) fn missing_of_group(&self, group: &Group) -> Spans {
+        group.subjects().iter().flat_map(|it| self.missing(SOURCE, it, self.options.overlap)).collect()
+    }
+
+    /// Everything of a span of a group has been sent.
+    pub(super) fn mark_group(&self, group: &Group, span: Span) -> Result<(), Stopped> {
+        group.subjects().iter().try_for_each(|it| self.mark(SOURCE, it, span))
+    }
+
     /// What was wanted and the group has never had, or has no more, is not asked for.
     async fn note_retention(&self, group: &Group, priority: Priority) -> Result<(), Stopped> {
         let Ok(Some(described)) = self.describe_group(group, priority).await else { return Ok(()) };
-        let (wanted, _) = self.collected(SOURCE, &group.arn);
-        let created = described.creation_time().map_or(wanted, |it| Timestamp(it * 1_000));
-        if created > wanted {
-            self.mark(SOURCE, &group.arn, Span { from: wanted, to: created - Micros(DAY_US) })?;
+        let created = described.creation_time().map(|it| Timestamp(it * 1_000));
+        let kept =
+            described.retention_in_days().map(|days| (days, self.clock.now() - Micros(i64::from(days) * DAY_US)));
+        for subject in group.subjects() {
+            let (wanted, _) = self.collected(SOURCE, &subject);
+            if let Some(created) = created.filter(|it| *it - Micros(DAY_US) > wanted) {
+                self.mark(SOURCE, &subject, Span { from: wanted, to: created - Micros(DAY_US) })?;
+            }
+            if let Some((days, kept)) = kept {
+                let from = created.map_or(wanted, |it| it.max(wanted));
+                let reason = format!("its events are kept for {days} days only");
+                self.lose_span(SOURCE, &subject, Span { from, to: kept }, &reason)?;
+            }
         }
-        let Some(days) = described.retention_in_days() else { return Ok(()) };
-        let kept = self.clock.now() - Micros(i64::from(days) * DAY_US);
-        let reason = format!("its events are kept for {days} days only");
-        self.lose_span(SOURCE, &group.arn, Span { from: wanted.max(created), to: kept }, &reason)
+        Ok(())
     }
 
     /// How long a group keeps its events and how much it holds; `None` where that cannot be known.
@@ -159,7 +196,7 @@ impl Walk<'_> {
             request.limit(50).send()
         };
         match self.call("DescribeLogGroups", priority, request).await {
-            Ok(it) => Ok(it.log_groups().iter().find(|it| it.log_group_name() == Some(group.name())).cloned()),
+            Ok(it) => Ok(it.log_groups().iter().find(|it| group.is(it)).cloned()),
             Err(refused) => {
                 if refused.trouble == Trouble::Denied {
                     self.refuse("how long log groups keep their events", &refused);
@@ -196,6 +233,7 @@ impl Walk<'_> {
                 }
                 Err(refused) => {
                     self.refuse(&group.loss(), &refused);
+                    self.note_readable(group, false);
                     return Ok(false);
                 }
             };
@@ -207,7 +245,17 @@ impl Walk<'_> {
             // A page may be empty and not the last.
             token = page.next_token().map(str::to_owned);
             if token.is_none() {
+                self.note_readable(group, true);
                 return Ok(true);
+            }
+        }
+    }
+
+    /// Where logs cannot be read, histories are not left to them.
+    fn note_readable(&self, group: &Group, is_readable: bool) {
+        if let Reason::Machines(machines) = &group.reason {
+            for arn in machines {
+                self.with_machine(arn, |it| it.is_log_unread = !is_readable);
             }
         }
     }

@@ -82,23 +82,39 @@ impl Walk<'_> {
     }
 
     async fn bring_up_to_date(&self, arn: &Name) -> Result<(), Stopped> {
-        let is_due = |at: Option<Instant>, after: Duration| at.is_none_or(|it| it.elapsed() >= after);
-        let (describe, tag) =
-            self.with_machine(arn, |it| (is_due(it.described, DESCRIBE_AFTER), is_due(it.tagged, TAG_AFTER)));
-        if describe {
-            self.describe(arn, tag).await?;
+        if is_due(self.with_machine(arn, |it| it.described), DESCRIBE_AFTER) {
+            self.describe(arn).await?;
             self.with_machine(arn, |it| it.described = Some(Instant::now()));
         }
-        if tag && !self.is_planning() {
+        Ok(())
+    }
+
+    /// Tags, versions and aliases of every machine, whose APIs allow a call a second: nothing else waits for them.
+    pub(super) async fn labels(&self) -> Result<(), Stopped> {
+        let due: Vec<Name> = {
+            let machines = self.machines.borrow();
+            let due = machines.iter().filter(|(_, it)| it.described.is_some() && is_due(it.tagged, TAG_AFTER));
+            due.map(|it| it.0.clone()).collect()
+        };
+        for arn in &due {
             self.tags(arn).await?;
             self.versions(arn).await?;
-            self.with_machine(arn, |it| it.tagged = Some(Instant::now()));
+            let aliases = self.aliases(arn).await;
+            let changed = self.with_machine(arn, |it| {
+                it.tagged = Some(Instant::now());
+                let settings = it.settings.as_mut().filter(|it| it.aliases != aliases)?;
+                settings.aliases = aliases;
+                Some(settings.clone())
+            });
+            if let Some(settings) = changed {
+                self.observe(Observation::Settings(Box::new(settings)))?;
+            }
         }
         Ok(())
     }
 
     /// Definition and settings; without the definition where it is encrypted with a key that may not be used.
-    async fn describe(&self, arn: &Name, with_aliases: bool) -> Result<(), Stopped> {
+    async fn describe(&self, arn: &Name) -> Result<(), Stopped> {
         let describe = |data: Option<IncludedData>| {
             move || {
                 self.sfn()
@@ -127,9 +143,6 @@ impl Walk<'_> {
         let mut settings = from_aws::settings(&described, self.clock.now());
         let known = self.with_machine(arn, |it| it.settings.clone());
         settings.aliases = known.as_ref().map(|it| it.aliases.clone()).unwrap_or_default();
-        if with_aliases && !self.is_planning() {
-            settings.aliases = self.aliases(arn).await;
-        }
         self.note_definition(arn, &described).await?;
         let is_same = known.is_some_and(|it| MachineSettings { seen_at: settings.seen_at, ..it } == settings);
         self.with_machine(arn, |it| it.settings = Some(settings.clone()));
@@ -259,6 +272,10 @@ impl Walk<'_> {
         }
         aliases
     }
+}
+
+fn is_due(at: Option<Instant>, after: Duration) -> bool {
+    at.is_none_or(|it| it.elapsed() >= after)
 }
 
 /// What cannot be seen of an Express machine.

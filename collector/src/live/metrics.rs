@@ -1,6 +1,6 @@
 //! How many executions were there really? CloudWatch counts them all, whether their events can be read or not.
 
-use analyzer::model::{MetricPoint, Micros, Name, Observation, Timestamp};
+use analyzer::model::{MetricPoint, Name, Observation, Timestamp};
 use analyzer::spans::Span;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
@@ -54,9 +54,11 @@ impl Walk<'_> {
         let mut due: Vec<(Name, Span, bool)> = Vec::new();
         for (arn, machine) in self.machines.borrow().iter().filter(|(_, it)| it.described.is_some()) {
             let (wanted, spans) = self.collected(SOURCE, arn);
-            let wanted = wanted.max(now - Micros(RETENTION_US));
+            // Of an hour that is wanted in part, not all executions are read: it would count as missing.
+            let whole = |at: i64| Timestamp((at + HOUR_US - 1).div_euclid(HOUR_US) * HOUR_US);
+            let wanted = whole(wanted.0.max(now.0 - RETENTION_US));
             let Some(first) = spans.missing(Span { from: wanted, to }).first().copied() else { continue };
-            let from = Timestamp((first.from.0 - OVERLAP_US).div_euclid(HOUR_US) * HOUR_US);
+            let from = whole(first.from.0 - OVERLAP_US).max(wanted);
             due.push((arn.clone(), Span { from, to }, machine.is_express));
         }
         let per_call = QUERIES / count(true);

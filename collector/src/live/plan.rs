@@ -151,9 +151,11 @@ impl Walk<'_> {
         if !self.options.sources.metrics {
             return Ok(None);
         }
-        let group = self.with_machine(arn, |it| it.settings.as_ref().and_then(|it| it.log_group_arn.clone()));
+        let groups = self.groups();
+        let group = groups.iter().find(|it| matches!(&it.reason, logs::Reason::Machines(of) if of.contains(arn)));
         let Some(group) = group else { return Ok(None) };
-        let missing = self.missing(logs::SOURCE, &group, self.options.overlap);
+        let name = arn.rsplit(':').next().unwrap_or(arn);
+        let missing = self.missing(logs::SOURCE, &format!("{} {name}", group.arn), self.options.overlap);
         let from = missing.first().map_or_else(|| self.clock.now(), |it| it.from);
         Ok(self.count_started(arn, Span { from, to: self.clock.now() }).await)
     }

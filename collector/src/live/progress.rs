@@ -16,6 +16,8 @@ pub struct Stored {
     pub is_complete: bool,
 }
 
+const A_DAY: Duration = Duration::from_secs(86_399);
+
 /// What is known of every execution that matters now, by the hash of its ARN.
 #[derive(Debug, Default)]
 pub(super) struct Progress(FxHashMap<u64, Seen>);
@@ -29,6 +31,13 @@ struct Seen {
     /// Ids that came before those that lead up to them.
     ahead: Vec<u64>,
     touched: Option<Instant>,
+    is_express: bool,
+}
+
+impl Seen {
+    fn is_younger(&self, age: Duration) -> bool {
+        self.touched.is_none_or(|at| at.elapsed() < age)
+    }
 }
 
 impl Progress {
@@ -40,6 +49,7 @@ impl Progress {
             closing: if it.is_complete { it.upto } else { 0 },
             ahead: Vec::new(),
             touched: Some(now),
+            is_express: false,
         };
         Self(stored.iter().map(|(arn, it)| (*arn, seen(it))).collect())
     }
@@ -61,6 +71,7 @@ impl Progress {
             return false;
         }
         seen.touched = Some(Instant::now());
+        seen.is_express = execution_arn.contains(":express:");
         if id == seen.upto + 1 {
             seen.upto = id;
         } else {
@@ -76,16 +87,17 @@ impl Progress {
         if *kind == EventKind::ExecutionRedriven {
             seen.redrives += 1;
         }
-        // Only logs tell of an Express execution, and nobody will ask for it.
-        if seen.closing > 0 && seen.closing == seen.upto && execution_arn.contains(":express:") {
-            self.0.remove(&hash_of(execution_arn));
-        }
         true
     }
 
-    /// Forgets finished executions of which nothing was heard for a while.
+    /// Forgets finished executions of which nothing was heard for a while, and all others after a day.
     pub(super) fn forget_finished(&mut self, after: Duration) {
-        self.0.retain(|_, it| it.closing == 0 || it.touched.is_none_or(|at| at.elapsed() < after));
+        self.0.retain(|_, it| it.is_younger(if it.closing > 0 { after } else { A_DAY }));
+    }
+
+    /// Forgets finished Express executions: only logs tell of them, and nobody will ask for them.
+    pub(super) fn forget_finished_express(&mut self, after: Duration) {
+        self.0.retain(|_, it| !it.is_express || it.closing == 0 || it.closing != it.upto || it.is_younger(after));
     }
 
     /// The event up to which everything is known.

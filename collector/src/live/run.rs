@@ -8,10 +8,11 @@ use std::time::Duration;
 use analyzer::model::{Micros, Name, Observed, Timestamp, WorkflowType};
 use analyzer::spans::Span;
 use futures_util::FutureExt;
-use futures_util::future::{join_all, select, try_join, try_join_all, try_join3};
+use futures_util::future::{Either, join_all, select, try_join, try_join_all, try_join3};
 use tokio::time::{Instant, sleep};
 
 use super::budget::{Budget, Priority};
+use super::history::End;
 use super::logs::Group;
 use super::outbox::Outbox;
 use super::walk::Walk;
@@ -27,6 +28,10 @@ const LOGS_BESIDE_TAIL: Duration = Duration::from_secs(30);
 /// What is read again of a log group each time, and how often the whole overlap is.
 const SHORT_OVERLAP: Micros = Micros(10_000_000);
 const WHOLE_OVERLAP_EVERY: Duration = Duration::from_secs(300);
+const WHOLE_OVERLAP_US: Micros = Micros(300_000_000);
+/// The past that could not be read is tried again after this, then ever later.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 /// Denied calls and gaps are told anew after this: what was missing may have come.
 const FORGIVE: Duration = Duration::from_secs(300);
 /// What is known of finished executions is forgotten after this: no overlap shows them any more.
@@ -75,7 +80,7 @@ pub fn follow(
             }
         };
         let ended = select(following.boxed_local(), watching.boxed_local()).await;
-        if let futures_util::future::Either::Left((Err(Stopped), _)) = &ended {
+        if let Either::Left((Err(Stopped), _)) = &ended {
             return Err(CollectError::Stopped);
         }
         drop(ended);
@@ -135,7 +140,8 @@ async fn once(walk: &Walk<'_>) -> Result<(), Stopped> {
     let sources = walk.options.sources;
     let traces = async { if sources.xray { walk.traces(Priority::Fresh).await } else { Ok(()) } };
     let metrics = async { if sources.metrics { walk.metrics().await } else { Ok(()) } };
-    Box::pin(try_join3(events(walk, Priority::Fresh), traces, metrics)).await?;
+    let beside = try_join3(walk.labels(), traces, metrics);
+    Box::pin(try_join(events(walk, Priority::Fresh), beside)).await?;
     walk.tell_use()
 }
 
@@ -160,6 +166,7 @@ async fn events(walk: &Walk<'_>, priority: Priority) -> Result<(), Stopped> {
 // ---- following ------------------------------------------------------------------------------------------------------
 
 async fn forever(walk: &Walk<'_>, outbox: &Outbox<'_>) -> Result<(), Stopped> {
+    walk.follows.set(true);
     while !walk.find_machines().await? {
         walk.tell_use()?;
         sleep(walk.options.interval.max(Duration::from_secs(5))).await;
@@ -168,16 +175,33 @@ async fn forever(walk: &Walk<'_>, outbox: &Outbox<'_>) -> Result<(), Stopped> {
     walk.tell_unseen();
     let begun = walk.clock.now();
     let heads = try_join(follow_executions(walk, begun), follow_logs(walk));
-    let sides = try_join(follow_sides(walk), flush_often(outbox));
-    try_join3(heads, sides, backfill(walk)).await.map(|_| ())
+    let sides = try_join3(follow_sides(walk), follow_labels(walk), flush_often(outbox));
+    Box::pin(try_join3(heads, sides, backfill(walk, begun))).await.map(|_| ())
 }
 
-/// Fills the past while everything else goes on.
-async fn backfill(walk: &Walk<'_>) -> Result<(), Stopped> {
-    events(walk, Priority::Backfill).await?;
+/// Fills the past while everything else goes on, again and again until nothing of it is missing.
+async fn backfill(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stopped> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        events(walk, Priority::Backfill).await?;
+        if !lacks_past(walk, begun) {
+            break;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
     tracing::info!("the past has been read");
     walk.is_caught_up.set(true);
     Ok(())
+}
+
+/// Whether something from before following began can still be read.
+fn lacks_past(walk: &Walk<'_>, begun: Timestamp) -> bool {
+    let machines = walk.machine_arns(WorkflowType::Standard);
+    let mut of_machines = machines.iter().filter(|_| walk.options.sources.history);
+    let lacks = |source, subject: &Name| walk.lacks_before(source, subject, begun);
+    of_machines.any(|it| lacks(executions::SOURCE, it))
+        || walk.groups().iter().any(|it| it.subjects().iter().any(|it| lacks(logs::SOURCE, it)))
 }
 
 /// What has been read does not wait for a batch to be full.
@@ -188,22 +212,43 @@ async fn flush_often(outbox: &Outbox<'_>) -> Result<(), Stopped> {
     }
 }
 
-/// Lists what is new and looks at what runs, of every machine.
+/// Lists what is new and looks at what runs: each machine by itself, so that none waits for another's.
 async fn follow_executions(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stopped> {
-    let mut reached: BTreeMap<Name, Timestamp> = BTreeMap::new();
+    let reached: RefCell<BTreeMap<Name, Timestamp>> = RefCell::default();
+    loop {
+        let machines =
+            if walk.options.sources.history { walk.machine_arns(WorkflowType::Standard) } else { Vec::new() };
+        let following = machines.iter().map(|it| follow_machine(walk, it, begun, &reached));
+        let following = async {
+            try_join_all(following).await?;
+            std::future::pending::<Result<(), Stopped>>().await
+        };
+        let changing = async {
+            while walk.machine_arns(WorkflowType::Standard) == machines || !walk.options.sources.history {
+                sleep(Duration::from_secs(5)).await;
+            }
+        };
+        if let Either::Left((result, _)) = select(following.boxed_local(), changing.boxed_local()).await {
+            return result;
+        }
+    }
+}
+
+async fn follow_machine(
+    walk: &Walk<'_>,
+    arn: &Name,
+    begun: Timestamp,
+    reached: &RefCell<BTreeMap<Name, Timestamp>>,
+) -> Result<(), Stopped> {
     loop {
         let round = Instant::now();
-        if walk.options.sources.history {
-            let machines = walk.machine_arns(WorkflowType::Standard);
-            let of_machine = async |arn: &Name| {
-                let from = reached.get(arn).copied().unwrap_or(begun) - Micros(executions::OVERLAP_US);
-                let now = walk.clock.now();
-                walk.executions(arn, from, Priority::Fresh).await?;
-                walk.follow_running(arn).await?;
-                Ok::<_, Stopped>((arn.clone(), now))
-            };
-            let ends = try_join_all(machines.iter().map(of_machine)).await?;
-            reached.extend(ends);
+        let now = walk.clock.now();
+        let from = reached.borrow().get(arn).copied().unwrap_or(begun) - Micros(executions::OVERLAP_US);
+        let end = walk.executions(arn, from, Priority::Fresh).await?;
+        walk.follow_running(arn).await?;
+        // What failed is listed again; what is not permitted would be for ever.
+        if end < End::Unread {
+            reached.borrow_mut().insert(arn.clone(), now);
         }
         let next = walk.options.interval.saturating_sub(round.elapsed());
         sleep(next.max(Duration::from_millis(100))).await;
@@ -218,10 +263,12 @@ async fn follow_logs(walk: &Walk<'_>) -> Result<(), Stopped> {
         let sessions = tails.chunks(live_tail::GROUPS).filter(|_| walk.options.live_tail);
         let tailing = try_join_all(sessions.map(|it| walk.tail_groups(it)));
         let reading = try_join_all(groups.iter().map(|it| follow_group(walk, it, groups.len())));
+        let again = try_join_all(groups.iter().map(|it| read_overlap_again(walk, it)));
+        let reading = try_join(reading, again);
         // Machines and their settings change: groups are looked for anew after a while.
         let changing = groups_change(walk, &groups);
         let ended = select(try_join(tailing, reading).boxed_local(), changing.boxed_local()).await;
-        if let futures_util::future::Either::Left((result, changing)) = ended {
+        if let Either::Left((result, changing)) = ended {
             result?;
             changing.await;
         }
@@ -248,25 +295,37 @@ async fn follow_group(walk: &Walk<'_>, group: &Group, n_groups: usize) -> Result
     let begun = walk.clock.now();
     let mut from = begun - walk.options.overlap;
     let mut marked = begun;
-    let mut whole = Instant::now();
     loop {
         let now = walk.clock.now();
-        let slice = Span { from, to: now };
-        if walk.read_slice(group, slice, Priority::Fresh).await? {
+        if walk.read_slice(group, Span { from, to: now }, Priority::Fresh).await? {
             let newest = group.newest().unwrap_or(begun);
             // A mark each time would write more than what is read.
             if newest > marked || (now - marked).0 > 30_000_000 {
-                walk.mark(logs::SOURCE, &group.arn, Span { from: begun.min(from), to: now })?;
+                walk.mark_group(group, Span { from: begun.min(from), to: now })?;
                 marked = now;
             }
             from = now - SHORT_OVERLAP;
         }
-        if whole.elapsed() >= WHOLE_OVERLAP_EVERY {
-            whole = Instant::now();
-            from = from.min(now - walk.options.overlap);
-            group.forget_before(from - walk.options.overlap);
-        }
         sleep(every).await;
+    }
+}
+
+/// Reads the last while of a group again from time to time, for events that come late; what is new does not wait for it.
+async fn read_overlap_again(walk: &Walk<'_>, group: &Group) -> Result<(), Stopped> {
+    loop {
+        sleep(WHOLE_OVERLAP_EVERY).await;
+        let now = walk.clock.now();
+        let from = now - walk.options.overlap - WHOLE_OVERLAP_US;
+        walk.read_slice(group, Span { from, to: now - SHORT_OVERLAP }, Priority::Backfill).await?;
+        group.forget_before(from - walk.options.overlap);
+    }
+}
+
+/// Tags, versions and aliases, whose APIs are slow.
+async fn follow_labels(walk: &Walk<'_>) -> Result<(), Stopped> {
+    loop {
+        walk.labels().await?;
+        sleep(Duration::from_secs(10)).await;
     }
 }
 

@@ -13,6 +13,7 @@ use aws_sdk_xray::primitives::DateTime;
 use aws_sdk_xray::types::{RetrievalStatus, TimeRangeType, TraceFormatType, TraceSegmentDestination};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::stream::{self, StreamExt};
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -37,6 +38,8 @@ pub(super) const EVERY_US: i64 = 5 * 60_000_000;
 const BATCH: usize = 5;
 const RETRIEVED: usize = 100;
 const AT_ONCE: usize = 4;
+/// Traces that are known to be finished; more are forgotten, and read again where they are shown again.
+const REMEMBERED: usize = 100_000;
 const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 120;
 
@@ -97,8 +100,8 @@ impl Walk<'_> {
 
     /// Reads one slice; halves of it when it is too long for a call.
     async fn slice_of_traces(&self, slice: Span, kept: Kept, priority: Priority) -> Result<bool, Stopped> {
-        let ids = match self.trace_ids(slice, priority).await {
-            Ok(ids) => ids,
+        let (ids, done) = match self.trace_ids(slice, priority).await {
+            Ok(found) => found,
             Err(refused)
                 if refused.code == "InvalidRequestException" && (slice.to - slice.from).0 > SHORTEST_SLICE_US =>
             {
@@ -130,18 +133,25 @@ impl Walk<'_> {
                 is_whole
             }
         };
+        if result {
+            let mut traces = self.traces.borrow_mut();
+            if traces.len() > REMEMBERED {
+                traces.clear();
+            }
+            traces.extend(done);
+        }
         Ok(result)
     }
 
-    /// The ids of traces in a slice that are new, or were not finished when they were seen.
-    async fn trace_ids(&self, slice: Span, priority: Priority) -> Result<Vec<String>, Refused> {
-        let mut ids = Vec::new();
+    /// The ids of traces in a slice that are new, or were not finished when they were seen; and which are finished now.
+    async fn trace_ids(&self, slice: Span, priority: Priority) -> Result<(Vec<String>, FxHashSet<String>), Refused> {
+        let (mut ids, mut done) = (Vec::new(), FxHashSet::default());
         let mut token: Option<String> = None;
         let mut filter = (!self.lists_all_traces.get()).then(|| FILTER.to_owned());
         loop {
             let request = async || {
                 let request = self.xray().get_trace_summaries().start_time(date(slice.from)).end_time(date(slice.to));
-                let request = request.time_range_type(TimeRangeType::TraceId).set_filter_expression(filter.clone());
+                let request = request.time_range_type(TimeRangeType::Event).set_filter_expression(filter.clone());
                 Summaries::read(request.set_next_token(token.clone()).send().await)
             };
             let page = match self.call("GetTraceSummaries", priority, request).await {
@@ -160,13 +170,13 @@ impl Walk<'_> {
                     continue;
                 }
                 if is_done {
-                    self.traces.borrow_mut().insert(id.clone());
+                    done.insert(id.clone());
                 }
                 ids.push(id);
             }
             token = page.next_token;
             if token.is_none() {
-                return Ok(ids);
+                return Ok((ids, done));
             }
         }
     }
@@ -181,7 +191,6 @@ impl Walk<'_> {
             let page = match self.call("BatchGetTraces", priority, request).await {
                 Ok(page) => page,
                 Err(refused) => {
-                    self.forget_traces(ids);
                     self.refuse("traces: cold starts, and what lies below a call", &refused);
                     return Ok(false);
                 }
@@ -198,7 +207,6 @@ impl Walk<'_> {
                 }
             }
             if !page.unprocessed_trace_ids().is_empty() {
-                self.forget_traces(page.unprocessed_trace_ids());
                 self.gap(format!("{} traces could not be read now", page.unprocessed_trace_ids().len()));
             }
             token = page.next_token().map(str::to_owned);
@@ -217,7 +225,6 @@ impl Walk<'_> {
         let started = match self.call("StartTraceRetrieval", priority, start).await {
             Ok(it) => it,
             Err(refused) => {
-                self.forget_traces(ids);
                 self.refuse("traces that CloudWatch Logs keeps", &refused);
                 return Ok(false);
             }
@@ -233,7 +240,6 @@ impl Walk<'_> {
             let page = match self.call("ListRetrievedTraces", priority, list).await {
                 Ok(page) => page,
                 Err(refused) => {
-                    self.forget_traces(ids);
                     self.refuse("traces that CloudWatch Logs keeps", &refused);
                     return Ok(false);
                 }
@@ -254,16 +260,11 @@ impl Walk<'_> {
             if token.is_none() {
                 let is_whole = page.retrieval_status() == Some(&RetrievalStatus::Complete);
                 if !is_whole {
-                    self.forget_traces(ids);
                     self.gap("some traces could not be retrieved from CloudWatch Logs".to_owned());
                 }
                 return Ok(is_whole);
             }
         }
-    }
-
-    fn forget_traces(&self, ids: &[String]) {
-        self.traces.borrow_mut().retain(|it| !ids.contains(it));
     }
 
     fn segment(&self, trace_id: Option<&str>, document: Option<&str>) -> Result<(), Stopped> {

@@ -19,12 +19,15 @@ use super::call::{Caller, Refused, Trouble};
 use super::call_prices::times;
 use super::clock::ServiceClock;
 use super::connection::Clients;
+use super::machines::machine_of;
 use super::outbox::Outbox;
 use super::progress::Progress;
 use super::{Denied, Known, LiveOptions, LiveTarget, Planned, TargetReport};
 use crate::import::Stopped;
 
 const INTERNED: usize = 50_000;
+/// Gaps that a report names.
+const GAPS: usize = 1_000;
 /// Credentials are looked for anew at most this often.
 const RECONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -43,6 +46,16 @@ pub(super) struct Machine {
     pub(super) running: BTreeMap<Name, Running>,
     /// Histories were refused: they are not asked for again in this round.
     pub(super) is_unreadable: bool,
+    /// Its log group could not be read the last time.
+    pub(super) is_log_unread: bool,
+}
+
+impl Machine {
+    /// Whether its logs tell everything, a little later.
+    pub(super) fn logs_everything(&self) -> bool {
+        !self.is_log_unread
+            && self.settings.as_ref().is_some_and(|it| &*it.log_level == "ALL" && it.log_group_arn.is_some())
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +70,7 @@ pub(super) struct Walk<'a> {
     pub(super) options: &'a LiveOptions,
     clients: RefCell<Clients>,
     reconnected: Cell<Option<Instant>>,
+    reconnecting: tokio::sync::Mutex<()>,
     pub(super) clock: ServiceClock,
     pub(super) caller: Caller,
     outbox: &'a Outbox<'a>,
@@ -69,10 +83,16 @@ pub(super) struct Walk<'a> {
     pub(super) traces: RefCell<FxHashSet<String>>,
     /// The service cannot list the traces of Step Functions alone.
     pub(super) lists_all_traces: Cell<bool>,
+    /// The newest event that was read.
+    newest: Cell<Option<Timestamp>>,
+    /// Executions whose Map Runs were read to the end.
+    pub(super) map_runs_read: RefCell<FxHashSet<u64>>,
     pub(super) report: RefCell<TargetReport>,
     pub(super) plan: RefCell<Vec<Planned>>,
     pub(super) usd: Cell<Usd>,
     pub(super) is_planning: Cell<bool>,
+    /// Reading goes on until somebody says stop.
+    pub(super) follows: Cell<bool>,
     /// The past has been read.
     pub(super) is_caught_up: Cell<bool>,
     /// Budgets of all targets, by account and region.
@@ -94,13 +114,16 @@ impl<'a> Walk<'a> {
         let mut machines: BTreeMap<Name, Machine> = BTreeMap::new();
         for it in &known.running {
             let running = Running { started_at: it.started_at, looked: None };
-            machines.entry(it.machine_arn.clone()).or_default().running.insert(it.execution_arn.clone(), running);
+            // Children of a Map Run belong to the machine of its execution.
+            let machine = machine_of(&it.execution_arn).unwrap_or_else(|| it.machine_arn.clone());
+            machines.entry(machine).or_default().running.insert(it.execution_arn.clone(), running);
         }
         Self {
             target,
             options,
             clients: RefCell::new(clients),
             reconnected: Cell::new(None),
+            reconnecting: tokio::sync::Mutex::new(()),
             clock,
             caller: Caller::new(budget, options.seed),
             outbox,
@@ -112,10 +135,13 @@ impl<'a> Walk<'a> {
             mean_events: &known.mean_events,
             traces: RefCell::default(),
             lists_all_traces: Cell::new(false),
+            newest: Cell::new(None),
+            map_runs_read: RefCell::default(),
             report: RefCell::new(TargetReport { region, ok: true, ..TargetReport::default() }),
             plan: RefCell::default(),
             usd: Cell::new(Usd::ZERO),
             is_planning: Cell::new(false),
+            follows: Cell::new(false),
             is_caught_up: Cell::new(false),
             budgets,
         }
@@ -168,13 +194,13 @@ impl<'a> Walk<'a> {
     }
 
     async fn reconnect(&self) -> bool {
-        if self.reconnected.get().is_some_and(|it| it.elapsed() < RECONNECT) {
-            // Another call has just done it; what it found may do for this one.
-            return true;
+        let _turn = self.reconnecting.lock().await;
+        // Another call may just have done it; what it found may do for this one.
+        if self.reconnected.get().is_none_or(|it| it.elapsed() >= RECONNECT) {
+            let clients = Clients::connect(self.target, &self.clock).await;
+            self.clients.replace(clients);
+            self.reconnected.set(Some(Instant::now()));
         }
-        self.reconnected.set(Some(Instant::now()));
-        let clients = Clients::connect(self.target, &self.clock).await;
-        self.clients.replace(clients);
         true
     }
 
@@ -207,10 +233,12 @@ impl<'a> Walk<'a> {
         let is_first = self.progress.borrow_mut().is_first_sight(execution_arn);
         self.report.borrow_mut().executions += u64::from(is_first);
         if self.progress.borrow_mut().note(execution_arn, event.id, &event.kind) {
-            let age = self.clock.now() - event.at;
-            let mut report = self.report.borrow_mut();
-            report.events += 1;
-            report.lag_ms = u64::try_from(age.0 / 1_000).ok();
+            self.report.borrow_mut().events += 1;
+            if self.newest.get().is_none_or(|it| it < event.at) {
+                self.newest.set(Some(event.at));
+                let age = self.clock.now() - event.at;
+                self.report.borrow_mut().lag_ms = u64::try_from(age.0 / 1_000).ok();
+            }
         }
         self.observe(Observation::Event { execution_arn: execution_arn.clone(), event })
     }
@@ -231,7 +259,7 @@ impl<'a> Walk<'a> {
     /// Says what is missing, once.
     pub(super) fn gap(&self, gap: String) {
         let mut report = self.report.borrow_mut();
-        if !report.gaps.contains(&gap) {
+        if report.gaps.len() < GAPS && !report.gaps.contains(&gap) {
             tracing::warn!(gap, "something is missing");
             report.gaps.push(gap);
         }
@@ -261,22 +289,23 @@ impl<'a> Walk<'a> {
     pub(super) fn missing(&self, source: &'static str, subject: &str, overlap: Micros) -> Vec<Span> {
         let (from, spans) = self.collected(source, subject);
         let mut missing = spans.missing(Span { from, to: self.clock.now() });
-        if let (Some(end), Some(last)) = (spans.end(), missing.last_mut())
-            && last.from == end
-        {
-            last.from = (end - overlap).max(from.min(end));
+        for hole in &mut missing {
+            // What came late just before a mark is behind it.
+            if spans.as_slice().iter().any(|it| it.to == hole.from) {
+                hole.from = (hole.from - overlap).max(from.min(hole.from));
+            }
         }
         missing
     }
 
     /// Everything of a span has been sent: the mark is stored together with it.
     pub(super) fn mark(&self, source: &'static str, subject: &Name, span: Span) -> Result<(), Stopped> {
-        let (wanted_from, _) = self.collected(source, subject);
-        let spans = {
+        self.collected(source, subject);
+        let (wanted_from, spans) = {
             let mut collected = self.collected.borrow_mut();
             let known = collected.entry((source.to_owned(), subject.to_string())).or_default();
             known.1.add(span);
-            known.1.clone()
+            known.clone()
         };
         let collected = Collected { source, subject: subject.clone(), wanted_from, spans };
         self.observe(Observation::Collected(Box::new(collected)))
@@ -307,6 +336,12 @@ impl<'a> Walk<'a> {
     /// Nothing is read then that would be stored.
     pub(super) fn is_planning(&self) -> bool {
         self.is_planning.get()
+    }
+
+    /// Whether anything from before an instant is still to be read of a subject.
+    pub(super) fn lacks_before(&self, source: &'static str, subject: &str, at: Timestamp) -> bool {
+        let (from, spans) = self.collected(source, subject);
+        !spans.missing(Span { from, to: at }).is_empty()
     }
 
     /// Changes what is known of a machine.

@@ -160,6 +160,33 @@ fn children_of_map_runs_are_found_also_when_histories_cannot_be_read() {
 }
 
 #[test]
+fn children_are_found_later_where_their_map_runs_could_not_be_listed_at_first() {
+    let mut denying = service(with_map_run(7));
+    denying.denied.insert("ListMapRuns");
+    let (_, address) = served(denying);
+    let bench = Bench::new();
+    result(&collect(&bench, &address, HISTORY));
+    assert_eq!(bench.rows("SELECT count(*) FROM executions"), ["[1]"]);
+    let (_, address) = served(service(with_map_run(7)));
+    result(&collect(&bench, &address, HISTORY));
+    assert_eq!(bench.rows("SELECT count(*) FROM executions WHERE complete"), ["[8]"]);
+}
+
+#[test]
+fn a_shorter_look_does_not_make_older_holes_forgotten() {
+    let (service, address) = served(service(two_machines(6)));
+    let bench = Bench::new();
+    let later = analyzer::time::format(analyzer::model::Timestamp(service.world.now_us() - 3_600 * SECOND_US));
+    result(&collect(&bench, &address, &["--source", "history", "--since", &later]));
+    assert_eq!(bench.rows("SELECT count(*) FROM executions"), ["[0]"], "they had all ended before");
+    result(&collect(&bench, &address, &["--source", "history", "--since", "2026-01-01"]));
+    assert_same(&bench, &imported(&service.world));
+    result(&collect(&bench, &address, &["--source", "history", "--since", &later]));
+    let wanted = "SELECT DISTINCT wanted_from::DATE::VARCHAR FROM collected_spans WHERE source = 'history'";
+    assert_eq!(bench.rows(wanted), ["[\"2026-01-01\"]"]);
+}
+
+#[test]
 fn a_denied_call_is_named_and_the_rest_goes_in() {
     let mut denying = service(two_machines(3));
     denying.denied.insert("GetExecutionHistory");

@@ -83,7 +83,10 @@ fn what_happens_is_stored_soon_and_nothing_is_lost_when_it_is_told_to_stop() {
     }
     wait_until("it is healthy", || get(port, "/healthz").starts_with("HTTP/1.1 200"));
     let told = get(port, "/metrics");
-    assert!(told.contains("stepscope_collector_up{account=\"123456789012\",region=\"us-east-1\"} 1"), "{told}");
+    assert!(
+        told.contains("stepscope_collector_up{target=\"0\",account=\"123456789012\",region=\"us-east-1\"} 1"),
+        "{told}"
+    );
     assert!(std::fs::read_to_string(&metrics).is_ok_and(|it| it.contains("stepscope_collector_calls_total")));
     // Somebody else who wants to write is told so, and those who read go on.
     let file = bench.write("x.json", "{}");
@@ -147,4 +150,18 @@ fn a_service_outlives_an_outage() {
     });
     let (result, _) = stop(child);
     assert_eq!(result["targets"][0]["ok"], true);
+}
+
+#[test]
+fn the_past_is_read_while_following_also_when_calls_have_to_wait() {
+    let mut past = super::service(super::two_machines(60));
+    past.quotas.insert("GetExecutionHistory", (20.0, 400.0));
+    let (service, address) = served(past);
+    let bench = Bench::new();
+    let more = ["--source", "history", "--quota", "GetExecutionHistory=10/200", "--quota", "ListExecutions=2/40"];
+    let child = follow(&bench, &address, &more);
+    let expected = service.world.n_events();
+    wait_until("the database is made", || bench.db().exists() && bench.run(&["sql", COUNT]).status.success());
+    wait_until("all of the past comes", || n_events(&bench) == expected);
+    stop(child);
 }

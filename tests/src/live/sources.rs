@@ -53,6 +53,20 @@ fn logs_tell_express_and_standard_executions_alike_and_cheaper() {
 }
 
 #[test]
+fn machines_that_share_a_log_group_are_read_each_by_itself() {
+    let mut world = logged(5);
+    for machine in &mut world.machines {
+        machine.shares_group = true;
+    }
+    let (_, address) = served(service(world));
+    let bench = Bench::new();
+    result(&collect(&bench, &address, &["--source", "logs", "--machine", "order-processing"]));
+    assert_eq!(bench.rows("SELECT count(*) FROM executions"), ["[5]"]);
+    result(&collect(&bench, &address, &["--source", "logs"]));
+    assert_eq!(bench.rows("SELECT count(*) FROM executions WHERE complete"), ["[10]"]);
+}
+
+#[test]
 fn log_groups_of_another_account_are_asked_for_by_their_arn() {
     let mut world = logged(5);
     for machine in &mut world.machines {

@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     pub(crate) log_level: &'static str,
     /// The account that has its log group.
     pub(crate) group_account: &'static str,
+    /// Several machines write to one log group.
+    pub(crate) shares_group: bool,
     pub(crate) is_traced: bool,
     pub(crate) is_encrypted: bool,
     /// Version numbers that were published.
@@ -40,6 +42,7 @@ impl Machine {
             is_express: false,
             log_level: "OFF",
             group_account: ACCOUNT,
+            shares_group: false,
             is_traced: false,
             is_encrypted: false,
             versions: 0,
@@ -56,7 +59,8 @@ impl Machine {
     }
 
     pub(crate) fn group(&self) -> String {
-        format!("/aws/vendedlogs/states/{}-Logs", self.name)
+        let name = if self.shares_group { "shared" } else { &self.name };
+        format!("/aws/vendedlogs/states/{name}-Logs")
     }
 }
 
