@@ -18,6 +18,7 @@ const HOUR_US: i64 = 3_600_000_000;
 
 /// A state machine and how it is set up.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that have nothing to do with each other")]
 pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) arn: String,
