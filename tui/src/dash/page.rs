@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::ui::Ui;
 use super::view::{Columns, Line, Vm, window};
+use crate::text;
 
 /// The widest that a column becomes.
 const WIDEST: usize = 44;
@@ -35,7 +36,9 @@ impl Page {
         let wanted = filter.to_lowercase();
         let is_shown = |row: &&Vec<String>| row.iter().any(|it| it.to_lowercase().contains(&wanted));
         let mut lines: Vec<String> = self.rows.iter().filter(is_shown).map(|row| columns.line(row)).collect();
-        let said = self.sentences().skip(1);
+        // What does not fit above the table is said whole below it.
+        let n_said = usize::from(self.answer().width() <= width + 2);
+        let said = self.sentences().skip(n_said);
         let wrapped: Vec<String> = said.flat_map(|it| wrapped(it, width)).collect();
         if !wrapped.is_empty() && !lines.is_empty() {
             lines.push(String::new());
@@ -89,7 +92,7 @@ pub(super) fn page(ui: &Ui) -> Vm {
         ui.page_words.iter().map(|it| of.as_deref().filter(|_| it.starts_with("arn:")).unwrap_or(it)).collect();
     Vm {
         title: format!("{} › {}", ui.title, words.join(" ")),
-        answer: page.answer().to_owned(),
+        answer: text::cut(page.answer(), width + 2),
         is_trouble: false,
         head,
         lines,
