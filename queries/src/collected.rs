@@ -1,6 +1,6 @@
 //! What does the collector remember? How far executions are known, and which spans of time were read.
 
-use analyzer::model::{Name, Timestamp};
+use analyzer::model::{ApiUse, Name, Timestamp};
 use analyzer::spans::{Span, Spans};
 use rustc_hash::FxHashMap;
 
@@ -49,22 +49,6 @@ pub struct KnownExecution {
 /// How far back a subject is to be read, and what of that has been.
 pub type SubjectSpans = (Timestamp, Spans);
 
-/// How the collector used one API.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ApiUseRow {
-    pub account: String,
-    pub region: String,
-    pub api: String,
-    pub calls: u64,
-    pub throttled: u64,
-    pub waited_us: i64,
-    pub waiting: u64,
-    pub tokens: f64,
-    pub bucket: f64,
-    pub per_second: f64,
-    pub seen_at: Option<Timestamp>,
-}
-
 impl Reader {
     /// Executions that are running, and finished ones that stopped since then.
     pub fn known_executions(&self, since: Option<Timestamp>) -> Result<Vec<KnownExecution>, StoreError> {
@@ -107,13 +91,13 @@ impl Reader {
     }
 
     /// How the collector used each API when it last said so.
-    pub fn api_uses(&self) -> Result<Vec<ApiUseRow>, StoreError> {
+    pub fn api_uses(&self) -> Result<Vec<ApiUse>, StoreError> {
         let api_use = |row| {
             let mut take = Take::new(row);
-            Ok(ApiUseRow {
-                account: take.text()?,
-                region: take.text()?,
-                api: take.text()?,
+            Ok(ApiUse {
+                account: take.text()?.into(),
+                region: take.text()?.into(),
+                api: take.text()?.into(),
                 calls: take.count()?,
                 throttled: take.count()?,
                 waited_us: take.int()?,
@@ -121,7 +105,7 @@ impl Reader {
                 tokens: take.opt_float().unwrap_or(0.0),
                 bucket: take.opt_float().unwrap_or(0.0),
                 per_second: take.opt_float().unwrap_or(0.0),
-                seen_at: take.opt_int().map(Timestamp),
+                at: Timestamp(take.int()?),
             })
         };
         self.query(USES, &[])?.into_iter().map(api_use).collect()

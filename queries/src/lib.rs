@@ -36,7 +36,7 @@ mod writer;
 pub use billing::{BilledUsage, billed_usage};
 pub use cell::{Cell, Table};
 pub use children::OpenedRow;
-pub use collected::{ApiUseRow, CoverageRow, KnownExecution, SubjectSpans};
+pub use collected::{CoverageRow, KnownExecution, SubjectSpans};
 pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};
 pub use history::StoredExecution;

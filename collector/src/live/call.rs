@@ -1,6 +1,6 @@
 //! Makes a call: within the budget, again when that may help, and with a plain word for why it was given up.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -68,8 +68,6 @@ pub(super) struct Caller {
     pub(super) calls: RefCell<BTreeMap<&'static str, u64>>,
     pub(super) throttled: RefCell<BTreeMap<&'static str, u64>>,
     random: RefCell<Random>,
-    /// Calls that have been sent and not answered.
-    in_flight: Cell<u64>,
 }
 
 impl Caller {
@@ -79,7 +77,6 @@ impl Caller {
             calls: RefCell::default(),
             throttled: RefCell::default(),
             random: RefCell::new(Random::new(seed)),
-            in_flight: Cell::new(0),
         }
     }
 
@@ -100,10 +97,8 @@ impl Caller {
             budget.take(api, priority).await;
             *self.calls.borrow_mut().entry(api).or_default() += 1;
             tries += 1;
-            self.in_flight.set(self.in_flight.get() + 1);
             // The SDK's futures are large, and many wait at once.
             let answer = Box::pin(request()).await;
-            self.in_flight.set(self.in_flight.get() - 1);
             let refused = match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => refused(api, &error),

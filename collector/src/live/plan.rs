@@ -53,7 +53,7 @@ impl Walk<'_> {
         if !self.mean_events.contains_key(arn) {
             limits.push(format!("an execution is taken to have {MEAN_EVENTS} events: none is stored yet"));
         }
-        let (mut calls, mut seconds, mut names) = (0, 0.0_f64, Vec::new());
+        let (mut calls, mut seconds) = (0, 0.0_f64);
         let budget = self.caller.budget.borrow().clone();
         let mut add = |api: &str, n_calls: u64| {
             calls += n_calls;
@@ -62,14 +62,12 @@ impl Walk<'_> {
         if is_logged {
             let bytes = executions.unwrap_or(0) * events * LOG_EVENT_BYTES;
             add("FilterLogEvents", 1 + bytes.div_ceil(LOG_PAGE_BYTES));
-            names.push("logs");
         }
         if !is_express && sources.history {
             let listed = executions.unwrap_or(0);
             add("ListExecutions", listed.div_ceil(PAGE).max(1));
             // What the logs tell in full is not asked for again.
             add("GetExecutionHistory", if logs_all { 0 } else { listed * events.div_ceil(PAGE) });
-            names.push("history");
             if let Some(it) = budget.allowance("GetExecutionHistory").filter(|_| !logs_all) {
                 limits.push(format!(
                     "GetExecutionHistory: {:.0} at once and {:.1} a second (the share of the quota that may be used)",
@@ -81,25 +79,24 @@ impl Walk<'_> {
         if sources.metrics {
             add("GetMetricData", 1);
             usd += times(CALL_PRICES.metric, metrics::count(is_express) as u64);
-            names.push("metrics");
         }
         if sources.xray && settings.as_ref().is_some_and(|it| it.is_traced) {
             let traced = executions.unwrap_or(0);
             add("BatchGetTraces", 1 + traced.div_ceil(5));
             usd += times(CALL_PRICES.trace, 2 * traced);
-            names.push("xray");
             limits.push("X-Ray: at most as many traces as executions; sampling decides how many there are".to_owned());
         }
         if self.options.live_tail && is_logged {
             let per_month = times(CALL_PRICES.live_tail_minute, 60 * 24 * 30).as_f64();
             limits.push(format!("Live Tail: ${per_month:.0} a month for each ten log groups while following"));
         }
-        // The source of its events comes first; calls of Step Functions' own API are not billed.
-        if names.first() == Some(&"metrics") || names.is_empty() {
-            names.insert(0, "none");
-        }
-        let source = if logs_all { "logs" } else { names[0] };
-        let source = if source == "logs" && !is_express && !logs_all && sources.history { "history" } else { source };
+        // Calls of Step Functions' own API are not billed.
+        let source = match (is_logged, is_express) {
+            (true, true) => "logs",
+            (true, false) if logs_all || !sources.history => "logs",
+            (_, false) if sources.history => "history",
+            _ => "none",
+        };
         Ok(Planned {
             state_machine_arn: arn.to_string(),
             source: source.to_owned(),

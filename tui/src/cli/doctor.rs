@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use analyzer::model::Micros;
+use analyzer::model::{ApiUse, Micros};
 use clap::Args;
 use collector::live::{Check as LiveCheck, probe};
-use queries::{ApiUseRow, Reader};
+use queries::Reader;
 use serde_json::{Value, json};
 use tui::text;
 
@@ -102,7 +102,7 @@ fn allowance(path: &Path) -> Vec<Check> {
     uses.iter().filter(|it| it.waited_us > 100_000 || it.throttled > 0).map(of_use).collect()
 }
 
-fn of_use(it: &ApiUseRow) -> Check {
+fn of_use(it: &ApiUse) -> Check {
     let waited = text::span(Micros(it.waited_us));
     let detail = format!(
         "{} in {} {}: {} calls, {} throttled, waited {waited}, {:.1} calls a second allowed",

@@ -78,16 +78,16 @@ fn collector(context: &Context) -> Result<Report, Failure> {
     let uses = reader.api_uses()?;
     for it in &uses {
         table.rows.push(vec![
-            it.api.clone(),
-            it.account.clone(),
-            it.region.clone(),
+            it.api.to_string(),
+            it.account.to_string(),
+            it.region.to_string(),
             text::count(it.calls),
             text::count(it.throttled),
             text::count(it.waiting),
             text::span(analyzer::model::Micros(it.waited_us)),
             format!("{:.0} of {:.0}", it.tokens, it.bucket),
             format!("{:.1}", it.per_second),
-            it.seen_at.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..19].replace('T', " ")),
+            analyzer::time::format(it.at)[..19].replace('T', " "),
         ]);
     }
     let (gaps, set_aside) = (reader.gaps()?, reader.quarantine(20)?);

@@ -69,18 +69,7 @@ pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
         return (ui, effect);
     }
     let effect = if ui.is_filtering { type_filter(&mut ui, &msg) } else { None };
-    if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase))
-        && !matches!(
-            msg,
-            Msg::Machines(_)
-                | Msg::Collector(_)
-                | Msg::Page(_)
-                | Msg::Executions(_)
-                | Msg::Run(_)
-                | Msg::Trouble(_)
-                | Msg::Resize(..)
-        )
-    {
+    if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase)) && !is_answer(&msg) {
         return (ui, effect);
     }
     if ui.is_help_open && matches!(msg, Msg::Back | Msg::Help | Msg::Open | Msg::Quit | Msg::Click(_)) {

@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use analyzer::execution::Run;
-use analyzer::model::{Micros, Name};
+use analyzer::model::{ApiUse, Micros, Name};
 use clap::Args;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use queries::{ApiUseRow, ExecutionFilter, Reader};
+use queries::{ExecutionFilter, Reader};
 use ratatui::crossterm::event::{
     self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton,
     MouseEventKind,
@@ -79,8 +79,7 @@ fn must_be_terminal() -> Result<(), Failure> {
     if io::stdout().is_terminal() && io::stdin().is_terminal() {
         return Ok(());
     }
-    Err(Failure::usage("the dashboard needs a terminal")
-        .hint("`stepscope executions` and `stepscope states` print what it shows"))
+    Err(Failure::usage("the dashboard needs a terminal").hint("`stepscope dash --once` prints what it shows"))
 }
 
 /// A collector beside the dashboard, in a process of its own: it alone writes the database.
@@ -285,8 +284,8 @@ fn start_loader(loader: Loader) -> (Sender<Effect>, Receiver<Msg>) {
 fn collector_lines(path: &Path) -> Result<Vec<String>, Failure> {
     let now = super::now()?;
     let uses = Reader::open(path)?.api_uses()?;
-    let recent = |it: &&ApiUseRow| it.seen_at.is_some_and(|at| now - at < COLLECTED_LATELY);
-    let mut lines: Vec<(String, Vec<&ApiUseRow>)> = Vec::new();
+    let recent = |it: &&ApiUse| now - it.at < COLLECTED_LATELY;
+    let mut lines: Vec<(String, Vec<&ApiUse>)> = Vec::new();
     for it in uses.iter().filter(recent) {
         let place = format!("{} {}", it.account, it.region);
         match lines.iter_mut().find(|line| line.0 == place) {
@@ -297,8 +296,8 @@ fn collector_lines(path: &Path) -> Result<Vec<String>, Failure> {
     Ok(lines.into_iter().map(|(place, uses)| collector_line(&place, &uses)).collect())
 }
 
-fn collector_line(place: &str, uses: &[&ApiUseRow]) -> String {
-    let sum = |of: fn(&ApiUseRow) -> u64| uses.iter().map(|it| of(it)).sum::<u64>();
+fn collector_line(place: &str, uses: &[&ApiUse]) -> String {
+    let sum = |of: fn(&ApiUse) -> u64| uses.iter().map(|it| of(it)).sum::<u64>();
     let mut line = format!("collecting {place}: {} calls", text::count(sum(|it| it.calls)));
     let throttled = sum(|it| it.throttled);
     if throttled > 0 {
