@@ -112,3 +112,56 @@ impl Outcomes {
         (self.before, self.after.into_iter().map(|it| it.side).collect())
     }
 }
+
+/// Runs that were prepared once, for scenarios that are asked one after another.
+#[derive(Debug)]
+pub struct Rehearsal {
+    limits: Limits,
+    states: States,
+    memory_mb: u64,
+    runs: Vec<Prepared>,
+    /// Runs that the model cannot follow; they are left out.
+    pub unmodelled: usize,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    program: Program,
+    transitions: u64,
+    retries: u64,
+    memory_mb: u64,
+}
+
+impl Rehearsal {
+    /// None yet, of a machine whose Maps have these limits.
+    pub fn new(limits: Limits, memory_mb: u64) -> Self {
+        Self { limits, states: States::default(), memory_mb, runs: Vec::new(), unmodelled: 0 }
+    }
+
+    /// Takes a run in.
+    pub fn add(&mut self, run: &Run) {
+        let Some(program) = Program::exact(run, &self.limits, &mut self.states) else {
+            self.unmodelled += 1;
+            return;
+        };
+        self.runs.push(Prepared {
+            program,
+            transitions: run.execution.transitions.billed().0,
+            retries: run.execution.transitions.retries,
+            memory_mb: run.execution.billed_memory_mb.unwrap_or(self.memory_mb),
+        });
+    }
+
+    /// As recorded, and under a scenario. A run that the scenario cannot be played with is left out of both.
+    pub fn play(&mut self, scenario: &Scenario) -> (Side, Side) {
+        let plan = self.states.plan(scenario);
+        let (mut before, mut after) = (Side::default(), Side::default());
+        for it in &self.runs {
+            let Some(end) = it.program.duration(&plan) else { continue };
+            before.add(it.program.recorded, it.transitions, it.memory_mb);
+            let saved = if scenario.no_retries { it.retries } else { 0 };
+            after.add(end, it.transitions - saved, it.memory_mb);
+        }
+        (before, after)
+    }
+}

@@ -20,6 +20,8 @@ pub enum StoreError {
     File(#[from] std::io::Error),
     #[error("the process that writes the database answered: {0}")]
     Remote(String),
+    #[error("it was given up")]
+    Interrupted,
     #[error("{0}")]
     NotAllowed(String),
     #[error("the database holds a value that this version does not understand: {0}")]

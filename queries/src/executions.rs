@@ -3,9 +3,11 @@
 use analyzer::model::{Micros, Name, Status, Timestamp, WorkflowType};
 
 use crate::cell::Take;
+use crate::history::id_list;
 use crate::{Cell, Reader, StoreError};
 
 const SQL: &str = include_str!("../sql/executions.sql");
+const CURRENT: &str = include_str!("../sql/current_states.sql");
 
 /// One row of `executions.sql`, in column order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +53,14 @@ pub struct ExecutionFilter {
     pub error: Option<String>,
     /// A version's or alias's ARN, or what stands behind the machine's ARN.
     pub version: Option<String>,
-    /// A text in the ARN or in a kept payload.
+    /// A text in the ARN, the error or a kept payload.
     pub search: Option<String>,
     /// The outermost states in the order in which they were entered first, with ` → ` between them.
     pub path: Option<String>,
     /// A business key that was kept of the input: its JSON path and its value.
     pub key: Option<(String, String)>,
+    /// The Map Run that it is a child of.
+    pub map_run: Option<String>,
 }
 
 impl Reader {
@@ -76,8 +80,21 @@ impl Reader {
             text(filter.path.as_deref()),
             text(filter.key.as_ref().map(|it| it.0.as_str())),
             text(filter.key.as_ref().map(|it| it.1.as_str())),
+            text(filter.map_run.as_deref()),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
+    }
+
+    /// The states that running executions are in, and in how many visits: by execution.
+    pub fn current_states(&self, ids: &[u32]) -> Result<Vec<(u32, String, u64)>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let row = |cells| {
+            let mut it = Take::new(cells);
+            Ok((u32::try_from(it.count()?).unwrap_or(u32::MAX), it.text()?, it.count()?))
+        };
+        self.query(&CURRENT.replace("$ids", &id_list(ids)), &[])?.into_iter().map(row).collect()
     }
 }
 

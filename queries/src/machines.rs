@@ -8,7 +8,8 @@ use crate::{Cell, Reader, StoreError};
 const MACHINES: &str = include_str!("../sql/machines.sql");
 const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
 const STATES: &str = include_str!("../sql/state_transitions.sql");
-const TREND: &str = include_str!("../sql/machine_trend.sql");
+const ACTIVITY: &str = include_str!("../sql/activity.sql");
+const STARTED_SINCE: &str = include_str!("../sql/started_since.sql");
 const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
 const DEFINITION_SIZES: &str = include_str!("../sql/definition_sizes.sql");
 const SERIES: &str = include_str!("../sql/duration_series.sql");
@@ -65,6 +66,17 @@ pub struct StateTransitions {
     pub retries: u64,
     /// Time on critical paths: the key by which an Express machine's cost is shared.
     pub critical: Micros,
+}
+
+/// One row of `activity.sql`: one span of time of one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    pub machine_arn: String,
+    pub span: usize,
+    /// Executions that started in it.
+    pub started: u64,
+    /// `None` where none of them has ended.
+    pub p95: Option<Micros>,
 }
 
 /// One row of `duration_series.sql`: the executions that started in one span of time.
@@ -173,15 +185,34 @@ impl Reader {
         self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
     }
 
-    /// The 95th percentile per machine over equal spans of the stored time: ARN, span, percentile.
-    pub fn trend(&self, n_buckets: u32) -> Result<Vec<(String, usize, Micros)>, StoreError> {
-        let rows = self.query(TREND, &[Cell::Int(n_buckets.into())])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut it = Take::new(row);
-                Ok((it.text()?, usize::try_from(it.count()?).unwrap_or(0), Micros(it.int()?)))
+    /// What went on on each machine between two instants, in so many equal spans.
+    pub fn activity(&self, from: Timestamp, until: Timestamp, n_spans: usize) -> Result<Vec<Activity>, StoreError> {
+        let n_spans = Cell::Int(i64::try_from(n_spans).unwrap_or(i64::MAX));
+        let row = |cells| {
+            let mut it = Take::new(cells);
+            Ok(Activity {
+                machine_arn: it.text()?,
+                span: usize::try_from(it.count()?).unwrap_or(0),
+                started: it.count()?,
+                p95: it.opt_int().map(Micros),
             })
-            .collect()
+        };
+        self.query(ACTIVITY, &[time(Some(from)), time(Some(until)), n_spans])?.into_iter().map(row).collect()
+    }
+
+    /// How many executions of each machine started since an instant.
+    pub fn started_since(&self, since: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
+        let row = |cells| {
+            let mut it = Take::new(cells);
+            Ok((it.text()?, it.count()?))
+        };
+        self.query(STARTED_SINCE, &[time(Some(since))])?.into_iter().map(row).collect()
+    }
+
+    /// When the newest execution of all started.
+    pub fn newest_start(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut rows = self.query("SELECT max(started_at) FROM execution", &[])?.into_iter();
+        Ok(rows.next().and_then(|row| Take::new(row).opt_int()).map(Timestamp))
     }
 
     pub fn month_transitions(

@@ -1,6 +1,8 @@
 //! The database, open for reading: directly, or through the process that writes it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -17,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Reader {
     path: PathBuf,
     source: Source,
+    is_stopped: Arc<AtomicBool>,
 }
 
 enum Source {
@@ -24,7 +27,33 @@ enum Source {
     Writer,
 }
 
+/// Stops what a reader is doing, from another thread.
+#[derive(Clone)]
+pub struct Interrupter {
+    is_stopped: Arc<AtomicBool>,
+    statement: Option<Arc<duckdb::InterruptHandle>>,
+}
+
+impl Interrupter {
+    /// Lets the statement that runs, and every one after it, end with an error. One that a writer already answers for the
+    /// reader runs on there.
+    pub fn interrupt(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+        if let Some(statement) = &self.statement {
+            statement.interrupt();
+        }
+    }
+}
+
 impl Reader {
+    pub fn interrupter(&self) -> Interrupter {
+        let statement = match &self.source {
+            Source::Here(connection) => Some(connection.interrupt_handle()),
+            Source::Writer => None,
+        };
+        Interrupter { is_stopped: Arc::clone(&self.is_stopped), statement }
+    }
+
     /// Opens the database at `path`, or finds the process that has it open for writing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !fs::metadata(path).is_ok_and(|it| it.is_file()) {
@@ -38,7 +67,7 @@ impl Reader {
                     let probe = Request { sql: "SELECT 1".to_owned(), params: Vec::new() };
                     match ask(path, &probe) {
                         Ok(_) => {
-                            return Ok(Self { path: path.to_owned(), source: Source::Writer });
+                            return Ok(Self::with(path, Source::Writer));
                         }
                         Err(error) if Instant::now() >= deadline => return Err(error),
                         Err(_) => thread::sleep(Duration::from_millis(25)),
@@ -47,6 +76,10 @@ impl Reader {
                 Err(error) => return Err(not_ours(path, error)),
             }
         }
+    }
+
+    fn with(path: &Path, source: Source) -> Self {
+        Self { path: path.to_owned(), source, is_stopped: Arc::default() }
     }
 
     fn check(path: &Path, connection: Connection) -> Result<Self, StoreError> {
@@ -59,7 +92,7 @@ impl Reader {
                 "`{}` has an older schema; any importing command brings it up to date",
                 path.display()
             ))),
-            Some(_) => Ok(Self { path: path.to_owned(), source: Source::Here(connection) }),
+            Some(_) => Ok(Self::with(path, Source::Here(connection))),
         }
     }
 
@@ -69,6 +102,9 @@ impl Reader {
     }
 
     fn table(&self, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return Err(StoreError::Interrupted);
+        }
         match &self.source {
             Source::Here(connection) => run(connection, sql, params),
             Source::Writer => ask(&self.path, &Request { sql: sql.to_owned(), params: params.to_vec() }),

@@ -19,7 +19,7 @@ use crate::rows::{
     StateHistogramRows, StateRollupLine, StateRollupRows,
 };
 use crate::states::{split, state_kind};
-use crate::{Cell, MachineRow, PathRow, Reader, StateRow, StoreError};
+use crate::{Activity, Cell, MachineRow, PathRow, Reader, StateRow, StoreError};
 
 const REMOVE: &str = include_str!("../sql/rollup_remove.sql");
 const COMPACT: &str = include_str!("../sql/rollup_compact.sql");
@@ -247,10 +247,23 @@ impl Hours {
         (is_whole(since) && is_whole(until)).then(|| Self { since: hour(since), until: hour(until) })
     }
 
+    /// The whole hours around a range.
+    pub fn around(since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        let up = |it: Timestamp| Timestamp(it.0 + (-it.0).rem_euclid(HOUR));
+        Self { since: hour(since), until: hour(until.map(up)) }
+    }
+
     fn params(self, machine: Option<&str>) -> [Cell; 3] {
         let cell = |it: Hour| it.map_or(Cell::Null, |it| Cell::Int(it.into()));
         [text(machine), cell(self.since), cell(self.until)]
     }
+}
+
+/// How long the visits of a state took: the middle of each bucket, in ascending order, and visits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateHistogram {
+    pub state: String,
+    pub buckets: Vec<(Micros, u64)>,
 }
 
 /// Buckets in ascending order by machine and state; those of the executions are without a state.
@@ -279,8 +292,9 @@ impl Reader {
         self.query(MACHINES, &[])?.into_iter().map(row).collect()
     }
 
-    /// The 95th percentile per machine over so many equal spans of the stored hours: ARN, span, percentile.
-    pub fn rolled_up_trend(&self, n_spans: usize) -> Result<Vec<(String, usize, Micros)>, StoreError> {
+    /// What went on on each machine in so many equal spans of the stored hours, and how long a span is. What has not ended is
+    /// in no histogram, and so in no count.
+    pub fn rolled_up_activity(&self, n_spans: usize) -> Result<(Vec<Activity>, Micros), StoreError> {
         let mut hours: Vec<(String, u64, u32, u64)> = Vec::new();
         for row in self.query(TREND, &[])? {
             let mut it = Take::new(row);
@@ -293,11 +307,23 @@ impl Reader {
             let span = usize::try_from((hour - first) * n_spans as u64 / n_hours).unwrap_or(0).min(n_spans - 1);
             *spans.entry((arn, span)).or_default().entry(bucket).or_default() += count;
         }
-        let p95 = |((arn, span), buckets): ((String, usize), BTreeMap<u32, u64>)| {
+        let activity = |((machine_arn, span), buckets): ((String, usize), BTreeMap<u32, u64>)| {
+            let started = buckets.values().sum();
             let buckets: Vec<(u32, u64)> = buckets.into_iter().collect();
-            Some((arn, span, histogram::quantile(&buckets, 0.95)?))
+            Activity { machine_arn, span, started, p95: histogram::quantile(&buckets, 0.95) }
         };
-        Ok(spans.into_iter().filter_map(p95).collect())
+        let length = Micros(HOUR * n_hours.cast_signed() / i64::try_from(n_spans).unwrap_or(1).max(1));
+        Ok((spans.into_iter().map(activity).collect(), length))
+    }
+
+    /// How long the visits of each state of a machine took.
+    pub fn rolled_up_histograms(&self, machine: &str, hours: Hours) -> Result<Vec<StateHistogram>, StoreError> {
+        let mut found = Vec::new();
+        for ((_, state), buckets) in self.buckets(Some(machine), hours)? {
+            let buckets = buckets.into_iter().map(|(bucket, count)| (histogram::middle(bucket), count)).collect();
+            found.extend(state.map(|state| StateHistogram { state, buckets }));
+        }
+        Ok(found)
     }
 
     fn buckets(&self, machine: Option<&str>, hours: Hours) -> Result<Buckets, StoreError> {

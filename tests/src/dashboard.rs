@@ -5,15 +5,19 @@ use unicode_width::UnicodeWidthStr;
 use crate::stepscope::Bench;
 
 /// A view, and what has to be in it.
-const VIEWS: [(&str, &[&str]); 8] = [
-    ("overview", &["3 machines", "order-processing", "ml-inference"]),
-    ("executions", &["order-processing", "newest first", "SUCCEEDED"]),
+const VIEWS: [(&str, &[&str]); 12] = [
+    ("overview", &["3 machines", "order-processing", "ml-inference", "Needs a look", "p95"]),
+    ("executions", &["order-processing", "not successful", "SUCCEEDED"]),
+    ("machine order-processing", &["ValidateOrder", "┌", "p50"]),
+    ("bottlenecks order-processing", &["ChargeCard", "of the critical path", "What if"]),
+    ("cost ml-inference", &["$", "Standard (now)", "Hybrid", "blocker"]),
+    ("incident order-processing", &["ChargeCard", "backoff", "iii", "bbb"]),
+    ("collector", &["Nobody has collected"]),
     ("states order-processing", &["ChargeCard", "ValidateOrder"]),
-    ("bottlenecks order-processing", &["ChargeCard", "of the critical path"]),
+    ("bottlenecks", &["ChargeCard", "RunTransform"]),
     ("cost", &["$", "order-processing"]),
     ("incidents", &["p95 ms"]),
     ("compare order-processing", &["ChargeCard", "backoff"]),
-    ("collector", &["Nobody has collected"]),
 ];
 
 #[test]

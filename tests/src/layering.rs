@@ -81,7 +81,7 @@ fn the_core_has_no_clock_no_files_and_no_threads() {
 #[test]
 fn the_library_of_the_terminal_interface_does_not_see_the_other_crates() {
     let mut files = Vec::new();
-    for place in ["tui/src/dash", "tui/src/lib.rs", "tui/src/gantt.rs", "tui/src/text.rs"] {
+    for place in ["tui/src/dash", "tui/src/lib.rs", "tui/src/gantt", "tui/src/text.rs"] {
         collect(&root().join(place), &mut files);
     }
     for file in files {

@@ -47,6 +47,11 @@ impl Failure {
         self.closed_pipe
     }
 
+    /// What and why.
+    pub(crate) fn in_a_line(&self) -> String {
+        std::iter::once(&self.what).chain(&self.why).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
     pub(crate) fn print(&self) {
         eprintln!("error: {}", self.what);
         for why in &self.why {

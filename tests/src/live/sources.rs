@@ -339,7 +339,9 @@ fn a_quota_is_used_and_not_exceeded() {
     let calls = collected["calls"]["GetExecutionHistory"].as_f64().unwrap_or(0.0);
     // What is sent evenly may arrive in a bunch.
     let throttled = service.throttled.lock().expect("the lock").get("GetExecutionHistory").copied().unwrap_or(0);
-    assert!(throttled <= 2, "{collected}");
+    #[expect(clippy::cast_precision_loss, reason = "a few calls")]
+    let share = throttled as f64 / calls;
+    assert!(share <= 0.15, "{collected}");
     assert!(seconds >= (calls - 5.0) / 100.0, "{calls} calls in {seconds} s");
     assert_same(&bench, &imported(&Arc::clone(&service).world));
 }

@@ -334,7 +334,7 @@ fn share(part: Micros, whole: Micros) -> f64 {
 }
 
 /// One sentence about a habit.
-fn pattern_sentence(it: &Pattern) -> String {
+pub(super) fn pattern_sentence(it: &Pattern) -> String {
     let percent = |it: f64| format!("{:.0} %", it * 100.0);
     match it {
         Pattern::PollingLoop { wait, states, executions, rounds, time_share, transition_share, .. } => format!(

@@ -56,19 +56,7 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
     let reader = context.reader()?;
     let machine = machine(&reader, arguments.machine.as_deref())?;
     let sides = sides(context, &reader, &machine, arguments)?;
-    let mut comparison = Comparison::default();
-    let mut left_out = 0_u64;
-    for (side, filter) in [(Side::Baseline, &sides.baseline), (Side::Incident, &sides.incident)] {
-        let mut rows = reader.executions(filter)?;
-        let n_all = rows.len();
-        rows.retain(|it| it.status.is_closed() && it.complete);
-        left_out += (n_all - rows.len()) as u64;
-        for_each_run(&reader, &rows, |_, run| {
-            comparison.add(run, side);
-            Ok(())
-        })?;
-    }
-    let compared = comparison.finish();
+    let (compared, left_out) = compared(&reader, &sides.baseline, &sides.incident)?;
     if compared.baseline.n == 0 || compared.incident.n == 0 {
         let which = if compared.baseline.n == 0 { "baseline" } else { "incident" };
         return Err(Failure::usage(format!(
@@ -85,6 +73,84 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
     told.fields.insert("coverage".to_owned(), coverage);
     incident.tell(&mut told, Some(&machine));
     Ok(told)
+}
+
+/// Both sides against each other, and how many executions are left out: running, or not known in full.
+fn compared(
+    reader: &Reader,
+    baseline: &ExecutionFilter,
+    incident: &ExecutionFilter,
+) -> Result<(Compared, u64), Failure> {
+    let mut comparison = Comparison::default();
+    let mut left_out = 0_u64;
+    for (side, filter) in [(Side::Baseline, baseline), (Side::Incident, incident)] {
+        let mut rows = reader.executions(filter)?;
+        let n_all = rows.len();
+        rows.retain(|it| it.status.is_closed() && it.complete);
+        left_out += (n_all - rows.len()) as u64;
+        for_each_run(reader, &rows, |_, run| {
+            comparison.add(run, side);
+            Ok(())
+        })?;
+    }
+    Ok((comparison.finish(), left_out))
+}
+
+/// What the dashboard says of two ranges: at most so many executions of each, the newest.
+pub(super) fn told(
+    reader: &Reader,
+    machine: &Name,
+    (baseline, incident): ((Timestamp, Timestamp), (Timestamp, Timestamp)),
+    all: bool,
+    limit: u64,
+) -> Result<Option<tui::dash::Compared>, Failure> {
+    let filter = |(since, until): (Timestamp, Timestamp)| ExecutionFilter {
+        machine_arn: Some(machine.clone()),
+        since: Some(since),
+        until: Some(until),
+        limit: Some(limit),
+        ..ExecutionFilter::default()
+    };
+    let (compared, left_out) = compared(reader, &filter(baseline), &filter(incident))?;
+    if compared.baseline.n == 0 || compared.incident.n == 0 {
+        return Ok(None);
+    }
+    let named: Vec<&Cause> = compared.causes.iter().filter(|it| all || it.is_named()).collect();
+    let (b, i) = (&compared.baseline, &compared.incident);
+    let difference = compared.difference_ms.map_or_else(String::new, |it| format!("   {}", signed(it)));
+    let answer = format!(
+        "mean {} → {}{difference}   p95 {} → {}   failed {} → {}   {} runs against {}",
+        ms(b.mean_ms),
+        ms(i.mean_ms),
+        text::opt_span(b.p95),
+        text::opt_span(i.p95),
+        text::percent(b.failed, b.n as u64),
+        text::percent(i.failed, i.n as u64),
+        text::count(i.n as u64),
+        text::count(b.n as u64),
+    );
+    let item = |it: &&Cause| {
+        let [_, state, what, contribution, _, interval, q, since] = cause_row(0, it);
+        tui::dash::CauseItem {
+            state,
+            what,
+            contribution,
+            share: it.share,
+            interval,
+            q,
+            since,
+            is_significant: it.is_named(),
+            examples: it.evidence.iter().map(ToString::to_string).collect(),
+        }
+    };
+    let command = format!(
+        "stepscope compare '{machine}' --baseline {} --incident {}",
+        incidents::range(baseline),
+        incidents::range(incident)
+    );
+    let notes = footer(&compared, &named, all, left_out);
+    let notes = notes.lines().filter(|it| !it.starts_with("See for yourself")).map(str::to_owned).collect();
+    Ok(Some(tui::dash::Compared { answer, causes: named.iter().map(item).collect(), notes, command }))
 }
 
 fn machine(reader: &Reader, wanted: Option<&str>) -> Result<Name, Failure> {
@@ -171,7 +237,7 @@ fn report(machine: &Name, compared: &Compared, sides: &Sides, all: bool, left_ou
         "since (UTC)",
     ]);
     for (rank, it) in (1_u64..).zip(&named) {
-        table.rows.push(cause_row(rank, it));
+        table.rows.push(cause_row(rank, it).into());
     }
     let (b, i) = (&compared.baseline, &compared.incident);
     let mut heading = format!(
@@ -205,7 +271,7 @@ fn report(machine: &Name, compared: &Compared, sides: &Sides, all: bool, left_ou
     }
 }
 
-fn cause_row(rank: u64, it: &Cause) -> Vec<String> {
+fn cause_row(rank: u64, it: &Cause) -> [String; 8] {
     let state = it.state.as_deref().unwrap_or("the execution itself");
     let what = match (&it.kind, &it.error, &it.detail) {
         (CauseKind::Errors, Some(error), _) => format!("fails with {error}"),
@@ -215,7 +281,7 @@ fn cause_row(rank: u64, it: &Cause) -> Vec<String> {
         (kind, ..) => kind.as_str().replace('_', " "),
     };
     let has_latency = !matches!(it.kind, CauseKind::Errors | CauseKind::Version);
-    vec![
+    [
         rank.to_string(),
         text::cut(state, 32),
         text::cut(&what, 60),

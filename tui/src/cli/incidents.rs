@@ -77,7 +77,7 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
     })
 }
 
-fn shown(metric: &str, value: f64) -> String {
+pub(super) fn shown(metric: &str, value: f64) -> String {
     if metric == "failure_rate" {
         return format!("{:.1} %", value * 100.0);
     }
@@ -85,7 +85,7 @@ fn shown(metric: &str, value: f64) -> String {
     text::span(Micros((value * 1e3) as i64))
 }
 
-fn range((from, to): (Timestamp, Timestamp)) -> String {
+pub(super) fn range((from, to): (Timestamp, Timestamp)) -> String {
     let short = |it| analyzer::time::format(it).replace(".000Z", "Z");
     format!("{}/{}", short(from), short(to))
 }
@@ -104,6 +104,31 @@ fn to_json(it: &Found) -> Value {
     })
 }
 
+/// A machine over time, in spans that each have some executions.
+pub(super) struct Series {
+    pub(super) spans: Vec<SpanRow>,
+    pub(super) span: Micros,
+    pub(super) last: Timestamp,
+}
+
+/// How a machine did over time; `None` where nothing of it is stored.
+pub(super) fn series(
+    reader: &Reader,
+    machine: &Name,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<Option<Series>, Failure> {
+    let row = reader.machines(since, until)?.into_iter().find(|it| it.arn == **machine);
+    let Some((first, last, executions)) = row.and_then(|it| Some((it.first_at?, it.last_at?, it.executions))) else {
+        return Ok(None);
+    };
+    let n_spans = (executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
+    // The last span ends with the newest execution: what began a moment ago is not diluted.
+    let seconds = ((last - first).0 / 1_000_000 / n_spans).max(60);
+    let spans = reader.duration_series(machine, seconds, (since, until), last + Micros(1))?;
+    Ok(Some(Series { spans, span: Micros::from_seconds(seconds), last }))
+}
+
 /// The changes of one machine's typical duration and failure rate, in order of time.
 pub(super) fn found(
     reader: &Reader,
@@ -111,14 +136,11 @@ pub(super) fn found(
     since: Option<Timestamp>,
     until: Option<Timestamp>,
 ) -> Result<Vec<Found>, Failure> {
-    let row = reader.machines(since, until)?.into_iter().find(|it| it.arn == **machine);
-    let Some((first, last, executions)) = row.and_then(|it| Some((it.first_at?, it.last_at?, it.executions))) else {
-        return Ok(Vec::new());
-    };
-    let n_spans = (executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
-    // The last span ends with the newest execution: what began a moment ago is not diluted.
-    let span_s = ((last - first).0 / 1_000_000 / n_spans).max(60);
-    let series = reader.duration_series(machine, span_s, (since, until), last + Micros(1))?;
+    Ok(series(reader, machine, since, until)?.map_or_else(Vec::new, |it| found_in(machine, &it)))
+}
+
+/// The changes in a series.
+pub(super) fn found_in(machine: &Name, Series { spans: series, last, .. }: &Series) -> Vec<Found> {
     #[expect(clippy::cast_precision_loss, reason = "logarithms of durations")]
     let logs = |of: fn(&SpanRow) -> Micros| series.iter().map(|it| (of(it).0.max(1) as f64).ln()).collect::<Vec<f64>>();
     #[expect(clippy::cast_precision_loss, reason = "rates")]
@@ -129,7 +151,7 @@ pub(super) fn found(
         for (index, change) in changes.iter().enumerate() {
             let from = if index == 0 { 0 } else { changes[index - 1].at };
             let to = changes.get(index + 1).map_or(series.len(), |it| it.at);
-            all.push(of_change(machine, metric, &series, (from, to), change, last));
+            all.push(of_change(machine, metric, series, (from, to), change, *last));
         }
     }
     // A level that moved by less than a tenth, or a rate by less than a point, is nothing anybody is called for.
@@ -137,7 +159,7 @@ pub(super) fn found(
         "failure_rate" => (it.after - it.before).abs() >= 0.01,
         _ => (it.after / it.before.max(1e-9) - 1.0).abs() >= 0.1,
     });
-    Ok(all)
+    all
 }
 
 fn of_change(

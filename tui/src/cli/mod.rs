@@ -37,11 +37,12 @@ mod whatif;
 pub(crate) mod when;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use analyzer::model::Timestamp;
 use analyzer::pricing::{PriceBook, PriceBooks};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use queries::Reader;
+use queries::{Interrupter, Reader};
 
 use crate::Outcome;
 use crate::config::Config;
@@ -180,6 +181,35 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) color: Color,
     now: Option<String>,
+    /// Whoever waits, where it may be given up.
+    patience: Option<Patience>,
+}
+
+/// Lets what is being read be given up from another thread.
+#[derive(Clone, Default)]
+pub(crate) struct Patience(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    is_over: bool,
+    readers: Vec<Interrupter>,
+}
+
+impl Patience {
+    /// Ends all that reads now or later.
+    pub(crate) fn end(&self) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.is_over = true;
+        waiting.readers.drain(..).for_each(|it| it.interrupt());
+    }
+
+    fn watch(&self, reader: &Reader) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_over {
+            reader.interrupter().interrupt();
+        }
+        waiting.readers.push(reader.interrupter());
+    }
 }
 
 impl Context {
@@ -195,11 +225,20 @@ impl Context {
         for text in &shared.discount {
             config.add_discount(text)?;
         }
-        Ok(Self { config, output: shared.output, color: shared.color, now: shared.now })
+        Ok(Self { config, output: shared.output, color: shared.color, now: shared.now, patience: None })
     }
 
     pub(crate) fn reader(&self) -> Result<Reader, Failure> {
-        Ok(Reader::open(&self.config.db_path())?)
+        let reader = Reader::open(&self.config.db_path())?;
+        if let Some(patience) = &self.patience {
+            patience.watch(&reader);
+        }
+        Ok(reader)
+    }
+
+    /// The same, with readers that can be given up.
+    pub(crate) fn with_patience(&self, patience: Patience) -> Self {
+        Self { patience: Some(patience), ..self.clone() }
     }
 
     pub(crate) fn now(&self) -> Result<Timestamp, Failure> {

@@ -126,7 +126,7 @@ fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
 
 fn draw(context: &Context, reader: &Reader, rows: &[ExecutionRow], unfold: bool) -> Result<(), Failure> {
     let width = terminal_width();
-    let fold = if unfold { gantt::Fold::Nothing } else { gantt::Fold::LongMaps };
+    let fold = if unfold { gantt::Folds::nothing() } else { gantt::Folds::long_maps() };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for_each_traced_run(reader, rows, |_, run, traced| {
         let chart = match traced {

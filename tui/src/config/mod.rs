@@ -69,9 +69,33 @@ pub(crate) struct Config {
     /// Quotas that the accounts have instead of AWS's defaults: `API = "BUCKET/PER_SECOND"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) quotas: BTreeMap<String, String>,
+    /// How the dashboard looks, and what its keys do.
+    #[serde(skip_serializing_if = "DashConfig::is_default")]
+    pub(crate) dash: DashConfig,
     /// Accounts and regions that `collect` and `dash` read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<TargetConfig>,
+}
+
+/// The dashboard's part of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DashConfig {
+    /// `terminal`, `colour-blind`, `high-contrast` or `plain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) theme: Option<String>,
+    /// Characters of ASCII alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ascii: Option<bool>,
+    /// Other keys: what is done, and the keys that do it, with blanks between.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) keys: BTreeMap<String, String>,
+}
+
+impl DashConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Config {

@@ -2,89 +2,87 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
+use ratatui::symbols::border;
 use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
-use super::view::{LINES_BELOW, Line, Vm};
-use crate::gantt::Cell;
-use analyzer::timeline::Category;
+use super::line::{Line, Piece, Tone};
+use super::theme::{Theme, to_ascii};
+use super::view::{Overlay, Vm};
 
 /// Draws a frame.
 pub fn render(frame: &mut Frame<'_>, vm: &Vm) {
-    let detail = u16::try_from(vm.detail.len().min(LINES_BELOW)).unwrap_or(0);
-    let [title, answer, head, list, separator, below, keys] = Layout::vertical([
+    let [title, tabs, answer, body, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(1),
+        Constraint::Length(u16::try_from(vm.answer.len()).unwrap_or(1)),
         Constraint::Min(0),
-        Constraint::Length(u16::from(detail > 0)),
-        Constraint::Length(detail),
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    frame.render_widget(Paragraph::new(vm.title.as_str()).style(Modifier::BOLD), title);
-    let trouble = if vm.is_trouble { Style::new().fg(Color::Red).add_modifier(Modifier::BOLD) } else { Style::new() };
-    frame.render_widget(Paragraph::new(vm.answer.as_str()).style(trouble), answer);
-    frame.render_widget(Paragraph::new(format!("  {}", vm.head)).style(Style::new().fg(Color::DarkGray)), head);
-    let lines: Vec<Text<'_>> =
-        vm.lines.iter().enumerate().map(|(index, it)| line(it, vm.cursor == Some(index))).collect();
-    frame.render_widget(Paragraph::new(lines), list);
-    frame.render_widget(
-        Paragraph::new("─".repeat(usize::from(separator.width))).style(Style::new().fg(Color::DarkGray)),
-        separator,
-    );
-    frame.render_widget(Paragraph::new(vm.detail.iter().map(|it| Text::from(it.as_str())).collect::<Vec<_>>()), below);
-    frame.render_widget(Paragraph::new(vm.keys.as_str()).style(Style::new().fg(Color::DarkGray)), keys);
-    if let Some(help) = &vm.help {
-        overlay(frame, help);
+    let look = Look { theme: vm.theme, is_ascii: vm.is_ascii };
+    for (area, line) in [(title, &vm.title), (tabs, &vm.tabs), (keys, &vm.keys)] {
+        frame.render_widget(look.line(line), area);
+    }
+    for (area, lines) in [(answer, &vm.answer), (body, &vm.body)] {
+        let lines: Vec<Text<'_>> = lines.iter().map(|it| look.line(it)).collect();
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+    if let Some(overlay) = &vm.overlay {
+        look.overlay(frame, overlay);
     }
 }
 
-fn line(line: &Line, is_under_cursor: bool) -> Text<'_> {
-    let mut style = Style::new();
-    if line.is_bad {
-        style = style.fg(Color::Red);
-    }
-    if is_under_cursor {
-        style = style.add_modifier(Modifier::REVERSED);
-    }
-    let mut spans =
-        vec![Span::raw(if is_under_cursor { "▸ " } else { "  " }), Span::styled(line.label.as_str(), style)];
-    spans.extend(line.cells.iter().map(|it| cell(*it)));
-    spans.push(Span::raw(line.rest.as_str()));
-    Text::from(spans)
+struct Look {
+    theme: Theme,
+    is_ascii: bool,
 }
 
-fn cell(cell: Cell) -> Span<'static> {
-    let colour = match cell {
-        Cell::Empty => Color::Reset,
-        Cell::Failure => Color::Red,
-        Cell::Inside { .. } => Color::DarkGray,
-        Cell::Below => Color::Gray,
-        Cell::Time { category, .. } => match category {
-            Category::Work => Color::Green,
-            Category::Queue => Color::Yellow,
-            Category::Backoff => Color::Red,
-            Category::Callback => Color::Cyan,
-            Category::Wait => Color::Blue,
-            Category::SlotWait => Color::Magenta,
-            Category::Overhead | Category::RedriveIdle => Color::DarkGray,
-        },
-    };
-    let mut style = Style::new().fg(colour);
-    if cell.is_critical() {
-        style = style.add_modifier(Modifier::UNDERLINED | Modifier::BOLD);
+impl Look {
+    fn line<'a>(&self, line: &'a Line) -> Text<'a> {
+        Text::from(line.pieces.iter().map(|it| self.piece(it, line.is_selected)).collect::<Vec<_>>())
     }
-    Span::styled(cell.glyph().to_string(), style)
+
+    fn piece<'a>(&self, piece: &'a Piece, is_selected: bool) -> Span<'a> {
+        let mut style = self.theme.style(piece.tone);
+        let is_bar = matches!(piece.tone, Tone::Time(..) | Tone::Inside(_));
+        if is_selected && !is_bar {
+            style = style.add_modifier(Modifier::REVERSED);
+        }
+        if self.is_ascii {
+            Span::styled(to_ascii(&piece.text), style)
+        } else {
+            Span::styled(piece.text.as_str(), style)
+        }
+    }
+
+    fn overlay(&self, frame: &mut Frame<'_>, overlay: &Overlay) {
+        let place = Rect { x: overlay.place.0, y: overlay.place.1, width: overlay.size.0, height: overlay.size.1 };
+        let place = place.intersection(frame.area());
+        frame.render_widget(Clear, place);
+        let text: Vec<Text<'_>> = overlay.lines.iter().map(|it| self.line(it)).collect();
+        let mut block =
+            Block::bordered().title(if self.is_ascii { to_ascii(&overlay.title) } else { overlay.title.clone() });
+        if self.is_ascii {
+            block = block.border_set(ASCII);
+        }
+        block = block.border_style(self.theme.style(Tone::Dim)).style(Style::new());
+        let inner = block.inner(place);
+        frame.render_widget(block, place);
+        let [_, inner, _] =
+            Layout::horizontal([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(inner);
+        frame.render_widget(Paragraph::new(text), inner);
+    }
 }
 
-fn overlay(frame: &mut Frame<'_>, lines: &[&'static str]) {
-    let area = frame.area();
-    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
-    let width = 84.min(area.width);
-    let place = Rect { x: (area.width - width) / 2, y: (area.height - height) / 2, width, height };
-    frame.render_widget(Clear, place);
-    let text: Vec<Text<'_>> = lines.iter().map(|it| Text::from(*it)).collect();
-    frame.render_widget(Paragraph::new(text).block(Block::bordered().title(" help ")), place);
-}
+const ASCII: border::Set<'static> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};

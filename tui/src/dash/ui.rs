@@ -1,206 +1,165 @@
-//! What the dashboard shows at a moment.
+//! Everything that decides what is drawn.
 
 use std::sync::Arc;
 
-use analyzer::execution::Run;
-use analyzer::model::{Micros, Status, Timestamp, Usd};
+use analyzer::model::Timestamp;
 
-use super::page::Page;
+use super::data::{Content, ExecutionItem, Findout};
+use super::keys::KeyMap;
+use super::screen::{MachineRef, Stop, Subject, TimeRange, Trail, View};
+use super::theme::Theme;
 
-/// Executions that the list holds at most: the newest.
-pub const LISTED: usize = 5_000;
-
-/// One machine as the overview needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MachineItem {
-    pub arn: String,
-    pub name: String,
-    pub workflow_type: &'static str,
-    pub executions: u64,
-    pub running: u64,
-    pub failed: u64,
-    pub closed: u64,
-    pub complete: u64,
-    /// Executions that are known in full, and those that there were, where CloudWatch has counted them.
-    pub counted: Option<(u64, u64)>,
-    pub p50: Option<Micros>,
-    pub p95: Option<Micros>,
-    pub paid: Option<Usd>,
-    pub as_standard: Option<Usd>,
-    pub as_express: Option<Usd>,
-    /// The 95th percentile over equal spans of the time that is stored; `None` where nothing ran.
-    pub trend: Vec<Option<Micros>>,
-}
-
-/// One execution as the list needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExecutionItem {
-    pub id: u32,
-    pub name: String,
-    pub status: Status,
-    pub started_at: Option<Timestamp>,
-    pub duration: Option<Micros>,
-    pub transitions: u64,
-    pub usd: Option<Usd>,
-    pub complete: bool,
-    pub error: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ExecutionOrder {
+/// What the keyboard is for at the moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Mode {
     #[default]
-    Newest,
-    Slowest,
-    FailedFirst,
+    Moving,
+    Filtering,
+    Typing(Prompt),
+    Choosing(Menu),
+    /// The help, scrolled by so many lines.
+    Helping(usize),
 }
 
-impl ExecutionOrder {
-    pub(super) fn next(self) -> Self {
-        match self {
-            Self::Newest => Self::Slowest,
-            Self::Slowest => Self::FailedFirst,
-            Self::FailedFirst => Self::Newest,
-        }
-    }
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Newest => "newest first",
-            Self::Slowest => "slowest first",
-            Self::FailedFirst => "failed first",
-        }
-    }
+/// A line that is being typed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    pub kind: PromptKind,
+    pub text: String,
+    /// Which of the completions was taken last.
+    pub taken: Option<usize>,
+    /// What the text was before a completion was taken.
+    pub stem: String,
 }
 
-/// The three levels, each inside the one before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Screen {
-    #[default]
-    Machines,
-    Executions,
-    Timeline,
-    /// A report, over whichever level it was asked for on.
-    Page,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptKind {
+    Command,
+    Find,
+    Range,
 }
 
-/// A cursor in a list, and the filter in force there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+/// A few things to choose from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Menu {
+    pub title: &'static str,
     pub row: usize,
-    pub filter: String,
+    /// A letter, what it is for, and what it does.
+    pub choices: Vec<(char, String, Choice)>,
 }
 
-/// Everything that decides what is drawn.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    Range(TimeRange),
+    TypeRange,
+    Export(Form),
+    Copy(String),
+}
+
+/// Forms in which a view can be exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+    Csv,
+    Markdown,
+}
+
+/// A command that can be typed, what it does, and its options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    pub name: String,
+    pub about: String,
+    pub options: Vec<String>,
+}
+
+/// What the user likes; it outlives the dashboard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preferences {
+    pub theme: Theme,
+    pub is_ascii: bool,
+    pub keys: KeyMap,
+    pub range: TimeRange,
+}
+
+/// The state of the dashboard.
+#[derive(Clone, Debug)]
 pub struct Ui {
-    pub screen: Screen,
-    pub machines: Vec<MachineItem>,
-    /// How collecting goes, in sentences.
-    pub collector: Vec<String>,
-    pub machines_place: Place,
-    /// ARN and name of the machine that was opened.
-    pub machine: Option<(String, String)>,
-    pub executions: Vec<ExecutionItem>,
-    pub executions_place: Place,
-    pub order: ExecutionOrder,
-    pub run: Option<Arc<Run>>,
-    pub run_row: usize,
-    pub folded: Vec<u64>,
-    /// The report that is shown, the command that made it, and the level below it.
-    pub page: Option<Page>,
-    pub page_words: Vec<String>,
-    pub page_place: Place,
-    pub below_page: Screen,
-    /// The command that is being typed.
-    pub command: Option<String>,
-    pub is_filtering: bool,
-    pub is_help_open: bool,
-    pub is_loading: bool,
-    pub trouble: Option<String>,
+    pub trail: Trail,
+    /// Where they went back from, the last one first to return to.
+    pub undone: Vec<Stop>,
+    pub mode: Mode,
+    pub preferences: Preferences,
+    pub vocabulary: Arc<[Word]>,
+    pub marks: Vec<ExecutionItem>,
+    pub findout: Arc<Findout>,
+    /// When it was asked for last.
+    pub findout_at: Option<Timestamp>,
+    pub is_finding_out: bool,
+    pub is_frozen: bool,
+    /// Whether somebody collects while it is open.
+    pub is_live: bool,
+    /// Something that was done, in a sentence, until the next key.
+    pub notice: Option<String>,
     pub title: String,
+    pub now: Timestamp,
     pub width: u16,
     pub height: u16,
+    pub(super) tickets: u64,
 }
 
 impl Ui {
-    pub fn new(title: impl Into<String>, width: u16, height: u16) -> Self {
-        Self { title: title.into(), width, height, is_loading: true, ..Self::default() }
-    }
-
-    /// The machines that pass the filter, in the order of the list.
-    pub fn visible_machines(&self) -> Vec<&MachineItem> {
-        let wanted = self.machines_place.filter.to_lowercase();
-        self.machines.iter().filter(|it| it.name.to_lowercase().contains(&wanted)).collect()
-    }
-
-    /// How many executions the opened machine has, where the list could not take them all.
-    pub fn executions_beyond_list(&self) -> Option<u64> {
-        let (arn, _) = self.machine.as_ref().filter(|_| self.executions.len() >= LISTED)?;
-        let of = self.machines.iter().find(|it| it.arn == *arn)?.executions;
-        (of > self.executions.len() as u64).then_some(of)
-    }
-
-    /// The executions that pass the filter, in the order that was chosen.
-    pub fn visible_executions(&self) -> Vec<&ExecutionItem> {
-        let wanted = self.executions_place.filter.to_lowercase();
-        let fits = |it: &&ExecutionItem| {
-            it.name.to_lowercase().contains(&wanted)
-                || it.status.as_str().to_lowercase().contains(&wanted)
-                || it.error.as_deref().is_some_and(|it| it.to_lowercase().contains(&wanted))
-        };
-        let mut visible: Vec<&ExecutionItem> = self.executions.iter().filter(fits).collect();
-        match self.order {
-            ExecutionOrder::Newest => {}
-            ExecutionOrder::Slowest => visible.sort_by_key(|it| std::cmp::Reverse(it.duration)),
-            ExecutionOrder::FailedFirst => visible.sort_by_key(|it| it.status <= Status::Succeeded),
-        }
-        visible
-    }
-
-    pub(super) fn place(&self) -> Option<&Place> {
-        match self.screen {
-            Screen::Machines => Some(&self.machines_place),
-            Screen::Page => Some(&self.page_place),
-            Screen::Executions => Some(&self.executions_place),
-            Screen::Timeline => None,
+    pub fn new(title: impl Into<String>, preferences: Preferences, now: Timestamp, size: (u16, u16)) -> Self {
+        Self {
+            trail: Trail::new(Stop::new(View::Overview, None, Subject::Nothing)),
+            undone: Vec::new(),
+            mode: Mode::Moving,
+            preferences,
+            vocabulary: Arc::default(),
+            marks: Vec::new(),
+            findout: Arc::default(),
+            findout_at: None,
+            is_finding_out: false,
+            is_frozen: false,
+            is_live: false,
+            notice: None,
+            title: title.into(),
+            now,
+            width: size.0,
+            height: size.1,
+            tickets: 0,
         }
     }
 
-    pub(super) fn place_mut(&mut self) -> Option<&mut Place> {
-        match self.screen {
-            Screen::Machines => Some(&mut self.machines_place),
-            Screen::Page => Some(&mut self.page_place),
-            Screen::Executions => Some(&mut self.executions_place),
-            Screen::Timeline => None,
+    pub fn stop(&self) -> &Stop {
+        self.trail.last()
+    }
+
+    pub(super) fn stop_mut(&mut self) -> &mut Stop {
+        self.trail.last_mut()
+    }
+
+    /// The machines that are known, from wherever the overview stands in the trail.
+    pub(super) fn machines(&self) -> Vec<MachineRef> {
+        let overview = self.trail.iter().rev().find_map(|it| match &it.content {
+            Some(Content::Overview(it)) => Some(it),
+            _ => None,
+        });
+        let of = |it: &super::data::MachineItem| MachineRef { arn: it.arn.clone(), name: it.name.clone() };
+        overview.map(|it| it.machines.iter().map(of).collect()).unwrap_or_default()
+    }
+
+    /// Whether what is on screen waits for nothing.
+    pub fn stop_is_idle(&self) -> bool {
+        self.stop().awaited.is_none()
+    }
+
+    /// Whether anything on screen grows older as time passes.
+    pub fn is_ageing(&self) -> bool {
+        match &self.stop().content {
+            Some(Content::Run(it)) => !it.run.execution.status.is_closed(),
+            Some(Content::Executions(it)) => it.rows.iter().any(|it| !it.status.is_closed()),
+            _ => self.is_live,
         }
-    }
-
-    pub(super) fn row(&self) -> usize {
-        self.place().map_or(self.run_row, |it| it.row)
-    }
-
-    pub(super) fn set_row(&mut self, row: usize) {
-        match self.place_mut() {
-            Some(place) => place.row = row,
-            None => self.run_row = row,
-        }
-    }
-
-    /// Rows of the list on screen.
-    pub(super) fn n_rows(&self) -> usize {
-        match self.screen {
-            Screen::Machines => self.visible_machines().len(),
-            Screen::Page => self
-                .page
-                .as_ref()
-                .map_or(0, |it| it.lines(&self.page_place.filter, usize::from(self.width).saturating_sub(2)).1.len()),
-            Screen::Executions => self.visible_executions().len(),
-            Screen::Timeline => self.chart().map_or(0, |it| it.rows.len()),
-        }
-    }
-
-    pub(super) fn chart(&self) -> Option<crate::gantt::Chart> {
-        let fold = crate::gantt::Fold::Also(self.folded.clone());
-        self.run.as_ref().map(|run| crate::gantt::chart(run, usize::from(self.width), &fold))
     }
 }

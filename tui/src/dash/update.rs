@@ -2,277 +2,712 @@
 
 use std::sync::Arc;
 
-use analyzer::execution::Run;
+use analyzer::model::{Micros, Timestamp};
+use analyzer::what_if::Scenario;
 
-use super::page::Page;
-use super::ui::{ExecutionItem, MachineItem, Place, Screen, Ui};
-use super::view;
+use super::complete::{completions, with_last_word};
+use super::data::{Content, Effects, Findout, Span};
+use super::keys::{Action, Key};
+use super::screen::{MachineRef, Stop, Subject, TimeRange, View};
+use super::ui::{Choice, Form, Menu, Mode, Prompt, PromptKind, Ui};
+use super::view::{self, Area};
+use super::views::{self, Shown};
+use crate::gantt::Layout;
+
+/// How often the slower questions are asked again.
+const FIND_OUT_EVERY: Micros = Micros(60_000_000);
 
 /// What can happen.
 #[derive(Clone, Debug)]
 pub enum Msg {
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    First,
-    Last,
-    Open,
-    Back,
-    Help,
-    Filter,
-    Sort,
-    Fold,
-    Reload,
-    Quit,
-    /// A character while the filter is typed.
-    Type(char),
-    Erase,
-    /// A click on a line of the screen.
-    Click(u16),
+    Key(Key),
+    /// The left button at a column and a line of the screen.
+    Click(u16, u16),
+    Drag(u16, u16),
+    /// The left button is let go.
+    Release,
+    Wheel {
+        is_down: bool,
+    },
     Resize(u16, u16),
-    Machines(Vec<MachineItem>),
-    /// How collecting goes, in sentences; none where nobody collects.
-    Collector(Vec<String>),
-    /// A report that was asked for.
-    Page(Page),
-    /// Asks for a report, about the machine at hand: the command's name.
-    Show(&'static str),
-    /// Begins to type a command.
-    Command,
-    Executions(Vec<ExecutionItem>),
-    Run(Arc<Run>),
-    Trouble(String),
+    /// Time has passed.
+    Tick(Timestamp),
+    /// Somebody has written the database.
+    Changed,
+    /// What was asked for with a number, or why not.
+    Loaded(u64, Result<Content, String>),
+    FoundOut(Findout),
+    /// What a change does.
+    Simulated(u64, Result<Effects, String>),
+    Notice(String),
+}
+
+/// What the shell is asked to load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    pub view: View,
+    pub machine: Option<MachineRef>,
+    pub subject: Subject,
+    pub range: TimeRange,
+    /// Baseline and incident.
+    pub ranges: Option<(Span, Span)>,
+    pub has_all: bool,
 }
 
 /// What the shell is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    LoadMachines,
-    /// A command that reports, as it would be typed after `stepscope`.
-    LoadPage {
-        words: Vec<String>,
-    },
-    LoadExecutions {
-        machine_arn: String,
-    },
-    LoadRun {
-        id: u32,
-    },
+    Load(u64, Load),
+    /// Nobody waits for this any more.
+    Cancel(u64),
+    FindOut(TimeRange),
+    Simulate(u64, MachineRef, TimeRange, Scenario),
+    Copy(String),
+    Export(Form, Shown),
     Exit,
 }
 
+/// Begins: what has to be loaded first.
+pub fn start(mut ui: Ui) -> (Ui, Vec<Effect>) {
+    let effects = load(&mut ui);
+    (ui, effects)
+}
+
+/// Opens a view as if the user had gone there.
+pub fn go_to(mut ui: Ui, view: View, machine: Option<MachineRef>, subject: Subject) -> (Ui, Vec<Effect>) {
+    let effects = go(&mut ui, Stop::new(view, machine, subject));
+    (ui, effects)
+}
+
 /// The next state, and what has to be done for it.
-pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Option<Effect>) {
-    if ui.command.is_some() && !is_answer(&msg) {
-        let effect = type_command(&mut ui, &msg);
-        return (ui, effect);
-    }
-    let effect = if ui.is_filtering { type_filter(&mut ui, &msg) } else { None };
-    if (ui.is_filtering || matches!(msg, Msg::Type(_) | Msg::Erase)) && !is_answer(&msg) {
-        return (ui, effect);
-    }
-    if ui.is_help_open && matches!(msg, Msg::Back | Msg::Help | Msg::Open | Msg::Quit | Msg::Click(_)) {
-        ui.is_help_open = false;
-        return (ui, None);
-    }
-    let effect = step(&mut ui, msg);
-    let last = ui.n_rows().saturating_sub(1);
-    if ui.row() > last {
-        ui.set_row(last);
-    }
-    (ui, effect)
+pub fn update(mut ui: Ui, msg: Msg) -> (Ui, Vec<Effect>) {
+    let effects = step(&mut ui, msg);
+    let last = views::n_rows(&ui).saturating_sub(1);
+    let stop = ui.stop_mut();
+    stop.row = stop.row.min(last);
+    (ui, effects)
 }
 
-/// Whether a message comes from elsewhere than the user's hands.
-fn is_answer(msg: &Msg) -> bool {
-    matches!(
-        msg,
-        Msg::Machines(_)
-            | Msg::Collector(_)
-            | Msg::Page(_)
-            | Msg::Executions(_)
-            | Msg::Run(_)
-            | Msg::Trouble(_)
-            | Msg::Resize(..)
-            | Msg::Reload
-    )
-}
-
-/// Keys while a command is typed.
-fn type_command(ui: &mut Ui, msg: &Msg) -> Option<Effect> {
-    let command = ui.command.as_mut()?;
+fn step(ui: &mut Ui, msg: Msg) -> Vec<Effect> {
     match msg {
-        Msg::Type(it) => command.push(*it),
-        Msg::Erase => {
-            command.pop();
+        Msg::Key(key) => {
+            ui.notice = None;
+            return press(ui, key);
         }
-        Msg::Open => {
-            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-            ui.command = None;
-            return match words.first().map(String::as_str) {
-                None => None,
-                Some("q" | "quit") => Some(Effect::Exit),
-                Some(_) => Some(show(ui, words)),
+        Msg::Click(column, line) => return click(ui, column, line),
+        Msg::Drag(column, line) => drag(ui, column, line),
+        Msg::Release => {
+            if views::is_dragged(ui) {
+                return load(ui);
+            }
+        }
+        Msg::Wheel { is_down } => {
+            let action = if is_down { Action::Down } else { Action::Up };
+            return act(ui, action);
+        }
+        Msg::Resize(width, height) => (ui.width, ui.height) = (width, height),
+        Msg::Tick(now) => ui.now = now,
+        Msg::Changed => return changed(ui),
+        Msg::Loaded(ticket, loaded) => return take(ui, ticket, loaded),
+        Msg::FoundOut(findout) => found_out(ui, findout),
+        Msg::Simulated(ticket, effects) => {
+            let stop = ui.stop_mut();
+            if stop.awaited == Some(ticket) {
+                stop.awaited = None;
+                match effects {
+                    Ok(effects) => (stop.effects, stop.trouble) = (Some(effects), None),
+                    Err(why) => stop.trouble = Some(why),
+                }
+            }
+        }
+        Msg::Notice(text) => ui.notice = Some(text),
+    }
+    Vec::new()
+}
+
+// ---- loading --------------------------------------------------------------------------------------------------------
+
+/// Asks for what the present stop shows.
+fn load(ui: &mut Ui) -> Vec<Effect> {
+    let mut effects = cancel(ui.stop_mut());
+    ui.tickets += 1;
+    let (ticket, range) = (ui.tickets, ui.preferences.range);
+    let stop = ui.stop_mut();
+    stop.awaited = Some(ticket);
+    let load = Load {
+        view: stop.view,
+        machine: stop.machine.clone(),
+        subject: stop.subject.clone(),
+        range,
+        ranges: stop.baseline.zip(stop.incident),
+        has_all: stop.has_all,
+    };
+    effects.push(Effect::Load(ticket, load));
+    effects
+}
+
+fn cancel(stop: &mut Stop) -> Vec<Effect> {
+    stop.awaited.take().map(Effect::Cancel).into_iter().collect()
+}
+
+/// Looks again, unless it is already looking or frozen.
+fn changed(ui: &mut Ui) -> Vec<Effect> {
+    let stop = ui.stop();
+    let is_settled = match &stop.content {
+        // What has ended does not change any more.
+        Some(Content::Run(it)) => it.run.execution.status.is_closed() && it.run.execution.complete,
+        Some(Content::Twins(_)) => true,
+        _ => false,
+    };
+    if ui.is_frozen || stop.awaited.is_some() || is_settled {
+        return Vec::new();
+    }
+    load(ui)
+}
+
+fn take(ui: &mut Ui, ticket: u64, loaded: Result<Content, String>) -> Vec<Effect> {
+    // What is awaited is the present stop's: whoever leaves one gives up what it waits for.
+    if ui.stop().awaited != Some(ticket) {
+        return Vec::new();
+    }
+    ui.stop_mut().awaited = None;
+    match loaded {
+        Ok(content) => {
+            let kept = views::key_under_cursor(ui);
+            let stop = ui.stop_mut();
+            (stop.content, stop.trouble) = (Some(content), None);
+            lay_out(stop);
+            if let Some(row) = kept.and_then(|key| views::row_of_key(ui, &key)) {
+                ui.stop_mut().row = row;
+            }
+        }
+        Err(why) => ui.stop_mut().trouble = Some(why),
+    }
+    if ui.stop().view == View::Overview { find_out(ui) } else { Vec::new() }
+}
+
+fn lay_out(stop: &mut Stop) {
+    stop.layout = match &stop.content {
+        Some(Content::Run(it)) => {
+            let traced = if stop.has_traces { it.traced() } else { None };
+            Some(Layout::of(&it.run, traced, &stop.folds))
+        }
+        _ => None,
+    };
+}
+
+/// Asks the slower questions, from time to time.
+fn find_out(ui: &mut Ui) -> Vec<Effect> {
+    let is_due = ui.findout_at.is_none_or(|it| ui.now - it >= FIND_OUT_EVERY);
+    if !is_due || ui.is_finding_out {
+        return Vec::new();
+    }
+    (ui.findout_at, ui.is_finding_out) = (Some(ui.now), true);
+    vec![Effect::FindOut(ui.preferences.range)]
+}
+
+fn found_out(ui: &mut Ui, findout: Findout) {
+    let (before, after) = (ui.findout.looks.len(), findout.looks.len());
+    (ui.findout, ui.is_finding_out) = (Arc::new(findout), false);
+    // The cursor stays on its machine; at the very top it goes to what is wrong.
+    for stop in ui.trail.iter_mut().filter(|it| it.view == View::Overview && it.row > 0 && it.row >= before) {
+        stop.row = stop.row - before + after;
+    }
+}
+
+// ---- moving about ---------------------------------------------------------------------------------------------------
+
+fn go(ui: &mut Ui, stop: Stop) -> Vec<Effect> {
+    let mut effects = cancel(ui.stop_mut());
+    ui.undone.clear();
+    ui.mode = Mode::Moving;
+    ui.trail.push(stop);
+    effects.extend(load(ui));
+    effects
+}
+
+fn back(ui: &mut Ui) -> Vec<Effect> {
+    let stop = ui.stop_mut();
+    if stop.detail.take().is_some() || stop.begun.take().is_some() {
+        return Vec::new();
+    }
+    if !stop.filter.is_empty() {
+        stop.filter.clear();
+        return Vec::new();
+    }
+    if ui.trail.is_root() {
+        return Vec::new();
+    }
+    let effects = cancel(ui.stop_mut());
+    ui.undone.extend(ui.trail.pop());
+    effects.into_iter().chain(reload_if_empty(ui)).collect()
+}
+
+fn forward(ui: &mut Ui) -> Vec<Effect> {
+    let Some(stop) = ui.undone.pop() else {
+        ui.notice = Some("there is nothing to return to".to_owned());
+        return Vec::new();
+    };
+    let effects = cancel(ui.stop_mut());
+    ui.trail.push(stop);
+    effects.into_iter().chain(reload_if_empty(ui)).collect()
+}
+
+fn reload_if_empty(ui: &mut Ui) -> Vec<Effect> {
+    if ui.stop().content.is_none() { load(ui) } else { Vec::new() }
+}
+
+/// The machine at hand: the one that is open, or the one under the cursor.
+fn machine_at_hand(ui: &Ui) -> Option<MachineRef> {
+    views::machine_under_cursor(ui).or_else(|| ui.stop().machine.clone()).or_else(|| ui.machines().into_iter().next())
+}
+
+/// Shows a view of the machine at hand. From one view of a machine to another, the trail grows no longer.
+fn switch(ui: &mut Ui, view: View) -> Vec<Effect> {
+    if ui.stop().view == view && ui.stop().subject == Subject::Nothing {
+        return Vec::new();
+    }
+    let machine = if view.is_of_machine() { machine_at_hand(ui) } else { None };
+    if view.is_of_machine() && machine.is_none() {
+        ui.notice = Some("no machine is known yet".to_owned());
+        return Vec::new();
+    }
+    if view == View::Overview {
+        let mut effects = cancel(ui.stop_mut());
+        ui.undone = ui.trail.cut();
+        effects.extend(reload_if_empty(ui));
+        return effects;
+    }
+    let mut effects = Vec::new();
+    while !ui.trail.is_root() {
+        effects.extend(cancel(ui.stop_mut()));
+        ui.trail.pop();
+    }
+    effects.extend(go(ui, Stop::new(view, machine, Subject::Nothing)));
+    effects
+}
+
+fn turn(ui: &mut Ui, step: isize) -> Vec<Effect> {
+    let n = View::TABS.len();
+    let at = ui.stop().view.tab().unwrap_or(0);
+    switch(ui, View::TABS[(at + n).checked_add_signed(step).unwrap_or(0) % n])
+}
+
+/// The same view of the machine after or before this one.
+fn turn_machine(ui: &mut Ui, step: isize) -> Vec<Effect> {
+    let machines = ui.machines();
+    let own = ui.stop().machine.clone().filter(|_| ui.stop().view.is_of_machine());
+    let Some(at) = own.and_then(|own| machines.iter().position(|it| *it == own)) else {
+        ui.notice = Some("this view is of all machines".to_owned());
+        return Vec::new();
+    };
+    let n = machines.len();
+    let next = machines[(at + n).checked_add_signed(step).unwrap_or(0) % n].clone();
+    let mut effects = cancel(ui.stop_mut());
+    *ui.stop_mut() = Stop::new(ui.stop().view, Some(next), Subject::Nothing);
+    effects.extend(load(ui));
+    effects
+}
+
+// ---- keys -----------------------------------------------------------------------------------------------------------
+
+fn press(ui: &mut Ui, key: Key) -> Vec<Effect> {
+    if key == Key::Ctrl('c') {
+        return vec![Effect::Exit];
+    }
+    match ui.mode.clone() {
+        Mode::Moving => {}
+        Mode::Filtering => return filter(ui, key),
+        Mode::Typing(prompt) => return type_on(ui, prompt, key),
+        Mode::Choosing(menu) => return choose(ui, menu, key),
+        Mode::Helping(scrolled) => {
+            let action = ui.preferences.keys.action(key, ui.stop().view);
+            ui.mode = match action {
+                Some(Action::Down) => Mode::Helping(scrolled + 1),
+                Some(Action::Up) => Mode::Helping(scrolled.saturating_sub(1)),
+                Some(Action::PageDown) => Mode::Helping(scrolled + 10),
+                Some(Action::PageUp) => Mode::Helping(scrolled.saturating_sub(10)),
+                _ => Mode::Moving,
             };
+            return Vec::new();
         }
-        Msg::Back => ui.command = None,
+    }
+    if let Some(action) = ui.preferences.keys.action(key, ui.stop().view) {
+        return act(ui, action);
+    }
+    let help = ui.preferences.keys.key(Action::Help);
+    let help = help.map_or_else(String::new, |it| format!("; {it} lists what does"));
+    ui.notice = Some(format!("{key} does nothing here{help}"));
+    Vec::new()
+}
+
+fn act(ui: &mut Ui, action: Action) -> Vec<Effect> {
+    if let Some(scrolled) = ui.stop().detail {
+        return scroll_detail(ui, scrolled, action);
+    }
+    if let Some(step) = views::act(ui, action) {
+        return follow(ui, step);
+    }
+    let page = view::list_height(ui).max(1);
+    let last = views::n_rows(ui).saturating_sub(1);
+    let stop = ui.stop_mut();
+    match action {
+        Action::Up => stop.row = stop.row.saturating_sub(1),
+        Action::Down => stop.row += 1,
+        Action::PageUp => stop.row = stop.row.saturating_sub(page),
+        Action::PageDown => stop.row += page,
+        Action::First => stop.row = 0,
+        Action::Last => stop.row = last,
+        Action::Back | Action::Left => return back(ui),
+        Action::Forward => return forward(ui),
+        Action::NextView => return turn(ui, 1),
+        Action::PreviousView => return turn(ui, -1),
+        Action::Overview => return switch(ui, View::Overview),
+        Action::Executions => return switch(ui, View::Executions),
+        Action::Machine => return switch(ui, View::Machine),
+        Action::Bottlenecks => return switch(ui, View::Bottlenecks),
+        Action::Cost => return switch(ui, View::Cost),
+        Action::Incident => return switch(ui, View::Incident),
+        Action::Collector => return switch(ui, View::Collector),
+        Action::NextMachine => return turn_machine(ui, 1),
+        Action::PreviousMachine => return turn_machine(ui, -1),
+        Action::Range => ui.mode = Mode::Choosing(range_menu(ui.preferences.range)),
+        Action::Filter => ui.mode = Mode::Filtering,
+        Action::Find => ui.mode = Mode::Typing(Prompt::new(PromptKind::Find)),
+        Action::Command => ui.mode = Mode::Typing(Prompt::new(PromptKind::Command)),
+        Action::Sort => sort(ui, |it, n| it.order = (it.order + 1) % n.max(1)),
+        Action::Reverse => sort(ui, |it, _| it.is_reversed = !it.is_reversed),
+        Action::Reload => return load(ui),
+        Action::Freeze => {
+            ui.is_frozen = !ui.is_frozen;
+            if !ui.is_frozen {
+                return load(ui);
+            }
+        }
+        Action::Copy => ui.mode = copy_menu(ui),
+        Action::Export => ui.mode = Mode::Choosing(export_menu()),
+        Action::Theme => {
+            ui.preferences.theme = ui.preferences.theme.next();
+            ui.notice = Some(format!("theme: {}", ui.preferences.theme.as_str()));
+        }
+        Action::Help => ui.mode = Mode::Helping(0),
+        Action::Quit => return vec![Effect::Exit],
         _ => {}
     }
-    None
+    Vec::new()
 }
 
-/// Shows a report over the level at hand.
-fn show(ui: &mut Ui, words: Vec<String>) -> Effect {
-    if ui.screen != Screen::Page {
-        ui.below_page = ui.screen;
-    }
-    (ui.screen, ui.page, ui.page_place, ui.is_loading) = (Screen::Page, None, Place::default(), true);
-    (ui.page_words, ui.trouble) = (words.clone(), None);
-    Effect::LoadPage { words }
-}
-
-/// A command about the machine at hand: the one that was opened, or the one under the cursor.
-fn about_machine(ui: &mut Ui, command: &str) -> Vec<String> {
-    if ui.screen == Screen::Machines {
-        ui.machine = ui.visible_machines().get(ui.row()).map(|it| (it.arn.clone(), it.name.clone()));
-    }
-    let machine = ui.machine.as_ref().filter(|_| command != "collector").map(|it| it.0.clone());
-    std::iter::once(command.to_owned()).chain(machine).collect()
-}
-
-fn step(ui: &mut Ui, msg: Msg) -> Option<Effect> {
-    let page = view::list_height(ui).max(1);
-    match msg {
-        Msg::Up => ui.set_row(ui.row().saturating_sub(1)),
-        Msg::Down => ui.set_row(ui.row() + 1),
-        Msg::PageUp => ui.set_row(ui.row().saturating_sub(page)),
-        Msg::PageDown => ui.set_row(ui.row() + page),
-        Msg::First => ui.set_row(0),
-        Msg::Last => ui.set_row(ui.n_rows().saturating_sub(1)),
-        Msg::Open => return open(ui),
-        Msg::Back => return back(ui),
-        Msg::Help => ui.is_help_open = true,
-        Msg::Filter => ui.is_filtering = ui.place().is_some(),
-        Msg::Sort => ui.order = ui.order.next(),
-        Msg::Fold => fold(ui),
-        Msg::Reload => return Some(reload(ui)),
-        Msg::Quit => return Some(Effect::Exit),
-        Msg::Click(line) => return click(ui, line),
-        Msg::Resize(width, height) => (ui.width, ui.height) = (width, height),
-        Msg::Machines(machines) => (ui.machines, ui.is_loading, ui.trouble) = (machines, false, None),
-        Msg::Show(command) => {
-            let words = about_machine(ui, command);
-            return Some(show(ui, words));
+/// Goes where a view leads.
+fn follow(ui: &mut Ui, next: views::Step) -> Vec<Effect> {
+    match next {
+        views::Step::Stay => Vec::new(),
+        views::Step::Go(stop) => go(ui, *stop),
+        views::Step::Load => load(ui),
+        views::Step::LayOut => {
+            lay_out(ui.stop_mut());
+            Vec::new()
         }
-        Msg::Command => ui.command = Some(String::new()),
-        Msg::Page(page) => (ui.page, ui.is_loading, ui.trouble) = (Some(page), false, None),
-        Msg::Collector(lines) => ui.collector = lines,
-        Msg::Executions(executions) => (ui.executions, ui.is_loading, ui.trouble) = (executions, false, None),
-        Msg::Run(run) => (ui.run, ui.is_loading, ui.trouble) = (Some(run), false, None),
-        Msg::Trouble(text) => (ui.trouble, ui.is_loading) = (Some(text), false),
-        Msg::Type(_) | Msg::Erase => {}
+        views::Step::Simulate => simulate(ui),
     }
-    None
+}
+
+fn simulate(ui: &mut Ui) -> Vec<Effect> {
+    let mut effects = cancel(ui.stop_mut());
+    ui.tickets += 1;
+    let (ticket, range) = (ui.tickets, ui.preferences.range);
+    let stop = ui.stop_mut();
+    if stop.scenario == Scenario::default() {
+        stop.effects = None;
+        return effects;
+    }
+    if let Some(machine) = stop.machine.clone() {
+        stop.awaited = Some(ticket);
+        effects.push(Effect::Simulate(ticket, machine, range, stop.scenario.clone()));
+    }
+    effects
+}
+
+fn sort(ui: &mut Ui, change: impl Fn(&mut super::screen::Sort, usize)) {
+    let orders = views::orders(ui.stop());
+    if orders.is_empty() {
+        ui.notice = Some("this view has an order of its own".to_owned());
+        return;
+    }
+    let stop = ui.stop_mut();
+    change(&mut stop.sort, orders.len());
+    stop.row = 0;
+    let reversed = if stop.sort.is_reversed { ", the other way round" } else { "" };
+    ui.notice = Some(format!("sorted by {}{reversed}", orders[ui.stop().sort.order % orders.len()]));
+}
+
+fn scroll_detail(ui: &mut Ui, scrolled: usize, action: Action) -> Vec<Effect> {
+    let page = usize::from(ui.height).saturating_sub(6).max(1);
+    let scrolled = match action {
+        Action::Down => scrolled + 1,
+        Action::Up => scrolled.saturating_sub(1),
+        Action::PageDown => scrolled + page,
+        Action::PageUp => scrolled.saturating_sub(page),
+        Action::First => 0,
+        Action::Quit => return vec![Effect::Exit],
+        Action::Copy => {
+            ui.mode = copy_menu(ui);
+            return Vec::new();
+        }
+        _ => {
+            ui.stop_mut().detail = None;
+            return Vec::new();
+        }
+    };
+    ui.stop_mut().detail = Some(scrolled);
+    Vec::new()
+}
+
+// ---- typing ---------------------------------------------------------------------------------------------------------
+
+impl Prompt {
+    pub(super) fn new(kind: PromptKind) -> Self {
+        Self { kind, text: String::new(), taken: None, stem: String::new() }
+    }
 }
 
 /// Keys while the filter is typed: what is typed narrows the list at once.
-fn type_filter(ui: &mut Ui, msg: &Msg) -> Option<Effect> {
-    let place = ui.place_mut()?;
-    match msg {
-        Msg::Type(it) => place.filter.push(*it),
-        Msg::Erase => {
-            place.filter.pop();
+fn filter(ui: &mut Ui, key: Key) -> Vec<Effect> {
+    let stop = ui.stop_mut();
+    match key {
+        Key::Char(it) => stop.filter.push(it),
+        Key::Backspace => {
+            stop.filter.pop();
         }
-        Msg::Back => {
-            place.filter.clear();
-            ui.is_filtering = false;
-            return None;
+        Key::Ctrl('u') => stop.filter.clear(),
+        Key::Esc => {
+            stop.filter.clear();
+            ui.mode = Mode::Moving;
+            return Vec::new();
         }
-        Msg::Open => {
-            ui.is_filtering = false;
-            return None;
+        Key::Enter | Key::Tab => {
+            ui.mode = Mode::Moving;
+            return Vec::new();
         }
-        _ => return None,
+        Key::Up | Key::Down => {
+            ui.mode = Mode::Moving;
+            return act(ui, if key == Key::Up { Action::Up } else { Action::Down });
+        }
+        _ => return Vec::new(),
     }
-    place.row = 0;
-    None
+    stop.row = 0;
+    Vec::new()
 }
 
-fn open(ui: &mut Ui) -> Option<Effect> {
-    match ui.screen {
-        Screen::Machines => {
-            let machine = ui.visible_machines().get(ui.row()).map(|it| (it.arn.clone(), it.name.clone()))?;
-            let effect = Effect::LoadExecutions { machine_arn: machine.0.clone() };
-            (ui.machine, ui.screen, ui.is_loading) = (Some(machine), Screen::Executions, true);
-            (ui.executions, ui.executions_place) = (Vec::new(), Place::default());
-            Some(effect)
+fn type_on(ui: &mut Ui, mut prompt: Prompt, key: Key) -> Vec<Effect> {
+    match key {
+        Key::Char(it) => prompt.text.push(it),
+        Key::Backspace => {
+            prompt.text.pop();
         }
-        Screen::Executions => {
-            let id = ui.visible_executions().get(ui.row())?.id;
-            (ui.screen, ui.run, ui.run_row, ui.is_loading) = (Screen::Timeline, None, 0, true);
-            ui.folded.clear();
-            Some(Effect::LoadRun { id })
+        Key::Ctrl('u') => prompt.text.clear(),
+        Key::Tab | Key::BackTab if prompt.kind == PromptKind::Command => {
+            complete(ui, &mut prompt, key == Key::Tab);
+            ui.mode = Mode::Typing(prompt);
+            return Vec::new();
         }
-        Screen::Timeline => {
-            fold(ui);
-            None
+        Key::Esc => {
+            ui.mode = Mode::Moving;
+            return Vec::new();
         }
-        Screen::Page => None,
+        Key::Enter => return typed(ui, &prompt),
+        _ => return Vec::new(),
     }
+    prompt.taken = None;
+    ui.mode = Mode::Typing(prompt);
+    Vec::new()
 }
 
-fn back(ui: &mut Ui) -> Option<Effect> {
-    if let Some(place) = ui.place_mut().filter(|it| !it.filter.is_empty()) {
-        place.filter.clear();
-        return None;
+/// Takes the next completion of what was typed.
+fn complete(ui: &Ui, prompt: &mut Prompt, is_next: bool) {
+    if prompt.taken.is_none() {
+        prompt.stem = prompt.text.clone();
     }
-    match ui.screen {
-        Screen::Machines => None,
-        Screen::Page => {
-            (ui.screen, ui.page, ui.trouble, ui.is_loading) = (ui.below_page, None, None, false);
-            None
-        }
-        Screen::Executions => {
-            (ui.screen, ui.is_loading) = (Screen::Machines, false);
-            None
-        }
-        Screen::Timeline => {
-            (ui.screen, ui.is_loading) = (Screen::Executions, false);
-            None
-        }
-    }
-}
-
-fn reload(ui: &Ui) -> Effect {
-    match (ui.screen, &ui.machine) {
-        (Screen::Page, _) => Effect::LoadPage { words: ui.page_words.clone() },
-        (Screen::Executions, Some((arn, _))) => Effect::LoadExecutions { machine_arn: arn.clone() },
-        _ => Effect::LoadMachines,
-    }
-}
-
-/// Folds or unfolds the Parallel or Map under the cursor.
-fn fold(ui: &mut Ui) {
-    let Some(visit) = ui.chart().and_then(|it| it.rows.get(ui.run_row)?.visit) else {
+    let found = completions(ui, &prompt.stem);
+    if found.is_empty() {
         return;
+    }
+    let next = match prompt.taken {
+        None if is_next => 0,
+        None => found.len() - 1,
+        Some(at) if is_next => (at + 1) % found.len(),
+        Some(at) => (at + found.len() - 1) % found.len(),
     };
-    if let Some(index) = ui.folded.iter().position(|it| *it == visit) {
-        ui.folded.remove(index);
+    prompt.text = with_last_word(&prompt.stem, &found[next]);
+    if found.len() == 1 {
+        prompt.text.push(' ');
+        prompt.taken = None;
     } else {
-        ui.folded.push(visit);
+        prompt.taken = Some(next);
     }
 }
 
-/// A click moves the cursor; one on the cursor opens.
-fn click(ui: &mut Ui, line: u16) -> Option<Effect> {
-    let row = usize::from(line).checked_sub(view::FIRST_ROW)? + view::first_visible(ui);
-    if usize::from(line) >= view::FIRST_ROW + view::list_height(ui) || row >= ui.n_rows() {
-        return None;
+fn typed(ui: &mut Ui, prompt: &Prompt) -> Vec<Effect> {
+    ui.mode = Mode::Moving;
+    let text = prompt.text.trim();
+    match prompt.kind {
+        PromptKind::Range => {
+            if let Some(range) = TimeRange::parse(text) {
+                return set_range(ui, range);
+            }
+            ui.notice = Some(format!("“{text}” is no range: 90m, 24h, 7d, all, or FROM/TO in RFC 3339"));
+            Vec::new()
+        }
+        PromptKind::Find if text.is_empty() => Vec::new(),
+        PromptKind::Find => {
+            let machine = ui.stop().machine.clone();
+            go(ui, Stop::new(View::Executions, machine, Subject::Found(text.to_owned())))
+        }
+        PromptKind::Command => command(ui, text),
     }
-    if row == ui.row() {
-        return open(ui);
+}
+
+fn command(ui: &mut Ui, text: &str) -> Vec<Effect> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    match words.first().map(String::as_str) {
+        None => Vec::new(),
+        Some("q" | "quit") => vec![Effect::Exit],
+        Some(first) => {
+            let is_view = words.len() <= 2;
+            let tab = View::TABS.into_iter().find(|it| it.as_str() == first && *it != View::Cost).filter(|_| is_view);
+            let machine =
+                words.get(1).map(|name| ui.machines().into_iter().find(|it| it.name == *name || it.arn == *name));
+            match (tab, machine) {
+                (Some(view), None) => switch(ui, view),
+                (Some(view), Some(Some(machine))) => {
+                    let machine = view.is_of_machine().then_some(machine);
+                    go(ui, Stop::new(view, machine, Subject::Nothing))
+                }
+                _ => go(ui, Stop::new(View::Report, None, Subject::Words(words))),
+            }
+        }
     }
-    ui.set_row(row);
-    None
+}
+
+// ---- menus ----------------------------------------------------------------------------------------------------------
+
+fn range_menu(now: TimeRange) -> Menu {
+    let letters = "0123456789".chars();
+    let mut choices: Vec<(char, String, Choice)> =
+        letters.zip(TimeRange::CHOICES).map(|(letter, it)| (letter, it.said(), Choice::Range(it))).collect();
+    choices.push(('/', "another …".to_owned(), Choice::TypeRange));
+    let row = TimeRange::CHOICES.iter().position(|it| *it == now).unwrap_or(TimeRange::CHOICES.len());
+    Menu { title: "started in", row, choices }
+}
+
+fn export_menu() -> Menu {
+    let form = |letter, what: &str, form| (letter, what.to_owned(), Choice::Export(form));
+    Menu {
+        title: "export what is shown",
+        row: 0,
+        choices: vec![
+            form('t', "text, as on screen", Form::Text),
+            form('j', "JSON", Form::Json),
+            form('c', "CSV", Form::Csv),
+            form('m', "Markdown", Form::Markdown),
+        ],
+    }
+}
+
+fn copy_menu(ui: &mut Ui) -> Mode {
+    let choices: Vec<(char, String, Choice)> =
+        views::copies(ui).into_iter().map(|(letter, what, text)| (letter, what, Choice::Copy(text))).collect();
+    if choices.is_empty() {
+        ui.notice = Some("there is nothing to copy here".to_owned());
+        return Mode::Moving;
+    }
+    Mode::Choosing(Menu { title: "copy", row: 0, choices })
+}
+
+fn choose(ui: &mut Ui, mut menu: Menu, key: Key) -> Vec<Effect> {
+    let last = menu.choices.len().saturating_sub(1);
+    match key {
+        Key::Up => menu.row = menu.row.saturating_sub(1),
+        Key::Down => menu.row = (menu.row + 1).min(last),
+        Key::Enter => {
+            let choice = menu.choices.get(menu.row).map(|it| it.2.clone());
+            return chosen(ui, choice);
+        }
+        Key::Char(letter) => {
+            if let Some(it) = menu.choices.iter().find(|it| it.0 == letter) {
+                let choice = it.2.clone();
+                return chosen(ui, Some(choice));
+            }
+            match letter {
+                'j' => menu.row = (menu.row + 1).min(last),
+                'k' => menu.row = menu.row.saturating_sub(1),
+                _ => {}
+            }
+        }
+        _ => {
+            ui.mode = Mode::Moving;
+            return Vec::new();
+        }
+    }
+    ui.mode = Mode::Choosing(menu);
+    Vec::new()
+}
+
+fn chosen(ui: &mut Ui, choice: Option<Choice>) -> Vec<Effect> {
+    ui.mode = Mode::Moving;
+    match choice {
+        None => Vec::new(),
+        Some(Choice::Range(range)) => set_range(ui, range),
+        Some(Choice::TypeRange) => {
+            ui.mode = Mode::Typing(Prompt::new(PromptKind::Range));
+            Vec::new()
+        }
+        Some(Choice::Export(form)) => vec![Effect::Export(form, views::shown(ui))],
+        Some(Choice::Copy(text)) => vec![Effect::Copy(text)],
+    }
+}
+
+/// Another range: everything that was loaded for the one before is old.
+fn set_range(ui: &mut Ui, range: TimeRange) -> Vec<Effect> {
+    ui.preferences.range = range;
+    ui.findout_at = None;
+    for stop in ui.trail.iter_mut().rev().skip(1).chain(&mut ui.undone) {
+        if !matches!(stop.view, View::Timeline | View::Twins) {
+            // The overview keeps its machines: others ask it for their names.
+            stop.content = stop.content.take().filter(|it| matches!(it, Content::Overview(_)));
+        }
+    }
+    load(ui)
+}
+
+// ---- the mouse ------------------------------------------------------------------------------------------------------
+
+/// A click moves the cursor, one on the cursor opens; one on a tab switches.
+fn click(ui: &mut Ui, column: u16, line: u16) -> Vec<Effect> {
+    if let Mode::Choosing(menu) = ui.mode.clone() {
+        let row = view::menu_row(ui, &menu, column, line);
+        return chosen(ui, row.and_then(|row| menu.choices.get(row)).map(|it| it.2.clone()));
+    }
+    if !matches!(ui.mode, Mode::Moving | Mode::Filtering) || ui.stop().detail.is_some() {
+        (ui.mode, ui.stop_mut().detail) = (Mode::Moving, None);
+        return Vec::new();
+    }
+    if let Some(tab) = view::tab_at(ui, column, line) {
+        return switch(ui, tab);
+    }
+    if views::click_chart(ui, Area::of(ui), column, line) {
+        return Vec::new();
+    }
+    match view::row_at(ui, line) {
+        Some(row) if row == ui.stop().row => act(ui, Action::Open),
+        Some(row) => {
+            ui.stop_mut().row = row;
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Dragging over a chart chooses the range of the incident.
+fn drag(ui: &mut Ui, column: u16, line: u16) {
+    views::drag_chart(ui, Area::of(ui), column, line);
 }

@@ -1,372 +1,371 @@
-//! From the state to finished strings.
+//! From the state to finished lines.
 
-use analyzer::model::{Micros, Status};
-use analyzer::timeline::Category;
-use unicode_width::UnicodeWidthStr;
+use super::complete::completions;
+use super::keys::Action;
+use super::line::{Line, Tone, wrapped};
+use super::screen::View;
+use super::theme::Theme;
+use super::ui::{Menu, Mode, Prompt, PromptKind, Ui};
+use super::views;
 
-use super::ui::{ExecutionItem, MachineItem, Screen, Ui};
-use crate::gantt::{self, Cell};
-use crate::text;
+/// Lines above the answer to the view's question: where one is, and the tabs.
+const ABOVE: usize = 2;
+/// Lines below the body: the keys.
+const BELOW: usize = 1;
+/// Lines that an answer may take.
+const ANSWER: usize = 3;
+/// Columns of the help.
+const HELP: usize = 92;
 
-/// The line of the screen on which a list begins: title, question and column heads stand above it.
-pub(super) const FIRST_ROW: usize = 3;
-/// Lines below a list of the timeline: what is known of the visit under the cursor.
-const DETAIL: usize = 7;
-
-/// A frame as finished strings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A frame as finished lines.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Vm {
+    pub title: Line,
+    pub tabs: Line,
+    pub answer: Vec<Line>,
+    pub body: Vec<Line>,
+    pub keys: Line,
+    pub overlay: Option<Overlay>,
+    pub theme: Theme,
+    pub is_ascii: bool,
+}
+
+/// What lies over the body: left, top, width, and its lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overlay {
     pub title: String,
-    /// The answer to the view's question, or what hinders it.
-    pub answer: String,
-    pub is_trouble: bool,
-    pub head: String,
+    pub place: (u16, u16),
+    pub size: (u16, u16),
     pub lines: Vec<Line>,
-    /// Which of the lines is under the cursor.
-    pub cursor: Option<usize>,
-    pub detail: Vec<String>,
-    pub keys: String,
-    pub help: Option<Vec<&'static str>>,
 }
 
-/// One line of a list: text, and in the timeline the cells of its bar.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    pub label: String,
-    pub cells: Vec<Cell>,
-    pub rest: String,
-    pub is_bad: bool,
+/// Columns and lines that the body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Area {
+    pub(super) width: usize,
+    pub(super) height: usize,
 }
 
-/// Lines that the list on screen has room for.
+impl Area {
+    pub(super) fn of(ui: &Ui) -> Self {
+        let width = usize::from(ui.width);
+        let height = usize::from(ui.height).saturating_sub(ABOVE + answer(ui, width).len() + BELOW);
+        Self { width, height }
+    }
+
+    /// The line of the body that a line of the screen is.
+    pub(super) fn line(ui: &Ui, line: u16) -> Option<usize> {
+        usize::from(line).checked_sub(ABOVE + answer(ui, usize::from(ui.width)).len())
+    }
+}
+
+/// One line of the body, and the row of the list that it stands for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BodyLine {
+    pub(super) line: Line,
+    pub(super) row: Option<usize>,
+}
+
+impl BodyLine {
+    pub(super) fn of(line: impl Into<Line>) -> Self {
+        Self { line: line.into(), row: None }
+    }
+
+    pub(super) fn row(row: usize, line: Line) -> Self {
+        Self { line, row: Some(row) }
+    }
+}
+
+/// A line across the body.
+pub(super) fn rule(width: usize) -> BodyLine {
+    BodyLine::of(Line::toned("─".repeat(width), Tone::Dim))
+}
+
+/// The first of `n` rows to show in a list of a height: the cursor stays near the middle.
+pub(super) fn first_visible(row: usize, n: usize, height: usize) -> usize {
+    row.saturating_sub(height / 2).min(n.saturating_sub(height))
+}
+
+/// Lines that the list on screen has room for, about.
 pub(super) fn list_height(ui: &Ui) -> usize {
-    let below = 1 + match ui.screen {
-        Screen::Timeline => DETAIL,
-        Screen::Machines if !ui.collector.is_empty() => ui.collector.len().min(LINES_BELOW) + 1,
-        _ => 0,
-    };
-    usize::from(ui.height).saturating_sub(FIRST_ROW + below)
-}
-
-/// Lines below a list that can be shown.
-pub(super) const LINES_BELOW: usize = 6;
-
-/// The first row on screen: the cursor is always visible.
-pub(super) fn first_visible(ui: &Ui) -> usize {
-    let height = list_height(ui).max(1);
-    (ui.row() + 1).saturating_sub(height)
+    Area::of(ui).height.saturating_sub(2)
 }
 
 /// Builds the frame for a state.
 pub fn view(ui: &Ui) -> Vm {
-    let mut vm = match ui.screen {
-        Screen::Machines => machines(ui),
-        Screen::Executions => executions(ui),
-        Screen::Timeline => timeline(ui),
-        Screen::Page => super::page::page(ui),
-    };
-    if let Some(trouble) = &ui.trouble {
-        (vm.answer, vm.is_trouble) = (trouble.clone(), true);
-    } else if ui.is_loading {
-        vm.answer = "loading …".to_owned();
-    }
-    if let Some(place) = ui.place().filter(|it| ui.is_filtering || !it.filter.is_empty()) {
-        vm.keys = format!("/{}{}   enter keep   esc clear", place.filter, if ui.is_filtering { "▏" } else { "" });
-    }
-    if let Some(command) = &ui.command {
-        vm.keys =
-            format!(":{command}▏   such as cost --since 24h, whatif MACHINE --no-backoff, versions MACHINE   esc");
-    }
-    vm.help = ui.is_help_open.then(help);
-    vm
-}
-
-fn help() -> Vec<&'static str> {
-    vec![
-        "↑ ↓  j k      move            PgUp PgDn  a page      Home End  first, last",
-        "enter  click  open            esc ←      back        q         quit",
-        "/             filter          s          sort        r         reload",
-        "space         fold a Parallel or Map in the timeline",
-        "t states      b bottlenecks   c cost   i incidents   x compare   v collector",
-        ":             any reporting command: cost --since 24h, whatif orders --no-backoff, …",
-        "",
-        "work █  queue ░  back-off ┄  callback ≈  wait ·  overhead ▁  failed ✗  inside ─",
-        "A bar is underlined where it lies on the critical path: what decided the end.",
-        "● marks states on that path. p95: 95 of 100 executions took at most that long; ≈ within one percent.",
-    ]
-}
-
-/// A column: title, width, and whether numbers stand in it. Columns come in the order of importance.
-pub(super) struct Columns {
-    shown: Vec<(String, usize, bool)>,
-}
-
-impl Columns {
-    /// Keeps the columns that fit, the first one taking what is left; the others are dropped from the right.
-    fn fitting(first: &'static str, at_least: usize, others: &[(&'static str, usize, bool)], width: usize) -> Self {
-        let all = std::iter::once((first.to_owned(), at_least, false));
-        let mut columns = Self::of(all.chain(others.iter().map(|it| (it.0.to_owned(), it.1, it.2))).collect(), width);
-        let used: usize = columns.shown.iter().map(|it| it.1 + 2).sum();
-        columns.shown[0].1 += width.saturating_sub(used).min(30);
-        columns
-    }
-
-    /// Keeps the columns that fit; the others are dropped from the right, never the first.
-    pub(super) fn of(all: Vec<(String, usize, bool)>, width: usize) -> Self {
-        let mut left = width + 2;
-        let mut shown = Vec::new();
-        for (title, size, is_number) in all {
-            if size + 2 > left && !shown.is_empty() {
-                break;
-            }
-            let size = size.min(width.max(1));
-            left = left.saturating_sub(size + 2);
-            shown.push((title, size, is_number));
-        }
-        Self { shown }
-    }
-
-    pub(super) fn head(&self) -> String {
-        self.line(&self.shown.iter().map(|it| it.0.clone()).collect::<Vec<_>>())
-    }
-
-    /// Joins as many cells as there are columns.
-    pub(super) fn line(&self, cells: &[String]) -> String {
-        let cell = |((_, size, is_number), text): (&(String, usize, bool), &String)| {
-            let text = text::cut(text, *size);
-            let pad = " ".repeat(size.saturating_sub(text.width()));
-            if *is_number { format!("{pad}{text}") } else { format!("{text}{pad}") }
+    let area = Area::of(ui);
+    let selected = ui.stop().row;
+    let finish = |it: BodyLine| {
+        let is_selected = it.row == Some(selected);
+        let mut line = match it.row {
+            Some(_) if is_selected => Line::toned("▸ ", Tone::Accent).and(it.line),
+            Some(_) => Line::new("  ").and(it.line),
+            None => it.line,
         };
-        self.shown.iter().zip(cells).map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    }
-}
-
-pub(super) fn window<T>(ui: &Ui, rows: Vec<T>, line: impl Fn(T) -> Line) -> (Vec<Line>, Option<usize>) {
-    let first = first_visible(ui);
-    let n_rows = rows.len();
-    let lines = rows.into_iter().skip(first).take(list_height(ui)).map(line).collect();
-    (lines, (n_rows > 0).then(|| ui.row() - first))
-}
-
-fn plain(label: String, is_bad: bool) -> Line {
-    Line { label, cells: Vec::new(), rest: String::new(), is_bad }
-}
-
-// ---- machines -------------------------------------------------------------------------------------------------------
-
-fn machines(ui: &Ui) -> Vm {
-    let columns = Columns::fitting(
-        "machine",
-        18,
-        &[
-            ("type", 4, false),
-            ("failed", 7, true),
-            ("p95 ≈", 9, true),
-            ("p50 ≈", 9, true),
-            ("runs", 8, true),
-            ("paid", 9, true),
-            ("now", 5, true),
-            ("p95 ≈ over time", 24, false),
-            ("as Standard", 11, true),
-            ("as Express", 11, true),
-        ],
-        usize::from(ui.width).saturating_sub(2),
-    );
-    let rows = ui.visible_machines();
-    let failed: u64 = rows.iter().map(|it| it.failed).sum();
-    let closed: u64 = rows.iter().map(|it| it.closed).sum();
-    let total: u64 = rows.iter().map(|it| it.executions).sum();
-    let covered = |it: &&MachineItem| it.counted.unwrap_or((it.complete, it.executions));
-    let (complete, there_were) = rows.iter().map(covered).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-    let paid: Option<analyzer::model::Usd> = rows.iter().map(|it| it.paid).sum();
-    let answer = if rows.is_empty() {
-        if ui.machines.is_empty() {
-            "nothing is stored yet: `stepscope import FILES…`".to_owned()
-        } else {
-            "no machine fits the filter".to_owned()
-        }
-    } else {
-        format!(
-            "{} machines, {} executions, {} failed ({}), {} paid, coverage {}",
-            rows.len(),
-            text::count(total),
-            text::count(failed),
-            text::percent(failed, closed),
-            paid.map_or_else(|| "not known".to_owned(), text::usd),
-            text::percent(complete, there_were),
-        )
+        line.is_selected = is_selected;
+        line.cut(area.width);
+        line
     };
-    let (lines, cursor) = window(ui, rows, |it| plain(columns.line(&machine_cells(it)), it.failed * 20 > it.closed));
+    let mut body: Vec<Line> = views::body(ui, area).into_iter().map(finish).collect();
+    body.truncate(area.height);
     Vm {
-        title: ui.title.clone(),
-        answer,
-        is_trouble: false,
-        head: columns.head(),
-        lines,
-        cursor,
-        detail: ui.collector.clone(),
-        keys: "enter open  t states  b bottlenecks  c cost  i incidents  x compare  ? help".to_owned(),
-        help: None,
+        title: title(ui),
+        tabs: tabs(ui),
+        answer: answer(ui, area.width),
+        body,
+        keys: keys(ui),
+        overlay: overlay(ui),
+        theme: ui.preferences.theme,
+        is_ascii: ui.preferences.is_ascii,
     }
 }
 
-fn machine_cells(it: &MachineItem) -> Vec<String> {
-    let money = |it: Option<analyzer::model::Usd>| it.map_or_else(|| "–".to_owned(), text::usd);
-    vec![
-        it.name.clone(),
-        if it.workflow_type == "EXPRESS" { "EXP" } else { "STD" }.to_owned(),
-        text::percent(it.failed, it.closed),
-        text::opt_span(it.p95),
-        text::opt_span(it.p50),
-        text::count(it.executions),
-        money(it.paid),
-        text::count(it.running),
-        sparkline(&it.trend),
-        money(it.as_standard),
-        money(it.as_express),
-    ]
-}
-
-/// Bars of eight heights; a blank where nothing is known.
-fn sparkline(values: &[Option<Micros>]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let highest = values.iter().flatten().map(|it| it.0).max().unwrap_or(0).max(1);
-    let bar = |it: Micros| BARS[usize::try_from((it.0 * 7 + highest / 2) / highest).unwrap_or(0).min(7)];
-    values.iter().map(|it| it.map_or(' ', bar)).collect()
-}
-
-// ---- executions -----------------------------------------------------------------------------------------------------
-
-fn executions(ui: &Ui) -> Vm {
-    let columns = Columns::fitting(
-        "execution",
-        20,
-        &[
-            ("status", 13, false),
-            ("duration", 10, true),
-            ("started (UTC)", 19, false),
-            ("transitions", 11, true),
-            ("usd", 10, true),
-            ("error", 40, false),
-        ],
-        usize::from(ui.width).saturating_sub(2),
-    );
-    let rows = ui.visible_executions();
-    let failed = rows.iter().filter(|it| it.status > Status::Succeeded).count();
-    let among = ui
-        .executions_beyond_list()
-        .map(|of| format!(" among the newest {} of {}", text::count(ui.executions.len() as u64), text::count(of)));
-    let answer = format!(
-        "{} executions{}, {failed} not successful, {}",
-        text::count(rows.len() as u64),
-        among.unwrap_or_default(),
-        ui.order.as_str()
-    );
-    let (lines, cursor) =
-        window(ui, rows, |it| plain(columns.line(&execution_cells(it)), it.status > Status::Succeeded));
-    Vm {
-        title: format!("{} › {}", ui.title, ui.machine.as_ref().map_or("", |it| it.1.as_str())),
-        answer,
-        is_trouble: false,
-        head: columns.head(),
-        lines,
-        cursor,
-        detail: Vec::new(),
-        keys: "enter timeline   s sort   / filter   esc back   ? help   q quit".to_owned(),
-        help: None,
+fn title(ui: &Ui) -> Line {
+    let width = usize::from(ui.width);
+    let mut left = Line::toned(format!(" {}", ui.title), Tone::Strong);
+    if let Some(machine) = views::machine_name(ui) {
+        left.push(" › ", Tone::Dim);
+        left.push(machine, Tone::Strong);
     }
-}
-
-fn execution_cells(it: &ExecutionItem) -> Vec<String> {
-    vec![
-        it.name.clone(),
-        format!("{}{}", it.status.as_str(), if it.complete { "" } else { " ~" }),
-        text::opt_span(it.duration),
-        it.started_at.map_or_else(|| "–".to_owned(), analyzer::time::short),
-        text::count(it.transitions),
-        it.usd.map_or_else(|| "–".to_owned(), text::usd),
-        it.error.clone().unwrap_or_default(),
-    ]
-}
-
-// ---- timeline -------------------------------------------------------------------------------------------------------
-
-fn timeline(ui: &Ui) -> Vm {
-    let keys = "↑↓ move   space fold   esc back   ? help   q quit".to_owned();
-    let (Some(run), Some(chart)) = (&ui.run, ui.chart()) else {
-        return Vm {
-            title: ui.title.clone(),
-            answer: String::new(),
-            is_trouble: false,
-            head: String::new(),
-            lines: Vec::new(),
-            cursor: None,
-            detail: Vec::new(),
-            keys,
-            help: None,
-        };
-    };
-    let selected = chart.rows.get(ui.run_row).and_then(|it| it.visit);
-    let detail = selected.map(|id| detail(run, id)).unwrap_or_default();
-    let gap = chart.gaps.first().map(|it| format!("   gap: {it}")).unwrap_or_default();
-    let label_width = chart.label_width;
-    let (lines, cursor) = window(ui, chart.rows, |row| {
-        let on_path = if row.cells.iter().any(|it| it.is_critical()) { "●" } else { " " };
-        if row.cells.is_empty() {
-            return plain(row.label, false);
-        }
-        let label = text::cut(&row.label, label_width.saturating_sub(2));
-        let pad = " ".repeat((label_width.saturating_sub(2)).saturating_sub(label.width()));
-        Line {
-            label: format!("{label}{pad} {on_path}"),
-            cells: row.cells,
-            rest: format!(" {:>9}  {}", row.span, row.note),
-            is_bad: row.is_bad,
-        }
-    });
-    Vm {
-        title: chart.title,
-        answer: format!("{}{gap}", chart.subtitle),
-        is_trouble: false,
-        head: format!("{:label_width$}{}", "", chart.axis),
-        lines,
-        cursor,
-        detail,
-        keys,
-        help: None,
+    for stop in ui.trail.iter().filter(|it| it.view != View::Overview) {
+        left.push(" › ", Tone::Dim);
+        left.push(stop.name(), Tone::Plain);
     }
-}
-
-/// What is known of one visit: its split, and each attempt.
-fn detail(run: &analyzer::execution::Run, id: u64) -> Vec<String> {
-    let Some((index, visit)) = run.timeline.visits.iter().enumerate().find(|(_, it)| it.id == id) else {
-        return Vec::new();
+    let live = match (ui.is_frozen, ui.is_live) {
+        (true, _) => Line::toned("❚❚ frozen", Tone::Warn),
+        (false, true) => Line::toned("● live", Tone::Good),
+        (false, false) => Line::toned("○ stored", Tone::Dim),
     };
-    let total = visit.split.total();
-    let part = |category: Category| {
-        let span = visit.split[category];
-        (span > Micros::ZERO).then(|| {
-            let share = text::percent(span.0.unsigned_abs(), total.0.unsigned_abs());
-            format!("{} {} {} ({share})", gantt::glyph(category), category.as_str(), text::span(span))
-        })
-    };
-    let split: Vec<String> = Category::ALL.into_iter().filter_map(part).collect();
-    let critical: Micros =
-        run.path.iter().filter(|it| it.owner == Some(index)).map(analyzer::critical_path::Step::span).sum();
-    let mut lines = vec![
-        format!("{}  {}  {}  event {}", visit.state, visit.kind.as_str(), visit.status.as_str(), visit.id),
-        format!("{}   on the critical path {}", split.join("   "), text::span(critical)),
+    let clock = format!("{} UTC", &analyzer::time::format(ui.now)[11..19]);
+    let range = ui.preferences.range.said();
+    let busy = if ui.stop().awaited.is_some() { "loading …   " } else { "" };
+    // From the right, what matters least is dropped first.
+    let wholes = [
+        Line::toned(busy, Tone::Warn).and(live.clone()).with(format!("   {range} ▾   {clock} "), Tone::Dim),
+        Line::toned(busy, Tone::Warn).and(live.clone()).with(format!("   {range} ▾ "), Tone::Dim),
+        live.with(" ", Tone::Plain),
     ];
-    let n_attempts = visit.attempts.len();
-    for (number, attempt) in (1..).zip(&visit.attempts).skip(n_attempts.saturating_sub(DETAIL - 3)) {
-        let end = attempt.ended_at.map_or_else(|| "…".to_owned(), analyzer::time::clock);
-        let error = attempt.error.as_deref().unwrap_or("");
-        lines.push(format!(
-            "  #{number} {:9} {} → {end}   {}  {error}",
-            attempt.status.as_str(),
-            analyzer::time::clock(attempt.scheduled_at),
-            attempt.resource.as_deref().unwrap_or("")
-        ));
+    for right in wholes {
+        if left.width() + right.width() + 2 <= width {
+            left.pad(width - right.width());
+            return left.and(right);
+        }
+    }
+    left.cut(width);
+    left
+}
+
+/// The tabs as they are drawn: each with the columns it takes.
+fn tab_places(ui: &Ui) -> Vec<(View, String, usize)> {
+    let lit = ui.stop().view.tab();
+    let name = |it: View| {
+        let name = it.as_str();
+        format!("{}{}", name[..1].to_uppercase(), &name[1..])
+    };
+    let whole: usize = View::TABS.iter().map(|it| it.as_str().len() + 3).sum();
+    let has_names = whole < usize::from(ui.width);
+    let gap = if whole + View::TABS.len() < usize::from(ui.width) { 2 } else { 1 };
+    let mut x = 1;
+    let place = |(index, view): (usize, &View)| {
+        let has_name = has_names || lit == Some(index);
+        let text = if has_name { format!("{} {}", index + 1, name(*view)) } else { (index + 1).to_string() };
+        let at = x;
+        x += text.len() + gap;
+        (*view, text, at)
+    };
+    View::TABS.iter().enumerate().map(place).collect()
+}
+
+fn tabs(ui: &Ui) -> Line {
+    let lit = ui.stop().view.tab();
+    let mut line = Line::default();
+    for (index, (_, text, x)) in tab_places(ui).into_iter().enumerate() {
+        if lit == Some(index) {
+            // Brackets tell the open tab without colour.
+            line.pad(x - 1);
+            line.push(format!("[{text}]"), Tone::Accent);
+        } else {
+            line.pad(x);
+            line.push(text, Tone::Dim);
+        }
+    }
+    line.cut(usize::from(ui.width));
+    line
+}
+
+/// The tab at a place of the screen.
+pub(super) fn tab_at(ui: &Ui, column: u16, line: u16) -> Option<View> {
+    let column = usize::from(column);
+    let hit = |it: &(View, String, usize)| (it.2..it.2 + it.1.len()).contains(&column);
+    tab_places(ui).into_iter().find(|it| line == 1 && hit(it)).map(|it| it.0)
+}
+
+/// The answer in as many lines as it needs, within reason: it is broken where its parts end.
+fn answer(ui: &Ui, width: usize) -> Vec<Line> {
+    let stop = ui.stop();
+    let whole = match &stop.trouble {
+        Some(trouble) => Line::toned(format!("✗ {trouble}"), Tone::Bad),
+        None if stop.content.is_none() => Line::toned("loading …", Tone::Dim),
+        None => views::answer(ui),
+    };
+    let mut lines = vec![Line::new(" ")];
+    for piece in whole.pieces {
+        for (index, part) in piece.text.split("   ").enumerate().filter(|it| !it.1.is_empty()) {
+            let n_lines = lines.len();
+            let line = &mut lines[n_lines - 1];
+            let gap = if index > 0 && line.width() > 1 { "   " } else { "" };
+            let needed = line.width() + gap.len() + unicode_width::UnicodeWidthStr::width(part);
+            if needed > width && line.width() > 1 && n_lines < ANSWER {
+                lines.push(Line::new(" ").with(part.trim_start(), piece.tone));
+            } else {
+                line.push(format!("{gap}{part}"), piece.tone);
+            }
+        }
+    }
+    for it in &mut lines {
+        it.cut(width);
     }
     lines
+}
+
+fn keys(ui: &Ui) -> Line {
+    let width = usize::from(ui.width);
+    let mut line = match (&ui.mode, &ui.notice) {
+        (Mode::Filtering, _) => {
+            return Line::toned(format!(" /{}▏", ui.stop().filter), Tone::Accent)
+                .with("   enter keep   esc clear", Tone::Dim);
+        }
+        (Mode::Typing(prompt), _) => prompt_line(ui, prompt, width),
+        (_, Some(notice)) => Line::toned(format!(" {notice}"), Tone::Warn),
+        _ => key_line(ui, width),
+    };
+    line.cut(width);
+    line
+}
+
+fn prompt_line(ui: &Ui, prompt: &Prompt, width: usize) -> Line {
+    let (sign, hint) = match prompt.kind {
+        PromptKind::Command => (":", "such as cost --since 24h, whatif MACHINE --no-backoff, versions MACHINE"),
+        PromptKind::Find => ("find ", "a text in names, errors, inputs and outputs"),
+        PromptKind::Range => ("started in ", "90m, 24h, 7d, all, or FROM/TO in RFC 3339"),
+    };
+    let mut line = Line::toned(format!(" {sign}{}▏", prompt.text), Tone::Accent);
+    if prompt.kind != PromptKind::Command || prompt.text.is_empty() {
+        return line.with(format!("   {hint}"), Tone::Dim);
+    }
+    let stem = prompt.taken.map_or(&prompt.text, |_| &prompt.stem);
+    line.push("   ", Tone::Plain);
+    for (index, it) in completions(ui, stem).into_iter().enumerate() {
+        let tone = if prompt.taken == Some(index) { Tone::Strong } else { Tone::Dim };
+        if line.width() + it.len() + 2 > width {
+            break;
+        }
+        line.push(format!("{it}  "), tone);
+    }
+    line
+}
+
+fn key_line(ui: &Ui, width: usize) -> Line {
+    let stop = ui.stop();
+    if stop.detail.is_some() {
+        return Line::toned(" ↑↓ scroll   y copy   esc close", Tone::Dim);
+    }
+    let mut line = Line::new(" ");
+    if !stop.filter.is_empty() {
+        line.push(format!("/{}   ", stop.filter), Tone::Accent);
+    }
+    let help = ui.preferences.keys.key(Action::Help).map(|it| format!("{it} help"));
+    let room = width.saturating_sub(help.as_ref().map_or(0, |it| it.len() + 1));
+    for action in views::keys(ui) {
+        let Some(key) = ui.preferences.keys.key(*action) else { continue };
+        let (key, what) = (key.to_string(), views::short_help(*action));
+        if line.width() + key.chars().count() + what.len() + 4 > room {
+            break;
+        }
+        line.push(key, Tone::Accent);
+        line.push(format!(" {what}   "), Tone::Dim);
+    }
+    if let Some((key, what)) = help.as_deref().and_then(|it| it.split_once(' ')) {
+        line.push(key, Tone::Accent);
+        line.push(format!(" {what}"), Tone::Dim);
+    }
+    line
+}
+
+/// The row of the list on a line of the screen.
+pub(super) fn row_at(ui: &Ui, line: u16) -> Option<usize> {
+    views::body(ui, Area::of(ui)).get(Area::line(ui, line)?)?.row
+}
+
+// ---- what lies over it ----------------------------------------------------------------------------------------------
+
+fn overlay(ui: &Ui) -> Option<Overlay> {
+    match &ui.mode {
+        Mode::Helping(scrolled) => Some(help(ui, *scrolled)),
+        Mode::Choosing(menu) => Some(menu_overlay(ui, menu)),
+        _ => ui.stop().detail.and_then(|scrolled| views::detail(ui, scrolled)),
+    }
+}
+
+/// A box of lines in the middle of the screen.
+pub(super) fn centred(ui: &Ui, title: &str, width: usize, lines: Vec<Line>) -> Overlay {
+    let width = u16::try_from(width + 4).unwrap_or(u16::MAX).min(ui.width);
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(ui.height);
+    let place = ((ui.width - width) / 2, (ui.height - height) / 2);
+    Overlay { title: title.to_owned(), place, size: (width, height), lines }
+}
+
+fn help(ui: &Ui, scrolled: usize) -> Overlay {
+    let stop = ui.stop();
+    let width = usize::from(ui.width).saturating_sub(4).min(HELP);
+    let about = views::about(stop.view).join(" ");
+    let mut lines: Vec<Line> = wrapped(&about, width).into_iter().map(Line::new).collect();
+    lines.push(Line::default());
+    let pairs = ui.preferences.keys.of_view(stop.view);
+    let is_wide = ui.width >= 100;
+    let per_line = if is_wide { 2 } else { 1 };
+    let size = if is_wide { 44 } else { 68 };
+    for pair in pairs.chunks(per_line) {
+        let mut line = Line::default();
+        for (index, (keys, what)) in pair.iter().enumerate() {
+            line.pad(index * size);
+            line.push(format!("{keys:<16}"), Tone::Accent);
+            line.push(format!(" {what}"), Tone::Plain);
+        }
+        lines.push(line);
+    }
+    lines.push(Line::default());
+    let more = [
+        "work █  cold start ▓  queue ░  back-off ┄  callback ≈  wait ·  slot wait ▒",
+        "overhead ▁  failed ✗  inside ─.  ● is on the critical path: what decided the end.",
+        "p95: 95 of 100 executions took at most that long; ≈ within one percent; ~ partly known.",
+        "– is not known, which is never 0. Press any other key to close this.",
+    ];
+    lines.extend(more.iter().flat_map(|it| wrapped(it, width)).map(|it| Line::toned(it, Tone::Dim)));
+    let room = usize::from(ui.height).saturating_sub(2);
+    let first = scrolled.min(lines.len().saturating_sub(room));
+    let shown = lines.into_iter().skip(first).take(room).collect();
+    centred(ui, " help ", HELP, shown)
+}
+
+fn menu_overlay(ui: &Ui, menu: &Menu) -> Overlay {
+    let line = |(index, (letter, what, _)): (usize, &(char, String, super::ui::Choice))| {
+        let is_selected = index == menu.row;
+        let mark = if is_selected { "▸ " } else { "  " };
+        let mut line =
+            Line::toned(mark, Tone::Accent).with(format!("{letter}  "), Tone::Accent).with(what.clone(), Tone::Plain);
+        line.is_selected = is_selected;
+        line
+    };
+    let lines: Vec<Line> = menu.choices.iter().enumerate().map(line).collect();
+    let width = lines.iter().map(Line::width).max().unwrap_or(0).max(menu.title.len());
+    centred(ui, &format!(" {} ", menu.title), width, lines)
+}
+
+/// The choice at a place of the screen.
+pub(super) fn menu_row(ui: &Ui, menu: &Menu, column: u16, line: u16) -> Option<usize> {
+    let overlay = menu_overlay(ui, menu);
+    let inside = (overlay.place.0..overlay.place.0 + overlay.size.0).contains(&column);
+    let row = line.checked_sub(overlay.place.1 + 1)?;
+    (inside && row + 2 < overlay.size.1).then_some(usize::from(row))
 }

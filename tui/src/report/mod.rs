@@ -61,14 +61,26 @@ impl TextTable {
 impl Report {
     pub(crate) fn print(&self, output: Output) -> Result<(), Failure> {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        match output {
-            Output::Table => table::write(&mut out, self)?,
-            Output::Markdown => table::write_markdown(&mut out, self)?,
-            Output::Json => json::write(&mut out, self)?,
-            Output::Ndjson => json::write_lines(&mut out, self)?,
-            Output::Csv => csv::write(&mut out, self)?,
-        }
+        self.write(&mut out, output)?;
         out.flush()?;
+        Ok(())
+    }
+
+    /// What [`Report::print`] prints.
+    pub(crate) fn to_text(&self, output: Output) -> Result<String, Failure> {
+        let mut text = Vec::new();
+        self.write(&mut text, output)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn write(&self, out: &mut impl Write, output: Output) -> Result<(), Failure> {
+        match output {
+            Output::Table => table::write(out, self)?,
+            Output::Markdown => table::write_markdown(out, self)?,
+            Output::Json => json::write(out, self)?,
+            Output::Ndjson => json::write_lines(out, self)?,
+            Output::Csv => csv::write(out, self)?,
+        }
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod groups;
 mod json;
 mod months;
 mod reconcile;
+mod study;
 mod threshold;
 
 use advice::{Advice, Adviser, Recommendation, Waste};
@@ -28,6 +29,8 @@ use functions::Glue;
 use groups::GroupBy;
 use months::{Month, MonthForecast};
 use threshold::Threshold;
+
+pub(crate) use study::{Spending, spending, study};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -91,7 +91,12 @@ impl Adviser<'_> {
     }
 
     fn list_price(&self, it: &MachineCost, row: &Usage) -> Option<Usd> {
-        match it.machine.workflow_type {
+        self.list_price_as(it, row, it.machine.workflow_type)
+    }
+
+    /// What usage would cost as either type, at list price.
+    pub(super) fn list_price_as(&self, it: &MachineCost, row: &Usage, as_type: WorkflowType) -> Option<Usd> {
+        match as_type {
             WorkflowType::Standard => {
                 let extra = self.prices.book().extra_transitions * row.executions;
                 Some(self.prices.book().standard(&it.region)?.per_transition * (row.transitions + extra))

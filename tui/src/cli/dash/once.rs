@@ -1,4 +1,4 @@
-//! `dash --once`: one view as text, for scripts and screenshots.
+//! `dash --once`: one view as text, for scripts and screenshots; and the names of views.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,56 +7,91 @@ use queries::Reader;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use tui::dash::{Effect, Msg, Ui, render, update, view};
+use tui::dash::{Effect, MachineRef, Mode, Preferences, Subject, Ui, View, go_to, render, start, update, view};
 
-use super::{Context, Loader, collector_lines};
+use super::loader::Loader;
+use super::ui;
 use crate::Outcome;
+use crate::cli::{Context, select};
 use crate::failure::Failure;
 
 /// The smallest and the largest frame.
 const LEAST: (u16, u16) = (40, 8);
 const MOST: u16 = 1_000;
 
-pub(super) fn print(context: &Context, path: &Path, wanted: &str, size: &str) -> Outcome {
+pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wanted: &str, size: &str) -> Outcome {
     Reader::open(path)?;
-    let (width, height) = parse(size)?;
+    let size = parse(size)?;
     let loader = Loader::new(context, path)?;
-    let mut ui = Ui::new("stepscope", width, height);
-    ui = step(&loader, ui, Msg::Machines(Vec::new()));
-    ui = answered(&loader, ui, &Effect::LoadMachines);
-    (ui, _) = update(ui, Msg::Collector(collector_lines(path).unwrap_or_default()));
-    match wanted {
-        "overview" | "machines" => {}
-        "executions" => ui = step(&loader, ui, Msg::Open),
-        command => {
-            ui = step(&loader, ui, Msg::Command);
-            for it in command.chars() {
-                (ui, _) = update(ui, Msg::Type(it));
-            }
-            ui = step(&loader, ui, Msg::Open);
-        }
+    let mut ui = settle(&loader, start(ui(&loader, preferences, size)?));
+    if wanted != "overview" && wanted != "machines" {
+        ui = settle(&loader, go(&loader, ui, wanted)?);
     }
+    ui.mode = Mode::Moving;
     let vm = view(&ui);
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(|it| Failure::new(it.to_string()))?;
+    let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).map_err(|it| Failure::new(it.to_string()))?;
     terminal.draw(|frame| render(frame, &vm)).map_err(|it| Failure::new(it.to_string()))?;
     std::io::stdout().lock().write_all(text(terminal.backend().buffer()).as_bytes())?;
-    match ui.trouble {
-        Some(trouble) => Err(Failure::usage(format!("`{wanted}` cannot be shown")).because(trouble)),
+    match &ui.stop().trouble {
+        Some(trouble) => Err(Failure::usage(format!("`{wanted}` cannot be shown")).because(trouble.clone())),
         None => Ok(0),
     }
 }
 
-/// Moves on, and waits for what has to be loaded.
-fn step(loader: &Loader, ui: Ui, msg: Msg) -> Ui {
-    match update(ui, msg) {
-        (ui, None | Some(Effect::Exit)) => ui,
-        (ui, Some(effect)) => answered(loader, ui, &effect),
+/// Goes to a view by its name and what it is about, or to a report by its command.
+pub(super) fn go(loader: &Loader, ui: Ui, wanted: &str) -> Result<(Ui, Vec<Effect>), Failure> {
+    let words: Vec<&str> = wanted.split_whitespace().collect();
+    let reader = loader.context.reader()?;
+    let named = |name: &str| -> Result<MachineRef, Failure> {
+        let arn = select::machine(&reader, name)?.to_string();
+        let name = arn.rsplit(':').next().unwrap_or(&arn).to_owned();
+        Ok(MachineRef { arn, name })
+    };
+    let execution = |name: &str| select::execution(&reader, name).map(|it| it.arn);
+    let report = || {
+        let words = words.iter().map(|it| (*it).to_owned()).collect();
+        Ok(go_to(ui.clone(), View::Report, None, Subject::Words(words)))
+    };
+    let view = |name: &str| View::TABS.into_iter().find(|it| it.as_str() == name);
+    match words.as_slice() {
+        [] => Ok((ui, Vec::new())),
+        ["timeline", name] => Ok(go_to(ui.clone(), View::Timeline, None, Subject::ExecutionOf(execution(name)?))),
+        ["twins", first] => Ok(go_to(ui.clone(), View::Twins, None, Subject::Pair(execution(first)?, None))),
+        ["twins", first, second] => {
+            let pair = Subject::Pair(execution(first)?, Some(execution(second)?));
+            Ok(go_to(ui.clone(), View::Twins, None, pair))
+        }
+        // Bottlenecks and cost of all machines are reports.
+        ["bottlenecks" | "cost"] => report(),
+        [name] if view(name).is_some() => {
+            let view = view(name).unwrap_or_default();
+            let machine = if view.is_of_machine() { first_machine(&reader)? } else { None };
+            Ok(go_to(ui.clone(), view, machine, Subject::Nothing))
+        }
+        [name, machine] if view(name).is_some_and(View::is_of_machine) && !machine.starts_with('-') => {
+            Ok(go_to(ui.clone(), view(name).unwrap_or_default(), Some(named(machine)?), Subject::Nothing))
+        }
+        _ => report(),
     }
 }
 
-fn answered(loader: &Loader, ui: Ui, effect: &Effect) -> Ui {
-    let msg = loader.load(effect).unwrap_or_else(|failure| Msg::Trouble(failure.to_string()));
-    update(ui, msg).0
+/// The machine that the overview has first.
+fn first_machine(reader: &Reader) -> Result<Option<MachineRef>, Failure> {
+    let first = reader.rolled_up_machines()?.into_iter().next();
+    Ok(first.map(|it| MachineRef { arn: it.arn, name: it.name }))
+}
+
+/// Loads all that has to be loaded, and what that leads to.
+fn settle(loader: &Loader, (mut ui, effects): (Ui, Vec<Effect>)) -> Ui {
+    let mut open = effects;
+    while let Some(effect) = open.pop() {
+        if let Some(msg) = loader.answer(effect) {
+            let (next, more) = update(ui, msg);
+            ui = next;
+            open.extend(more);
+        }
+    }
+    ui
 }
 
 fn parse(size: &str) -> Result<(u16, u16), Failure> {

@@ -1,0 +1,262 @@
+//! The shell around the dashboard: the terminal, keys and the mouse, the clock, and what leaves it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use ratatui::crossterm::event::{
+    self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton,
+    MouseEventKind,
+};
+use ratatui::crossterm::execute;
+use tui::dash::{Effect, Form, Key, Msg, Shown, Ui, render, start, update, view};
+
+use super::loader::Loader;
+use super::memory;
+use super::once;
+use crate::failure::Failure;
+use crate::report::{Output, Report, TextTable};
+
+/// How often answers and the file are looked for while nobody presses a key: an event is on screen within a second of its
+/// being stored, and an idle dashboard costs next to nothing.
+const TICK: Duration = Duration::from_millis(100);
+/// How often what grows older is drawn anew.
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn run(loader: &Loader, ui: Ui, view: Option<&str>) -> Result<(), Failure> {
+    let mut terminal = ratatui::init();
+    let _ = execute!(io::stdout(), EnableMouseCapture);
+    let result = drive(&mut terminal, loader, ui, view);
+    let _ = execute!(io::stdout(), DisableMouseCapture);
+    ratatui::restore();
+    memory::remember(&result?.preferences);
+    Ok(())
+}
+
+fn drive(
+    terminal: &mut ratatui::DefaultTerminal,
+    loader: &Loader,
+    ui: Ui,
+    wanted: Option<&str>,
+) -> Result<Ui, Failure> {
+    let size = terminal.size()?;
+    let (answer, answers) = unbounded();
+    let (mut ui, mut effects) = start(ui);
+    (ui.width, ui.height) = (size.width, size.height);
+    if let Some(wanted) = wanted {
+        let more;
+        (ui, more) = once::go(loader, ui, wanted)?;
+        effects.extend(more);
+    }
+    let mut shell = Shell { loader, answer, ui: Some(ui), is_dirty: true, is_over: false };
+    shell.perform(effects);
+    shell.until_over(terminal, &answers)?;
+    shell.ui.ok_or_else(|| Failure::new("the dashboard lost its state"))
+}
+
+struct Shell<'a> {
+    loader: &'a Loader,
+    answer: Sender<Msg>,
+    /// Always there, but while it is being updated.
+    ui: Option<Ui>,
+    is_dirty: bool,
+    is_over: bool,
+}
+
+impl Shell<'_> {
+    fn until_over(&mut self, terminal: &mut ratatui::DefaultTerminal, answers: &Receiver<Msg>) -> Result<(), Failure> {
+        let mut file = FileWatch::new(&self.loader.context.config.db_path());
+        let mut drawn = Instant::now();
+        while !self.is_over {
+            if let Some(ui) = self.ui.as_ref().filter(|_| self.is_dirty) {
+                let vm = view(ui);
+                terminal.draw(|frame| render(frame, &vm))?;
+                (self.is_dirty, drawn) = (false, Instant::now());
+            }
+            if event::poll(TICK)? {
+                self.take_all_events()?;
+            }
+            answers.try_iter().for_each(|it| self.take(it));
+            if drawn.elapsed() >= SECOND {
+                let is_ageing = self.ui.as_ref().is_some_and(Ui::is_ageing);
+                self.take(Msg::Tick(self.loader.context.now()?));
+                // A clock alone is no reason to draw.
+                self.is_dirty = is_ageing;
+                drawn = Instant::now();
+            }
+            // While it is frozen or still loading, a change waits.
+            if self.ui.as_ref().is_some_and(|it| !it.is_frozen && it.stop_is_idle()) && file.has_changed() {
+                self.take(Msg::Changed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the terminal has to say: a held key is drawn once, not once for each repeat.
+    fn take_all_events(&mut self) -> Result<(), Failure> {
+        loop {
+            if let Some(msg) = msg_of(&event::read()?) {
+                self.take(msg);
+            }
+            if self.is_over || !event::poll(Duration::ZERO)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, msg: Msg) {
+        let Some(ui) = self.ui.take() else { return };
+        let (ui, effects) = update(ui, msg);
+        self.ui = Some(ui);
+        self.is_dirty = true;
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Exit => self.is_over = true,
+                Effect::Copy(text) => {
+                    let said = copy(&text).map_or_else(|error| error.to_string(), |()| "copied".to_owned());
+                    let _ = self.answer.send(Msg::Notice(said));
+                }
+                Effect::Export(form, shown) => {
+                    let said = export(form, &shown).unwrap_or_else(|failure| failure.to_string());
+                    let _ = self.answer.send(Msg::Notice(said));
+                }
+                load => self.loader.start(load, &self.answer),
+            }
+        }
+    }
+}
+
+/// Hands a text to the terminal's clipboard (OSC 52), which also works over ssh.
+fn copy(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "\x1b]52;c;{}\x07", STANDARD.encode(text))?;
+    out.flush()
+}
+
+/// Writes what is shown into a file of the present folder that was not there before.
+fn export(form: Form, shown: &Shown) -> Result<String, Failure> {
+    let (extension, text) = match form {
+        Form::Text => ("txt", shown.text.clone()),
+        Form::Json => ("json", exported(shown, Output::Json)?),
+        Form::Csv => ("csv", exported(shown, Output::Csv)?),
+        Form::Markdown => ("md", exported(shown, Output::Markdown)?),
+    };
+    let name = |number: u32| {
+        let number = if number == 0 { String::new() } else { format!("-{number}") };
+        PathBuf::from(format!("stepscope-{}{number}.{extension}", shown.view))
+    };
+    for path in (0..1_000).map(name) {
+        match std::fs::File::create_new(&path) {
+            Ok(mut file) => {
+                file.write_all(text.as_bytes())?;
+                return Ok(format!("written to {}", path.display()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string()));
+            }
+        }
+    }
+    Err(Failure::new("a thousand exports of this view are here already"))
+}
+
+fn exported(shown: &Shown, output: Output) -> Result<String, Failure> {
+    let titles: Vec<String> = shown
+        .columns
+        .iter()
+        .map(|(title, is_number)| if *is_number { format!("#{title}") } else { title.clone() })
+        .collect();
+    let mut table = TextTable::with_columns(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+    table.rows = shown.rows.clone();
+    let row = |row: &Vec<String>| -> serde_json::Value {
+        let cells = shown.columns.iter().zip(row).map(|(column, cell)| (column.0.clone(), cell.clone().into()));
+        cells.collect::<serde_json::Map<_, _>>().into()
+    };
+    let fields = [
+        ("view".to_owned(), shown.view.into()),
+        ("state_machine_arn".to_owned(), shown.machine.clone().into()),
+        ("answer".to_owned(), shown.answer.clone().into()),
+        ("rows".to_owned(), shown.rows.iter().map(row).collect()),
+    ];
+    let report = Report {
+        command: "dash",
+        fields: fields.into_iter().collect(),
+        rows: "rows",
+        table,
+        heading: shown.answer.clone(),
+        footer: String::new(),
+    };
+    report.to_text(output)
+}
+
+/// Notices when somebody has written the database.
+struct FileWatch {
+    path: PathBuf,
+    seen: Option<SystemTime>,
+}
+
+impl FileWatch {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), seen: modified(path) }
+    }
+
+    fn has_changed(&mut self) -> bool {
+        let now = modified(&self.path);
+        std::mem::replace(&mut self.seen, now) != now
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    let of = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
+    let mut log = path.as_os_str().to_owned();
+    log.push(".wal");
+    of(path).max(of(Path::new(&log)))
+}
+
+fn msg_of(event: &Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+            key_of(key.code, is_control).map(Msg::Key)
+        }
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.column, mouse.row)),
+            MouseEventKind::Drag(MouseButton::Left) => Some(Msg::Drag(mouse.column, mouse.row)),
+            MouseEventKind::Up(MouseButton::Left) => Some(Msg::Release),
+            MouseEventKind::ScrollDown => Some(Msg::Wheel { is_down: true }),
+            MouseEventKind::ScrollUp => Some(Msg::Wheel { is_down: false }),
+            _ => None,
+        },
+        Event::Resize(width, height) => Some(Msg::Resize(*width, *height)),
+        _ => None,
+    }
+}
+
+fn key_of(code: KeyCode, is_control: bool) -> Option<Key> {
+    Some(match code {
+        KeyCode::Char(it) if is_control => Key::Ctrl(it),
+        KeyCode::Char(it) => Key::Char(it),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::F(it) => Key::Function(it),
+        _ => return None,
+    })
+}

@@ -1,0 +1,65 @@
+//! A machine over time, and what changed between two ranges.
+
+use analyzer::model::{Name, Timestamp};
+use queries::{Reader, SpanRow};
+use tui::dash::{ChangeItem, Incident, Load, MachineRef, SeriesItem};
+
+use crate::cli::{compare, incidents};
+use crate::failure::Failure;
+
+/// Executions of each range that are compared: the newest.
+pub(super) const COMPARED: u64 = 20_000;
+
+pub(super) fn incident(
+    reader: &Reader,
+    machine: &MachineRef,
+    (since, until): (Option<Timestamp>, Option<Timestamp>),
+    load: &Load,
+) -> Result<Incident, Failure> {
+    let arn = Name::from(machine.arn.as_str());
+    let Some(series) = incidents::series(reader, &arn, since, until)? else { return Ok(Incident::default()) };
+    let mut changes: Vec<ChangeItem> = incidents::found_in(&arn, &series).iter().map(change).collect();
+    // The newest first; of those at the same time the p95 says most.
+    changes.sort_by_key(|it| (std::cmp::Reverse(it.at), it.metric != "p95_ms"));
+    let ranges = load.ranges.or_else(|| changes.first().map(|it| it.ranges));
+    let compared = match ranges {
+        Some(ranges) => compare::told(reader, &arn, ranges, load.has_all, COMPARED)?,
+        None => None,
+    };
+    let why_not = match (ranges, &compared) {
+        (None, _) => {
+            Some("nothing changed significantly: no change of p50, p95 or failure rate stands the test".to_owned())
+        }
+        (Some(_), None) => Some("one of the two ranges has no closed and complete execution".to_owned()),
+        _ => None,
+    };
+    let versions = reader.versions(&machine.arn)?;
+    let deployment = |it: queries::VersionRow| {
+        let name = it.version_arn?;
+        Some((it.first_at?, name.rsplit(':').next().unwrap_or(&name).to_owned()))
+    };
+    Ok(Incident {
+        series: series.spans.iter().map(series_item).collect(),
+        span: series.span,
+        changes,
+        deployments: versions.into_iter().filter_map(deployment).collect(),
+        ranges,
+        compared,
+        why_not,
+    })
+}
+
+fn series_item(it: &SpanRow) -> SeriesItem {
+    SeriesItem { from: it.from, executions: it.executions, failed: it.failed, p50: it.p50, p95: it.p95 }
+}
+
+fn change(it: &incidents::Found) -> ChangeItem {
+    ChangeItem {
+        metric: it.metric,
+        at: it.at,
+        before: it.before,
+        after: it.after,
+        p_value: it.p_value,
+        ranges: (it.baseline, it.incident),
+    }
+}

@@ -1,0 +1,94 @@
+//! What the user likes: from the configuration, and from the last time.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tui::dash::{Action, Key, KeyMap, Preferences, Theme, TimeRange};
+
+use crate::cli::Color;
+use crate::cli::Context;
+use crate::config::DashConfig;
+use crate::failure::Failure;
+
+/// What outlives the dashboard.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Remembered {
+    theme: Option<String>,
+    range: Option<String>,
+}
+
+/// The configuration decides; what it leaves open is as it was the last time.
+pub(super) fn preferences(context: &Context, is_ascii: bool) -> Result<Preferences, Failure> {
+    let config = &context.config.dash;
+    let remembered: Remembered =
+        path().and_then(|it| fs::read_to_string(it).ok()).and_then(|it| toml::from_str(&it).ok()).unwrap_or_default();
+    Ok(Preferences {
+        theme: theme(context, config, &remembered)?,
+        is_ascii: is_ascii || config.ascii.unwrap_or_else(|| !speaks_utf8()),
+        keys: keys(config)?,
+        range: remembered.range.as_deref().and_then(TimeRange::parse).unwrap_or_default(),
+    })
+}
+
+fn theme(context: &Context, config: &DashConfig, remembered: &Remembered) -> Result<Theme, Failure> {
+    // Whoever wants no colour says so in one of the usual ways.
+    if context.color == Color::Never || std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty()) {
+        return Ok(Theme::Plain);
+    }
+    if let Some(name) = &config.theme {
+        let known = Theme::ALL.map(Theme::as_str).join(", ");
+        return Theme::parse(name)
+            .ok_or_else(|| Failure::usage(format!("`{name}` is no theme")).hint(format!("use one of {known}")));
+    }
+    Ok(remembered.theme.as_deref().and_then(Theme::parse).unwrap_or_default())
+}
+
+fn keys(config: &DashConfig) -> Result<KeyMap, Failure> {
+    let mut map = KeyMap::default();
+    for (name, keys) in &config.keys {
+        let action = Action::ALL.iter().copied().find(|it| it.as_str() == name).ok_or_else(|| {
+            let known = Action::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+            Failure::usage(format!("`{name}` is nothing that a key can do")).hint(format!("use one of {known}"))
+        })?;
+        let parse = |text: &str| {
+            Key::parse(text).ok_or_else(|| {
+                Failure::usage(format!("`{text}` is no key"))
+                    .hint("write a character, ctrl-x, f5, space, enter, tab, …")
+            })
+        };
+        let keys: Vec<Key> = keys.split_whitespace().map(parse).collect::<Result<_, _>>()?;
+        map.bind(action, &keys);
+    }
+    Ok(map)
+}
+
+/// Whether the locale's characters are Unicode.
+fn speaks_utf8() -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|it| std::env::var(it).ok().filter(|it| !it.is_empty()));
+    // Without a locale nothing is said against it.
+    locale.is_none_or(|it| {
+        let it = it.to_lowercase();
+        it.contains("utf-8") || it.contains("utf8")
+    })
+}
+
+fn path() -> Option<PathBuf> {
+    let folder = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
+    let folder = folder.or_else(|| std::env::home_dir().map(|it| it.join(".local/state")))?;
+    Some(folder.join("stepscope").join("dash.toml"))
+}
+
+/// Keeps the layout for the next time; where that cannot be, nothing is lost.
+pub(super) fn remember(preferences: &Preferences) {
+    let remembered = Remembered {
+        theme: (preferences.theme != Theme::Plain).then(|| preferences.theme.as_str().to_owned()),
+        range: Some(preferences.range.label()),
+    };
+    if let (Some(path), Ok(text)) = (path(), toml::to_string(&remembered)) {
+        let _ = path.parent().map(fs::create_dir_all);
+        let _ = fs::write(path, text);
+    }
+}

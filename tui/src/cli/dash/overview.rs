@@ -1,0 +1,71 @@
+//! What the overview needs, quickly: from hourly sums where all of it is wanted, from the executions of a range.
+
+use analyzer::model::{Micros, Timestamp};
+use queries::{Activity, MachineRow, Reader};
+use tui::dash::{MachineItem, Overview, TimeRange};
+
+use super::collector;
+use super::loader::Loader;
+use crate::cli::coverage::Coverage;
+use crate::failure::Failure;
+
+/// Columns of the small charts.
+const SPANS: usize = 24;
+const HOUR: Micros = Micros(3_600_000_000);
+
+pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Result<Overview, Failure> {
+    let now = loader.context.now()?;
+    let (since, until) = range.bounds(now);
+    let newest = reader.newest_start()?;
+    let (machines, (activity, span)) = if range == TimeRange::All {
+        (reader.rolled_up_machines()?, reader.rolled_up_activity(SPANS)?)
+    } else {
+        (reader.machines(since, until)?, activity(reader, since, until.unwrap_or(now))?)
+    };
+    // Of what ended long ago, the last hour is that of the data.
+    let end = newest.map_or(now, |it| if now - it > HOUR { it + Micros(1) } else { now });
+    let last_hour = reader.started_since(Timestamp(end.0 - HOUR.0))?;
+    let coverage = Coverage::load(reader, since, until)?;
+    let item = |it: MachineRow| MachineItem {
+        counted: coverage.counted(&it.arn),
+        last_hour: last_hour.iter().find(|row| row.0 == it.arn).map_or(0, |row| row.1),
+        ..machine(it, &activity)
+    };
+    Ok(Overview {
+        machines: machines.into_iter().map(item).collect(),
+        collector: collector::lines(reader, now)?,
+        newest,
+        span: Some(span),
+    })
+}
+
+fn activity(reader: &Reader, since: Option<Timestamp>, until: Timestamp) -> Result<(Vec<Activity>, Micros), Failure> {
+    let first = reader.machines(since, Some(until))?.iter().filter_map(|it| it.first_at).min();
+    let from = since.or(first).unwrap_or(until);
+    let span = Micros((until - from).0 / i64::try_from(SPANS).unwrap_or(1));
+    Ok((reader.activity(from, until, SPANS)?, span))
+}
+
+fn machine(it: MachineRow, activity: &[Activity]) -> MachineItem {
+    let (mut trend, mut starts) = (vec![None; SPANS], vec![0; SPANS]);
+    for row in activity.iter().filter(|row| row.machine_arn == it.arn && row.span < SPANS) {
+        (trend[row.span], starts[row.span]) = (row.p95, row.started);
+    }
+    MachineItem {
+        arn: it.arn,
+        name: it.name,
+        account: it.account,
+        region: it.region,
+        workflow_type: it.workflow_type.as_str(),
+        executions: it.executions,
+        running: it.running,
+        failed: it.failed,
+        closed: it.closed,
+        complete: it.complete,
+        p50: it.p50,
+        p95: it.p95,
+        trend,
+        starts,
+        ..MachineItem::default()
+    }
+}

@@ -1,0 +1,136 @@
+//! A machine as its runs show it, and what-if on them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use analyzer::asl::StateMachine;
+use analyzer::model::{Micros, Name, Timestamp, WorkflowType};
+use analyzer::outcome::{Rehearsal, Side};
+use analyzer::population::Population;
+use analyzer::pricing::billed_memory_mb;
+use analyzer::what_if::Scenario;
+use queries::{ExecutionFilter, Hours, Reader, StateRow, VersionRow};
+use tui::dash::{Effects, MachineRef, StateItem, Study, TimeRange, VersionItem};
+
+use super::loader::Loader;
+use crate::cli::bill::BASE_MEMORY;
+use crate::cli::bottlenecks::pattern_sentence;
+use crate::cli::show::for_each_run;
+use crate::failure::Failure;
+
+/// Runs that are looked at one by one: the newest.
+const SAMPLE: u64 = 2_000;
+
+type Range = (Option<Timestamp>, Option<Timestamp>);
+
+/// The runs of the machine that was looked at last, ready to be played again.
+#[derive(Clone, Default)]
+pub(super) struct Rehearsals(Arc<Mutex<Option<Prepared>>>);
+
+struct Prepared {
+    machine_arn: String,
+    is_express: bool,
+    rehearsal: Rehearsal,
+}
+
+pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, range: Range) -> Result<Study, Failure> {
+    let newest = reader.definitions(&machine.arn)?.into_iter().next();
+    let definition = newest.and_then(|it| StateMachine::parse(&it).ok());
+    let limits = definition.as_ref().map(StateMachine::map_limits).unwrap_or_default();
+    let timeouts = definition.as_ref().map(StateMachine::timeouts).unwrap_or_default();
+    let filter = ExecutionFilter {
+        machine_arn: Some(Name::from(machine.arn.as_str())),
+        since: range.0,
+        until: range.1,
+        limit: Some(SAMPLE),
+        ..ExecutionFilter::default()
+    };
+    let rows = reader.executions(&filter)?;
+    let mut population = Population::of_machine(limits.clone(), timeouts);
+    let mut rehearsal = Rehearsal::new(limits, billed_memory_mb(BASE_MEMORY));
+    for_each_run(reader, &rows, |_, run| {
+        population.add(run);
+        rehearsal.add(run);
+        Ok(())
+    })?;
+    let is_express = rows.first().is_some_and(|it| it.workflow_type == WorkflowType::Express);
+    let prepared = Prepared { machine_arn: machine.arn.clone(), is_express, rehearsal };
+    *loader.rehearsals.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+    let findings = population.finish();
+    let hours = Hours::around(range.0, range.1);
+    let (paths, states) = reader.rolled_up(Some(&machine.arn), hours)?;
+    let histograms = reader.rolled_up_histograms(&machine.arn, hours)?;
+    let path = paths.first().map_or(Micros::ZERO, |it| it.path);
+    let state = |it: StateRow| {
+        let histogram =
+            histograms.iter().find(|row| row.state == it.state).map(|row| row.buckets.clone()).unwrap_or_default();
+        StateItem {
+            usd: loader.prices.transitions(&machine.arn, it.visits + it.retries),
+            ..state_item(it, path, histogram)
+        }
+    };
+    Ok(Study {
+        definition,
+        patterns: findings.patterns.iter().map(pattern_sentence).collect(),
+        findings,
+        sampled: rows.len() as u64,
+        of: paths.first().map_or(rows.len() as u64, |it| it.executions.max(rows.len() as u64)),
+        states: states.into_iter().map(state).collect(),
+        versions: reader.versions(&machine.arn)?.iter().map(version_item).collect(),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn state_item(it: StateRow, path: Micros, histogram: Vec<(Micros, u64)>) -> StateItem {
+    StateItem {
+        kind: it.kind,
+        visits: it.visits,
+        failures: it.failures,
+        retries: it.retries,
+        p50: it.p50,
+        p95: it.p95,
+        p99: it.p99,
+        max: it.max,
+        critical: it.critical,
+        share: if path > Micros::ZERO { it.critical.0 as f64 / path.0 as f64 } else { 0.0 },
+        split: it.split,
+        usd: None,
+        state: it.state,
+        histogram,
+    }
+}
+
+fn version_item(it: &VersionRow) -> VersionItem {
+    let name = it.version_arn.as_deref().map_or("none named", |it| it.rsplit(':').next().unwrap_or(it)).to_owned();
+    VersionItem { name, executions: it.executions, failed: it.failed, first_at: it.first_at, p50: it.p50, p95: it.p95 }
+}
+
+/// Plays the runs again with something changed.
+pub(super) fn simulate(
+    loader: &Loader,
+    machine: &MachineRef,
+    range: TimeRange,
+    scenario: &Scenario,
+) -> Result<Effects, Failure> {
+    let is_ready = |it: &Option<Prepared>| it.as_ref().is_some_and(|it| it.machine_arn == machine.arn);
+    let lock = || loader.rehearsals.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if !is_ready(&lock()) {
+        study(loader, &loader.context.reader()?, machine, range.bounds(loader.context.now()?))?;
+    }
+    let mut prepared = lock();
+    let Some(prepared) = prepared.as_mut() else { return Err(Failure::new("the runs are not ready")) };
+    let (before, after) = prepared.rehearsal.play(scenario);
+    let price = |side: &Side| {
+        if prepared.is_express {
+            loader.prices.express(&machine.arn, side.usage)
+        } else {
+            loader.prices.transitions(&machine.arn, side.transitions)
+        }
+    };
+    Ok(Effects {
+        usd_before: price(&before),
+        usd_after: price(&after),
+        before: before.distribution(),
+        after: after.distribution(),
+        left_out: prepared.rehearsal.unmodelled,
+    })
+}
