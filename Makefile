@@ -3,7 +3,7 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators demo test check build install bench bench-collect bench-large library
+.PHONY: emulators terminal demo test check build install bench bench-collect bench-dash bench-large library
 
 library:
 	@python3 .ci/fetch-duckdb
@@ -13,6 +13,10 @@ emulators:
 	@python3 .ci/emulators localstack > /dev/null
 	@python3 .ci/emulators moto > /dev/null
 
+# tmux, which drives the dashboard in a test; where it can neither be found nor fetched, that test says so.
+terminal:
+	@sh .ci/fetch-tmux
+
 build: library
 	cargo build --release --locked -p stepscope
 
@@ -21,7 +25,7 @@ demo: build
 	@$(TARGET)/release/stepscope demo
 
 # Every test. The binary comes first: the end-to-end tests run it.
-test: library emulators
+test: library emulators terminal
 	cargo build --locked -p stepscope
 	cargo test --locked --workspace
 
@@ -47,6 +51,11 @@ bench: build
 bench-collect: build
 	cargo build --release --locked -p stepscope-tests --example stand-in
 	@python3 tests/bench/collect.py $(TARGET)/release/stepscope $(TARGET)/release/examples/stand-in
+
+# The dashboard: frames, keys, an idle one, from an event to the screen, and a refresh over a hundred times the visits.
+bench-dash: build
+	cargo build --release --locked -p stepscope-tests --example stand-in
+	@python3 tests/bench/dash.py $(TARGET)/release/stepscope $(TARGET)/release/examples/stand-in
 
 # Reports over a hundred million visits that SQL makes up.
 bench-large: build

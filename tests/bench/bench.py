@@ -22,7 +22,7 @@ import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("STEPSCOPE_CACHE") or pathlib.Path.home() / ".cache" / "stepscope")
-PEERS = ["duckdb==1.5.5", "orjson", "pandas"]
+PEERS = ["duckdb==1.5.5", "orjson", "pandas", "pyte"]
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 MEGABYTES = int(os.environ.get("MEGABYTES", "1000"))
 VISITS = int(os.environ.get("VISITS", "100000000"))

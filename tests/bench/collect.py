@@ -95,6 +95,35 @@ def following(stepscope, stand_in, folder):
     print(f"age of the newest logged event that another process sees: median {median:.2f} s, p99 {p99:.2f} s ({len(ages)} looks)")
 
 
+def on_screen(stepscope, stand_in, folder, terminal):
+    """Seconds from the start of each execution to its name on the screen of a dashboard that collects."""
+    import pyte
+
+    database = f"{folder}/s.duckdb"
+    begun, seen = time.time(), {}
+    with StandIn(stand_in, "live", "6"):
+        command = [stepscope, "--db", database, "dash", "--endpoint-url", ADDRESS, "--region", "us-east-1"]
+        dash = terminal(command, ENVIRONMENT)
+        screen = pyte.Screen(160, 50)
+        stream = pyte.ByteStream(screen)
+        stream.feed(dash.settle(quiet=3, at_most=30))
+        # The machine whose logs are followed: its executions, the newest first.
+        dash.press(b":executions image-ingest\r")
+        opened = time.time()
+        while time.time() - begun < FOLLOW_SECONDS:
+            stream.feed(dash.read(0.02))
+            now = time.time()
+            for line in screen.display[3:15]:
+                for word in line.split()[:2]:
+                    if "-" in word and word[0].isalnum():
+                        seen.setdefault(word, now)
+        dash.close()
+    query = "SELECT name, epoch_us(started_at) FROM executions WHERE type = 'EXPRESS'"
+    out = subprocess.run([stepscope, "sql", "--db", database, "-o", "json", query], capture_output=True, env=ENVIRONMENT, check=True)
+    started = {name: at / 1e6 for name, at in json.loads(out.stdout)["rows"]}
+    return [seen[name] - at for name, at in started.items() if name in seen and at > opened + 5]
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit("give the paths of stepscope and of the stand-in")

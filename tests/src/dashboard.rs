@@ -11,7 +11,7 @@ const VIEWS: [(&str, &[&str]); 12] = [
     ("machine order-processing", &["ValidateOrder", "┌", "p50"]),
     ("bottlenecks order-processing", &["ChargeCard", "of the critical path", "What if"]),
     ("cost ml-inference", &["$", "Standard (now)", "Hybrid", "blocker"]),
-    ("incident order-processing", &["ChargeCard", "backoff", "iii", "bbb"]),
+    ("incident order-processing", &["ChargeCard", "backoff", "bbbi"]),
     ("collector", &["Nobody has collected"]),
     ("states order-processing", &["ChargeCard", "ValidateOrder"]),
     ("bottlenecks", &["ChargeCard", "RunTransform"]),

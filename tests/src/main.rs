@@ -17,3 +17,4 @@ mod shapes;
 mod stand_in;
 mod stepscope;
 mod synthetic;
+mod terminal;

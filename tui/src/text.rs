@@ -56,6 +56,16 @@ pub fn count(it: u64) -> String {
     text
 }
 
+/// A count in at most four characters: `812`, `5.2 k`, `50 k`, `3 M`.
+pub fn short_count(it: u64) -> String {
+    match it {
+        0..1_000 => it.to_string(),
+        1_000..10_000 => format!("{}.{} k", it / 1_000, it / 100 % 10),
+        10_000..1_000_000 => format!("{} k", it / 1_000),
+        _ => format!("{} M", it / 1_000_000),
+    }
+}
+
 /// A share of a whole in percent; `–` of nothing.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn percent(part: u64, whole: u64) -> String {
@@ -102,5 +112,6 @@ mod tests {
         assert_eq!(cut("ValidateOrder", 9), "Validate…");
         assert_eq!(cut("Short", 9), "Short");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!([812, 5_240, 50_900, 3_000_000].map(short_count), ["812", "5.2 k", "50 k", "3 M"]);
     }
 }

@@ -328,6 +328,6 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Config => config::run(&context),
         Command::Completions(it) => completions::run(&it),
         Command::Simulate(it) => simulate::run(&it),
-        Command::Measure(it) => measure::run(&it),
+        Command::Measure(it) => measure::run(&context, &it),
     }
 }

@@ -582,7 +582,6 @@ fn a_timeline_folds_zooms_and_pans() {
 fn a_running_execution_grows() {
     let (ui, ticket) = waiting(View::Timeline, (100, 30));
     let ui = update(ui, Msg::Loaded(ticket, Ok(Content::Run(Arc::new(opened(true)))))).0;
-    assert!(ui.is_ageing());
     let (before, ui) = (draw(&ui), update(ui, Msg::Tick(Timestamp(NOW.0 + 3_600_000_000))).0);
     assert_ne!(before, draw(&ui));
     let (_, effects) = update(ui, Msg::Changed);
@@ -735,4 +734,46 @@ fn the_mode_of_the_help_ends_with_any_key() {
     let (ui, _) = press(showing(View::Overview, (80, 24)), "? down");
     assert!(matches!(ui.mode, Mode::Helping(1)));
     assert_eq!(press(ui, "x").0.mode, Mode::Moving);
+}
+
+#[test]
+fn whatever_is_pressed_in_whatever_size_a_frame_can_be_drawn() {
+    let keys: Vec<Key> = "up down left right pageup pagedown home end enter enter enter esc tab shift-tab backspace space f1 ctrl-o ctrl-u \
+        0 1 2 3 4 5 6 7 + - / : ? B C F G I L O R S T a b c d e h i j k l m n o p s t u v x y z [ ] { }"
+        .split_whitespace()
+        .filter_map(Key::parse)
+        .collect();
+    let mut random: u64 = 11;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap_or(0) % below
+    };
+    let mut ui = at_size((80, 24));
+    for step in 0..20_000 {
+        let msg = match next(12) {
+            0 => {
+                let (width, height) = (1 + next(180), 1 + next(60));
+                Msg::Resize(u16::try_from(width).unwrap_or(1), u16::try_from(height).unwrap_or(1))
+            }
+            1 => Msg::Click(u16::try_from(next(180)).unwrap_or(0), u16::try_from(next(60)).unwrap_or(0)),
+            2 => Msg::Drag(u16::try_from(next(180)).unwrap_or(0), u16::try_from(next(60)).unwrap_or(0)),
+            3 => Msg::Release,
+            4 => Msg::Tick(Timestamp(NOW.0 + step * 1_000_000)),
+            5 => Msg::Changed,
+            _ => Msg::Key(keys[next(keys.len())]),
+        };
+        ui = update(ui, msg).0;
+        // Sometimes what was asked for comes, sometimes it fails, sometimes it is still on its way.
+        if let Some(ticket) = ui.stop().awaited {
+            let view = ui.stop().view;
+            match next(4) {
+                0 => {}
+                1 => ui = update(ui, Msg::Loaded(ticket, Err("no".to_owned()))).0,
+                _ => ui = update(ui, Msg::Loaded(ticket, Ok(content(view)))).0,
+            }
+        }
+        if step % 5 == 0 {
+            draw(&ui);
+        }
+    }
 }

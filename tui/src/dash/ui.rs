@@ -93,8 +93,9 @@ pub struct Ui {
     pub vocabulary: Arc<[Word]>,
     pub marks: Vec<ExecutionItem>,
     pub findout: Arc<Findout>,
-    /// When it was asked for last.
+    /// When it was asked for last, and when it is due again.
     pub findout_at: Option<Timestamp>,
+    pub findout_again: Option<Timestamp>,
     pub is_finding_out: bool,
     pub is_frozen: bool,
     /// Whether somebody collects while it is open.
@@ -119,6 +120,7 @@ impl Ui {
             marks: Vec::new(),
             findout: Arc::default(),
             findout_at: None,
+            findout_again: None,
             is_finding_out: false,
             is_frozen: false,
             is_live: false,
@@ -152,14 +154,5 @@ impl Ui {
     /// Whether what is on screen waits for nothing.
     pub fn stop_is_idle(&self) -> bool {
         self.stop().awaited.is_none()
-    }
-
-    /// Whether anything on screen grows older as time passes.
-    pub fn is_ageing(&self) -> bool {
-        match &self.stop().content {
-            Some(Content::Run(it)) => !it.run.execution.status.is_closed(),
-            Some(Content::Executions(it)) => it.rows.iter().any(|it| !it.status.is_closed()),
-            _ => self.is_live,
-        }
     }
 }

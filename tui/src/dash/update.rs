@@ -198,7 +198,7 @@ fn lay_out(stop: &mut Stop) {
 
 /// Asks the slower questions, from time to time.
 fn find_out(ui: &mut Ui) -> Vec<Effect> {
-    let is_due = ui.findout_at.is_none_or(|it| ui.now - it >= FIND_OUT_EVERY);
+    let is_due = ui.findout_again.is_none_or(|it| ui.now >= it);
     if !is_due || ui.is_finding_out {
         return Vec::new();
     }
@@ -209,6 +209,9 @@ fn find_out(ui: &mut Ui) -> Vec<Effect> {
 fn found_out(ui: &mut Ui, findout: Findout) {
     let (before, after) = (ui.findout.looks.len(), findout.looks.len());
     (ui.findout, ui.is_finding_out) = (Arc::new(findout), false);
+    // What takes long is asked less often: it may have a twentieth of the time.
+    let took = ui.findout_at.map_or(Micros::ZERO, |at| ui.now - at);
+    ui.findout_again = Some(ui.now + FIND_OUT_EVERY.max(Micros(took.0 * 20)));
     // The cursor stays on its machine; at the very top it goes to what is wrong.
     for stop in ui.trail.iter_mut().filter(|it| it.view == View::Overview && it.row > 0 && it.row >= before) {
         stop.row = stop.row - before + after;
@@ -669,7 +672,7 @@ fn chosen(ui: &mut Ui, choice: Option<Choice>) -> Vec<Effect> {
 /// Another range: everything that was loaded for the one before is old.
 fn set_range(ui: &mut Ui, range: TimeRange) -> Vec<Effect> {
     ui.preferences.range = range;
-    ui.findout_at = None;
+    ui.findout_again = None;
     for stop in ui.trail.iter_mut().rev().skip(1).chain(&mut ui.undone) {
         if !matches!(stop.view, View::Timeline | View::Twins) {
             // The overview keeps its machines: others ask it for their names.

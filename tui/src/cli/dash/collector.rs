@@ -1,5 +1,6 @@
 //! The collector beside the dashboard, and how it goes.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -28,10 +29,7 @@ impl Collector {
         log_path.push(".collect.log");
         let failed = |error: io::Error| Failure::new("the collector cannot be started").because(error.to_string());
         let log = std::fs::File::create(&log_path).map_err(failed)?;
-        let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
-        if let Some(command) = arguments.iter_mut().find(|it| *it == "dash") {
-            *command = "collect".into();
-        }
+        let arguments = collect_arguments(std::env::args_os().skip(1));
         let child = Command::new(std::env::current_exe().map_err(failed)?)
             .args(arguments)
             .args(["--follow", "--until-input-ends"])
@@ -68,6 +66,22 @@ impl Collector {
     }
 }
 
+/// The arguments of the dashboard as those of a collector: without what is for the screen alone.
+fn collect_arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    const WITH_VALUE: [&str; 2] = ["--view", "--range"];
+    let mut kept = Vec::new();
+    let mut is_value = false;
+    for it in arguments {
+        let text = it.to_string_lossy();
+        let is_ours = WITH_VALUE.iter().any(|option| text == *option || text.starts_with(&format!("{option}=")));
+        if !std::mem::take(&mut is_value) && !is_ours && text != "--ascii" {
+            kept.push(if text == "dash" { "collect".into() } else { it.clone() });
+        }
+        is_value = WITH_VALUE.contains(&&*text);
+    }
+    kept
+}
+
 /// How collecting goes, where somebody has collected in the last while.
 pub(super) fn lines(reader: &Reader, now: Timestamp) -> Result<Vec<String>, Failure> {
     let uses = reader.api_uses()?;
@@ -99,4 +113,19 @@ fn line(place: &str, uses: &[&ApiUse]) -> String {
         );
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_the_screen_is_not_handed_on() {
+        let words = "--db x dash --region eu-west-1 --view executions --ascii --range=1h --profile p";
+        let kept = collect_arguments(words.split(' ').map(OsString::from));
+        assert_eq!(
+            kept,
+            "--db x collect --region eu-west-1 --profile p".split(' ').map(OsString::from).collect::<Vec<_>>()
+        );
+    }
 }

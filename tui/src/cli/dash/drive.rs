@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use ratatui::crossterm::event::{
     self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton,
     MouseEventKind,
@@ -14,16 +15,16 @@ use ratatui::crossterm::event::{
 use ratatui::crossterm::execute;
 use tui::dash::{Effect, Form, Key, Msg, Shown, Ui, render, start, update, view};
 
-use super::loader::Loader;
+use super::loader::{Background, Loader};
 use super::memory;
 use super::once;
 use crate::failure::Failure;
 use crate::report::{Output, Report, TextTable};
 
-/// How often answers and the file are looked for while nobody presses a key: an event is on screen within a second of its
-/// being stored, and an idle dashboard costs next to nothing.
+/// How often the file is looked at while nothing happens: an event is on screen within a second of its being stored, and an
+/// idle dashboard costs next to nothing.
 const TICK: Duration = Duration::from_millis(100);
-/// How often what grows older is drawn anew.
+/// How often the clock and what grows older are drawn anew.
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn run(loader: &Loader, ui: Ui, view: Option<&str>) -> Result<(), Failure> {
@@ -51,7 +52,8 @@ fn drive(
         (ui, more) = once::go(loader, ui, wanted)?;
         effects.extend(more);
     }
-    let mut shell = Shell { loader, answer, ui: Some(ui), is_dirty: true, is_over: false };
+    let background = Background::start(loader, &answer);
+    let mut shell = Shell { loader, background, answer, ui: Some(ui), is_dirty: true, is_over: false };
     shell.perform(effects);
     shell.until_over(terminal, &answers)?;
     shell.ui.ok_or_else(|| Failure::new("the dashboard lost its state"))
@@ -59,6 +61,7 @@ fn drive(
 
 struct Shell<'a> {
     loader: &'a Loader,
+    background: Background,
     answer: Sender<Msg>,
     /// Always there, but while it is being updated.
     ui: Option<Ui>,
@@ -68,6 +71,7 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     fn until_over(&mut self, terminal: &mut ratatui::DefaultTerminal, answers: &Receiver<Msg>) -> Result<(), Failure> {
+        let hands = start_reading();
         let mut file = FileWatch::new(&self.loader.context.config.db_path());
         let mut drawn = Instant::now();
         while !self.is_over {
@@ -76,35 +80,23 @@ impl Shell<'_> {
                 terminal.draw(|frame| render(frame, &vm))?;
                 (self.is_dirty, drawn) = (false, Instant::now());
             }
-            if event::poll(TICK)? {
-                self.take_all_events()?;
+            select! {
+                recv(hands) -> msg => self.take(msg.map_err(|_| Failure::new("the terminal is gone"))?),
+                recv(answers) -> msg => msg.into_iter().for_each(|it| self.take(it)),
+                default(TICK) => {}
             }
-            answers.try_iter().for_each(|it| self.take(it));
+            // A held key is drawn once, not once for each repeat.
+            hands.try_iter().chain(answers.try_iter()).for_each(|it| self.take(it));
             if drawn.elapsed() >= SECOND {
-                let is_ageing = self.ui.as_ref().is_some_and(Ui::is_ageing);
                 self.take(Msg::Tick(self.loader.context.now()?));
-                // A clock alone is no reason to draw.
-                self.is_dirty = is_ageing;
-                drawn = Instant::now();
             }
             // While it is frozen or still loading, a change waits.
-            if self.ui.as_ref().is_some_and(|it| !it.is_frozen && it.stop_is_idle()) && file.has_changed() {
+            let takes_changes = self.ui.as_ref().is_some_and(|it| !it.is_frozen && it.stop_is_idle());
+            if takes_changes && file.has_changed() {
                 self.take(Msg::Changed);
             }
         }
         Ok(())
-    }
-
-    /// Everything that the terminal has to say: a held key is drawn once, not once for each repeat.
-    fn take_all_events(&mut self) -> Result<(), Failure> {
-        loop {
-            if let Some(msg) = msg_of(&event::read()?) {
-                self.take(msg);
-            }
-            if self.is_over || !event::poll(Duration::ZERO)? {
-                return Ok(());
-            }
-        }
     }
 
     fn take(&mut self, msg: Msg) {
@@ -127,10 +119,23 @@ impl Shell<'_> {
                     let said = export(form, &shown).unwrap_or_else(|failure| failure.to_string());
                     let _ = self.answer.send(Msg::Notice(said));
                 }
-                load => self.loader.start(load, &self.answer),
+                load => self.background.take(load),
             }
         }
     }
+}
+
+/// Reads keys and the mouse in a thread of its own, so that neither they nor answers wait for each other.
+fn start_reading() -> Receiver<Msg> {
+    let (hand, hands) = unbounded();
+    thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if msgs_of(&event).into_iter().any(|msg| hand.send(msg).is_err()) {
+                return;
+            }
+        }
+    });
+    hands
 }
 
 /// Hands a text to the terminal's clipboard (OSC 52), which also works over ssh.
@@ -220,12 +225,20 @@ fn modified(path: &Path) -> Option<SystemTime> {
     of(path).max(of(Path::new(&log)))
 }
 
-fn msg_of(event: &Event) -> Option<Msg> {
+fn msgs_of(event: &Event) -> Vec<Msg> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => {
             let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
-            key_of(key.code, is_control).map(Msg::Key)
+            // Escape and a key right after it look like one with Alt.
+            let escape = key.modifiers.contains(KeyModifiers::ALT).then_some(Key::Esc);
+            escape.into_iter().chain(key_of(key.code, is_control)).map(Msg::Key).collect()
         }
+        other => msg_of(other).into_iter().collect(),
+    }
+}
+
+fn msg_of(event: &Event) -> Option<Msg> {
+    match event {
         Event::Mouse(mouse) => match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.column, mouse.row)),
             MouseEventKind::Drag(MouseButton::Left) => Some(Msg::Drag(mouse.column, mouse.row)),

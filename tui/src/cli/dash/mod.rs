@@ -103,6 +103,20 @@ fn ui(loader: &Loader, preferences: Preferences, size: (u16, u16)) -> Result<Ui,
     Ok(ui)
 }
 
+/// How long the overview takes to load, so many times.
+pub(crate) fn measure_refresh(context: &Context, times: usize) -> Result<serde_json::Value, Failure> {
+    let loader = Loader::new(context, &context.config.db_path())?;
+    let mut spans = Vec::with_capacity(times);
+    for _ in 0..times {
+        let began = std::time::Instant::now();
+        overview::overview(&loader, &loader.context.reader()?, TimeRange::All)?;
+        spans.push(began.elapsed());
+    }
+    spans.sort_unstable();
+    let at = |q: usize| spans.get(spans.len().saturating_sub(1) * q / 100).map(|it| it.as_secs_f64() * 1e3);
+    Ok(serde_json::json!({"times": times, "p50_ms": at(50), "max_ms": at(100)}))
+}
+
 /// The commands that can be typed, with their options.
 fn vocabulary() -> Vec<Word> {
     use clap::CommandFactory;

@@ -23,9 +23,10 @@ pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wa
     Reader::open(path)?;
     let size = parse(size)?;
     let loader = Loader::new(context, path)?;
-    let mut ui = settle(&loader, start(ui(&loader, preferences, size)?));
-    if wanted != "overview" && wanted != "machines" {
-        ui = settle(&loader, go(&loader, ui, wanted)?);
+    let is_overview = wanted == "overview" || wanted == "machines";
+    let mut ui = settle(&loader, start(ui(&loader, preferences, size)?), is_overview);
+    if !is_overview {
+        ui = settle(&loader, go(&loader, ui, wanted)?, false);
     }
     ui.mode = Mode::Moving;
     let vm = view(&ui);
@@ -81,10 +82,13 @@ fn first_machine(reader: &Reader) -> Result<Option<MachineRef>, Failure> {
     Ok(first.map(|it| MachineRef { arn: it.arn, name: it.name }))
 }
 
-/// Loads all that has to be loaded, and what that leads to.
-fn settle(loader: &Loader, (mut ui, effects): (Ui, Vec<Effect>)) -> Ui {
+/// Loads all that has to be loaded, and what that leads to. What needs a look is for the overview alone.
+fn settle(loader: &Loader, (mut ui, effects): (Ui, Vec<Effect>), has_looks: bool) -> Ui {
     let mut open = effects;
     while let Some(effect) = open.pop() {
+        if matches!(effect, Effect::FindOut(_)) && !has_looks {
+            continue;
+        }
         if let Some(msg) = loader.answer(effect) {
             let (next, more) = update(ui, msg);
             ui = next;

@@ -316,7 +316,8 @@ fn chart(ui: &Ui, it: &super::super::data::Incident, grid: &Grid, height: usize)
     };
     let runs = sum(|it| it.executions);
     let failed: Vec<Option<i64>> = sum(|it| it.failed).into_iter().map(|it| it.filter(|it| *it > 0)).collect();
-    let most = |values: &[Option<i64>]| values.iter().flatten().copied().max().unwrap_or(0);
+    let most =
+        |values: &[Option<i64>]| text::short_count(values.iter().flatten().copied().max().unwrap_or(0).unsigned_abs());
     lines.push(BodyLine::of(labelled(&format!("runs ≤{}", most(&runs))).with(sparkline(&runs), Tone::Dim)));
     lines.push(BodyLine::of(labelled(&format!("failed ≤{}", most(&failed))).with(sparkline(&failed), Tone::Bad)));
     lines.push(BodyLine::of(mark_line(ui, it, grid, baseline, incident)));

@@ -1,4 +1,6 @@
-//! `measure`: how fast the analysis itself is, on made-up executions in memory, for benchmarks.
+//! `measure`: how fast the analysis and the dashboard themselves are, for benchmarks.
+
+mod frames;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,6 +18,7 @@ use clap::{Args, Subcommand};
 use collector::synthetic::{Workload, demo, observations, twenty_states};
 use serde_json::{Value, json};
 
+use super::Context;
 use super::whatif::FACTORS;
 use crate::Outcome;
 use crate::failure::Failure;
@@ -43,12 +46,28 @@ enum What {
         #[arg(long, default_value_t = 50_000)]
         executions: u64,
     },
+    /// Frames of the dashboard: the timeline of one execution, a random key before each.
+    Frames {
+        #[arg(long, default_value_t = 10_000)]
+        visits: u64,
+        #[arg(long, default_value_t = 3_000)]
+        frames: usize,
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+    },
+    /// What the overview asks the database for, so many times.
+    Refresh {
+        #[arg(long, default_value_t = 20)]
+        times: usize,
+    },
 }
 
-pub(crate) fn run(arguments: &MeasureArguments) -> Outcome {
+pub(crate) fn run(context: &Context, arguments: &MeasureArguments) -> Outcome {
     let measured = match &arguments.what {
         What::Path { executions, jaeger } => path(*executions, jaeger.as_deref())?,
         What::Sweep { executions } => sweep(*executions)?,
+        What::Frames { visits, frames, seed } => frames::frames(*visits, *frames, *seed)?,
+        What::Refresh { times } => super::dash::measure_refresh(context, *times)?,
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{measured}")?;
