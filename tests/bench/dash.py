@@ -32,7 +32,7 @@ import collect  # noqa: E402
 EVENTS = int(os.environ.get("EVENTS", "10000000"))
 KEYS = int(os.environ.get("KEYS", "400"))
 # An execution of the synthetic log has about so many events.
-EVENTS_EACH = 78
+EVENTS_EACH = 65
 PER_SECOND = 50_000
 SIZE = (50, 160)
 
@@ -43,7 +43,9 @@ class Terminal:
     def __init__(self, command, environment=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ.update({"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})})
+            # What the user likes is neither looked at nor changed.
+            home = tempfile.gettempdir()
+            os.environ.update({"TERM": "xterm-256color", "LANG": "C.UTF-8", "XDG_STATE_HOME": home, **(environment or {})})
             os.execv(command[0], command)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
 

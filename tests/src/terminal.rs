@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::stepscope::{Bench, binary};
 
 /// How long keys are pressed at random.
-const AT_RANDOM: Duration = Duration::from_secs(60);
+const AT_RANDOM: Duration = Duration::from_secs(61);
 /// How long something may take to come to the screen.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,6 +1,11 @@
 //! A command's report as a page of the dashboard.
 
+use std::collections::BTreeMap;
+
+use analyzer::model::Timestamp;
+use analyzer::spans::Span;
 use clap::Parser;
+use queries::Reader;
 use serde_json::Map;
 use tui::dash::Page;
 use tui::text;
@@ -91,7 +96,8 @@ fn collector(context: &Context) -> Result<Report, Failure> {
         ]);
     }
     let (gaps, set_aside) = (reader.gaps()?, reader.quarantine(20)?);
-    let mut notes: Vec<String> = gaps.iter().map(|(subject, reason)| format!("lost: {subject}: {reason}")).collect();
+    let mut notes = sources(&reader, context.now()?)?;
+    notes.extend(gaps.iter().map(|(subject, reason)| format!("lost: {subject}: {reason}")));
     notes.extend(set_aside.iter().map(|(source, reason)| format!("set aside: {source}: {reason}")));
     let heading = match (uses.is_empty(), gaps.len()) {
         (true, _) => "Nobody has collected into this database: `stepscope collect`, or `dash` with targets.".to_owned(),
@@ -99,4 +105,27 @@ fn collector(context: &Context) -> Result<Report, Failure> {
         (false, gaps) => format!("{gaps} gaps that cannot be filled."),
     };
     Ok(Report { command: "collector", fields: Map::new(), rows: "apis", table, heading, footer: notes.join("\n") })
+}
+
+/// Up to when each source was read: how far it lags behind, and where something is still to be read.
+fn sources(reader: &Reader, now: Timestamp) -> Result<Vec<String>, Failure> {
+    let mut by_source: BTreeMap<String, Vec<(String, Option<Timestamp>, usize)>> = BTreeMap::new();
+    for ((source, subject), (wanted, spans)) in reader.collected_spans()? {
+        let end = spans.end();
+        let holes = end.map_or(0, |to| spans.missing(Span { from: wanted, to }).len());
+        by_source.entry(source).or_default().push((subject, end, holes));
+    }
+    let line = |(source, subjects): (String, Vec<(String, Option<Timestamp>, usize)>)| {
+        let newest = subjects.iter().filter_map(|it| it.1).max();
+        let last = subjects.iter().min_by_key(|it| it.1);
+        let lag =
+            |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", text::span(now - at)));
+        let behind = last
+            .filter(|it| it.1 != newest)
+            .map_or_else(String::new, |it| format!("; {} only up to {}", it.0, lag(it.1)));
+        let holes: usize = subjects.iter().map(|it| it.2).sum();
+        let holes = if holes > 0 { format!("; {holes} spans are still to be read") } else { String::new() };
+        format!("{source}: {} read up to {}{behind}{holes}", subjects.len(), lag(newest))
+    };
+    Ok(by_source.into_iter().map(line).collect())
 }

@@ -465,4 +465,43 @@ mod tests {
                 "Done": {"Type": "Succeed"}}}"#
         ));
     }
+
+    #[test]
+    fn every_real_definition_has_all_of_its_states_drawn_and_none_over_another() {
+        let mut n_drawn = 0;
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpora/asl")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let Ok(machine) = StateMachine::parse(&text) else { continue };
+                let caption = |_: &State| Caption { text: "▓▓ 12 %".to_owned(), tone: Tone::Heat(2) };
+                let style = Style { caption: &caption, edge: &|_, _| Some("50 %".to_owned()), selected: None };
+                let graph = draw(&machine, &style);
+                let states: BTreeSet<&Name> = machine.all_states().into_iter().map(|it| &it.name).collect();
+                assert_eq!(graph.places.len(), states.len(), "{}", path.display());
+                check_apart(&machine, &graph, &path);
+                n_drawn += 1;
+            }
+        }
+        assert!(n_drawn > 50, "{n_drawn} definitions were drawn");
+    }
+
+    /// No two states of one level stand over each other.
+    fn check_apart(machine: &StateMachine, graph: &Graph, path: &std::path::Path) {
+        for (index, a) in machine.states.iter().enumerate() {
+            for b in &machine.states[index + 1..] {
+                let ((ax, ay, aw, ah), (bx, by, bw, bh)) = (graph.places[&a.name], graph.places[&b.name]);
+                let apart = ax + aw <= bx || bx + bw <= ax || ay + ah <= by || by + bh <= ay;
+                assert!(apart || a.name == b.name, "{} over {} in {}", a.name, b.name, path.display());
+            }
+            for inner in &a.inner {
+                check_apart(inner, graph, path);
+            }
+        }
+    }
 }

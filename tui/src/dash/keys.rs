@@ -153,6 +153,7 @@ actions! {
     Fit "fit" Timeline [Char('0')] "show all of it",
     Traces "traces" Timeline [Char('x')] "X-Ray below Tasks",
     Twin "twin" Timeline [Char('v')] "beside a typical run",
+    Parent "parent" Timeline [Char('P')] "the execution that started it",
     Heat "heat" Machine [Char('h')] "heat by something else",
     NoBackoff "no-backoff" Bottlenecks [Char('o')] "without back-off",
     NoRetries "no-retries" Bottlenecks [Char('R')] "without retries",

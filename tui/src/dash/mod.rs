@@ -30,7 +30,7 @@ pub use data::*;
 pub use keys::{Action, Key, KeyMap};
 pub use render::render;
 pub use report::Page;
-pub use screen::{MachineRef, Subject, TimeRange, View};
+pub use screen::{Heat, MachineRef, Sort, Subject, TimeRange, View};
 pub use theme::Theme;
 pub use ui::{Form, Mode, Preferences, Ui, Word};
 pub use update::{Effect, Load, Msg, go_to, start, update};

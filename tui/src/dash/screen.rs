@@ -9,7 +9,7 @@ use super::data::{Content, Effects, Span};
 use crate::gantt::{Folds, Layout};
 
 /// The views.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum View {
     #[default]
     Overview,
@@ -25,6 +25,19 @@ pub enum View {
 }
 
 impl View {
+    pub const ALL: [Self; 10] = [
+        Self::Overview,
+        Self::Executions,
+        Self::Timeline,
+        Self::Machine,
+        Self::Bottlenecks,
+        Self::Cost,
+        Self::Incident,
+        Self::Collector,
+        Self::Twins,
+        Self::Report,
+    ];
+
     /// Those that have a tab, in its order.
     pub const TABS: [Self; 7] = [
         Self::Overview,
@@ -200,7 +213,9 @@ impl Heat {
         }
     }
 
-    pub(super) fn as_str(self) -> &'static str {
+    pub const ALL: [Self; 4] = [Self::CriticalShare, Self::Failures, Self::Money, Self::Visits];
+
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::CriticalShare => "share of the critical path",
             Self::Failures => "failures",
@@ -230,7 +245,6 @@ pub struct Stop {
     pub has_traces: bool,
     /// Whether what is below a Task in detail lies over the view, and how far it is scrolled.
     pub detail: Option<usize>,
-    pub heat: Heat,
     pub scenario: Scenario,
     pub effects: Option<Effects>,
     /// The column under the cursor of a chart, and where a range was begun.
@@ -260,7 +274,6 @@ impl Stop {
             layout: None,
             has_traces: false,
             detail: None,
-            heat: Heat::default(),
             scenario: Scenario::default(),
             effects: None,
             column: usize::MAX,

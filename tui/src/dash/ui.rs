@@ -1,12 +1,13 @@
 //! Everything that decides what is drawn.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use analyzer::model::Timestamp;
 
 use super::data::{Content, ExecutionItem, Findout};
 use super::keys::KeyMap;
-use super::screen::{MachineRef, Stop, Subject, TimeRange, Trail, View};
+use super::screen::{Heat, MachineRef, Sort, Stop, Subject, TimeRange, Trail, View};
 use super::theme::Theme;
 
 /// What the keyboard is for at the moment.
@@ -80,6 +81,15 @@ pub struct Preferences {
     pub is_ascii: bool,
     pub keys: KeyMap,
     pub range: TimeRange,
+    pub heat: Heat,
+    /// How lists are sorted, where that is not their own order.
+    pub sorts: BTreeMap<View, Sort>,
+}
+
+impl Preferences {
+    pub(super) fn sort(&self, view: View) -> Sort {
+        self.sorts.get(&view).copied().unwrap_or_default()
+    }
 }
 
 /// The state of the dashboard.
@@ -91,6 +101,7 @@ pub struct Ui {
     pub mode: Mode,
     pub preferences: Preferences,
     pub vocabulary: Arc<[Word]>,
+    pub(super) commands: Vec<String>,
     pub marks: Vec<ExecutionItem>,
     pub findout: Arc<Findout>,
     /// When it was asked for last, and when it is due again.
@@ -111,12 +122,15 @@ pub struct Ui {
 
 impl Ui {
     pub fn new(title: impl Into<String>, preferences: Preferences, now: Timestamp, size: (u16, u16)) -> Self {
+        let mut root = Stop::new(View::Overview, None, Subject::Nothing);
+        root.sort = preferences.sort(View::Overview);
         Self {
-            trail: Trail::new(Stop::new(View::Overview, None, Subject::Nothing)),
+            trail: Trail::new(root),
             undone: Vec::new(),
             mode: Mode::Moving,
             preferences,
             vocabulary: Arc::default(),
+            commands: Vec::new(),
             marks: Vec::new(),
             findout: Arc::default(),
             findout_at: None,
@@ -149,6 +163,11 @@ impl Ui {
         });
         let of = |it: &super::data::MachineItem| MachineRef { arn: it.arn.clone(), name: it.name.clone() };
         overview.map(|it| it.machines.iter().map(of).collect()).unwrap_or_default()
+    }
+
+    /// The commands that were typed, the last one last.
+    pub(super) fn typed(&self) -> &[String] {
+        &self.commands
     }
 
     /// Whether what is on screen waits for nothing.

@@ -8,7 +8,7 @@ use analyzer::what_if::Scenario;
 use super::complete::{completions, with_last_word};
 use super::data::{Content, Effects, Findout, Span};
 use super::keys::{Action, Key};
-use super::screen::{MachineRef, Stop, Subject, TimeRange, View};
+use super::screen::{MachineRef, Sort, Stop, Subject, TimeRange, View};
 use super::ui::{Choice, Form, Menu, Mode, Prompt, PromptKind, Ui};
 use super::view::{self, Area};
 use super::views::{self, Shown};
@@ -16,6 +16,9 @@ use crate::gantt::Layout;
 
 /// How often the slower questions are asked again.
 const FIND_OUT_EVERY: Micros = Micros(60_000_000);
+
+/// And how soon for the sake of a machine that was not there before.
+const FIND_OUT_NEW: Micros = Micros(5_000_000);
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -198,7 +201,10 @@ fn lay_out(stop: &mut Stop) {
 
 /// Asks the slower questions, from time to time.
 fn find_out(ui: &mut Ui) -> Vec<Effect> {
-    let is_due = ui.findout_again.is_none_or(|it| ui.now >= it);
+    let is_known = |machine: &MachineRef| ui.findout.money.iter().any(|it| it.arn == machine.arn);
+    let is_new = ui.machines().iter().any(|it| !is_known(it));
+    let is_soon = ui.findout_at.is_none_or(|it| ui.now - it >= FIND_OUT_NEW);
+    let is_due = ui.findout_again.is_none_or(|it| ui.now >= it) || (is_new && is_soon);
     if !is_due || ui.is_finding_out {
         return Vec::new();
     }
@@ -220,7 +226,10 @@ fn found_out(ui: &mut Ui, findout: Findout) {
 
 // ---- moving about ---------------------------------------------------------------------------------------------------
 
-fn go(ui: &mut Ui, stop: Stop) -> Vec<Effect> {
+fn go(ui: &mut Ui, mut stop: Stop) -> Vec<Effect> {
+    if stop.sort == Sort::default() {
+        stop.sort = ui.preferences.sort(stop.view);
+    }
     let mut effects = cancel(ui.stop_mut());
     ui.undone.clear();
     ui.mode = Mode::Moving;
@@ -307,7 +316,8 @@ fn turn_machine(ui: &mut Ui, step: isize) -> Vec<Effect> {
     let n = machines.len();
     let next = machines[(at + n).checked_add_signed(step).unwrap_or(0) % n].clone();
     let mut effects = cancel(ui.stop_mut());
-    *ui.stop_mut() = Stop::new(ui.stop().view, Some(next), Subject::Nothing);
+    let sort = ui.stop().sort;
+    *ui.stop_mut() = Stop { sort, ..Stop::new(ui.stop().view, Some(next), Subject::Nothing) };
     effects.extend(load(ui));
     effects
 }
@@ -430,7 +440,7 @@ fn simulate(ui: &mut Ui) -> Vec<Effect> {
     effects
 }
 
-fn sort(ui: &mut Ui, change: impl Fn(&mut super::screen::Sort, usize)) {
+fn sort(ui: &mut Ui, change: impl Fn(&mut Sort, usize)) {
     let orders = views::orders(ui.stop());
     if orders.is_empty() {
         ui.notice = Some("this view has an order of its own".to_owned());
@@ -439,8 +449,10 @@ fn sort(ui: &mut Ui, change: impl Fn(&mut super::screen::Sort, usize)) {
     let stop = ui.stop_mut();
     change(&mut stop.sort, orders.len());
     stop.row = 0;
-    let reversed = if stop.sort.is_reversed { ", the other way round" } else { "" };
-    ui.notice = Some(format!("sorted by {}{reversed}", orders[ui.stop().sort.order % orders.len()]));
+    let (view, sort) = (stop.view, stop.sort);
+    ui.preferences.sorts.insert(view, sort);
+    let reversed = if sort.is_reversed { ", the other way round" } else { "" };
+    ui.notice = Some(format!("sorted by {}{reversed}", orders[sort.order % orders.len()]));
 }
 
 fn scroll_detail(ui: &mut Ui, scrolled: usize, action: Action) -> Vec<Effect> {
@@ -513,6 +525,7 @@ fn type_on(ui: &mut Ui, mut prompt: Prompt, key: Key) -> Vec<Effect> {
             ui.mode = Mode::Typing(prompt);
             return Vec::new();
         }
+        Key::Up | Key::Down if prompt.kind == PromptKind::Command => recall(ui, &mut prompt, key == Key::Up),
         Key::Esc => {
             ui.mode = Mode::Moving;
             return Vec::new();
@@ -523,6 +536,19 @@ fn type_on(ui: &mut Ui, mut prompt: Prompt, key: Key) -> Vec<Effect> {
     prompt.taken = None;
     ui.mode = Mode::Typing(prompt);
     Vec::new()
+}
+
+/// Brings back the command before or after the one in the line.
+fn recall(ui: &Ui, prompt: &mut Prompt, is_earlier: bool) {
+    let typed = ui.typed();
+    let at = typed.iter().position(|it| *it == prompt.text);
+    let next = match (at, is_earlier) {
+        (None, true) => typed.len().checked_sub(1),
+        (Some(at), true) => Some(at.saturating_sub(1)),
+        (Some(at), false) => Some(at + 1),
+        (None, false) => None,
+    };
+    prompt.text = next.and_then(|it| typed.get(it)).cloned().unwrap_or_default();
 }
 
 /// Takes the next completion of what was typed.
@@ -565,7 +591,11 @@ fn typed(ui: &mut Ui, prompt: &Prompt) -> Vec<Effect> {
             let machine = ui.stop().machine.clone();
             go(ui, Stop::new(View::Executions, machine, Subject::Found(text.to_owned())))
         }
-        PromptKind::Command => command(ui, text),
+        PromptKind::Command => {
+            ui.commands.retain(|it| it != text);
+            ui.commands.push(text.to_owned());
+            command(ui, text)
+        }
     }
 }
 

@@ -73,22 +73,24 @@ impl Shell<'_> {
     fn until_over(&mut self, terminal: &mut ratatui::DefaultTerminal, answers: &Receiver<Msg>) -> Result<(), Failure> {
         let hands = start_reading();
         let mut file = FileWatch::new(&self.loader.context.config.db_path());
-        let mut drawn = Instant::now();
+        let mut ticked = Instant::now();
         while !self.is_over {
             if let Some(ui) = self.ui.as_ref().filter(|_| self.is_dirty) {
                 let vm = view(ui);
                 terminal.draw(|frame| render(frame, &vm))?;
-                (self.is_dirty, drawn) = (false, Instant::now());
+                self.is_dirty = false;
             }
             select! {
                 recv(hands) -> msg => self.take(msg.map_err(|_| Failure::new("the terminal is gone"))?),
-                recv(answers) -> msg => msg.into_iter().for_each(|it| self.take(it)),
+                recv(answers) -> msg => self.take(msg.map_err(|_| Failure::new("nobody loads any more"))?),
                 default(TICK) => {}
             }
             // A held key is drawn once, not once for each repeat.
             hands.try_iter().chain(answers.try_iter()).for_each(|it| self.take(it));
-            if drawn.elapsed() >= SECOND {
+            // What comes is shown at the time at which it comes.
+            if self.is_dirty || ticked.elapsed() >= SECOND {
                 self.take(Msg::Tick(self.loader.context.now()?));
+                ticked = Instant::now();
             }
             // While it is frozen or still loading, a change waits.
             let takes_changes = self.ui.as_ref().is_some_and(|it| !it.is_frozen && it.stop_is_idle());

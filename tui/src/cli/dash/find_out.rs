@@ -42,7 +42,7 @@ pub(super) fn find_out(loader: &Loader, range: TimeRange) -> Result<Findout, Fai
         let has_failures = changed.iter().any(|it| it.kind == LookKind::Failing);
         looks.extend(changed);
         looks.extend(failing(it, &machine).filter(|_| !has_failures));
-        looks.extend(stuck_look(it, &machine, &stuck, reference(newest, now)));
+        looks.extend(stuck_look(it, &machine, &stuck, (newest, now)));
         looks.extend(unseen(&coverage, &machine));
         looks.extend(saving(it, &machine));
     }
@@ -136,15 +136,28 @@ fn stuck(
     Ok(items)
 }
 
-fn stuck_look(it: &Spending, machine: &MachineRef, stuck: &[ExecutionItem], now: Timestamp) -> Option<Look> {
+fn stuck_look(
+    it: &Spending,
+    machine: &MachineRef,
+    stuck: &[ExecutionItem],
+    (newest, now): (Option<Timestamp>, Timestamp),
+) -> Option<Look> {
     let own: Vec<&ExecutionItem> = stuck.iter().filter(|it| it.machine == *machine).collect();
     let oldest = own.first()?;
     let state = oldest.current.first().map_or_else(String::new, |it| format!(" in {it}"));
-    let age = oldest.started_at.map(|at| now - at);
+    // Of what was heard of last long ago, nobody knows whether it still runs.
+    let seen = reference(newest, now);
+    let age = oldest.started_at.map(|at| seen - at);
+    let (kind, what) = match (seen == now, own.len()) {
+        (true, 1) => (LookKind::Stuck, format!("1 run is stuck{state}")),
+        (true, n) => (LookKind::Stuck, format!("{n} runs are stuck{state}")),
+        (false, 1) => (LookKind::Unseen, format!("the end of 1 run is not known{state}")),
+        (false, n) => (LookKind::Unseen, format!("the end of {n} runs is not known{state}")),
+    };
     Some(Look {
-        kind: LookKind::Stuck,
+        kind,
         machine: machine.clone(),
-        what: format!("{} {} stuck{state}", own.len(), if own.len() == 1 { "run is" } else { "runs are" }),
+        what,
         detail: format!("{}; its own p99 is {}", text::opt_span(age), text::opt_span(it.cost.machine.p99)),
         view: View::Executions,
     })

@@ -1,10 +1,11 @@
 //! What the user likes: from the configuration, and from the last time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tui::dash::{Action, Key, KeyMap, Preferences, Theme, TimeRange};
+use tui::dash::{Action, Heat, Key, KeyMap, Preferences, Sort, Theme, TimeRange, View};
 
 use crate::cli::Color;
 use crate::cli::Context;
@@ -16,19 +17,37 @@ use crate::failure::Failure;
 #[serde(default)]
 struct Remembered {
     theme: Option<String>,
-    range: Option<String>,
+    heat: Option<String>,
+    /// By view: the place of the order, and whether it is turned round.
+    sorts: BTreeMap<String, (usize, bool)>,
 }
 
-/// The configuration decides; what it leaves open is as it was the last time.
-pub(super) fn preferences(context: &Context, is_ascii: bool) -> Result<Preferences, Failure> {
+/// As the configuration says, and otherwise as it was the last time.
+pub(super) fn remembered(context: &Context, is_ascii: bool) -> Result<Preferences, Failure> {
+    let text = path().and_then(|it| fs::read_to_string(it).ok());
+    // What another version has written may not be understood; then it is the first time.
+    let remembered = text.and_then(|it| toml::from_str(&it).ok()).unwrap_or_default();
+    preferences(context, is_ascii, &remembered)
+}
+
+/// As the configuration says, whoever has used it before.
+pub(super) fn configured(context: &Context, is_ascii: bool) -> Result<Preferences, Failure> {
+    preferences(context, is_ascii, &Remembered::default())
+}
+
+fn preferences(context: &Context, is_ascii: bool, remembered: &Remembered) -> Result<Preferences, Failure> {
     let config = &context.config.dash;
-    let remembered: Remembered =
-        path().and_then(|it| fs::read_to_string(it).ok()).and_then(|it| toml::from_str(&it).ok()).unwrap_or_default();
+    let sort = |(name, it): (&String, &(usize, bool))| {
+        let view = View::ALL.into_iter().find(|it| it.as_str() == name)?;
+        Some((view, Sort { order: it.0, is_reversed: it.1 }))
+    };
     Ok(Preferences {
-        theme: theme(context, config, &remembered)?,
+        theme: theme(context, config, remembered)?,
         is_ascii: is_ascii || config.ascii.unwrap_or_else(|| !speaks_utf8()),
         keys: keys(config)?,
-        range: remembered.range.as_deref().and_then(TimeRange::parse).unwrap_or_default(),
+        range: TimeRange::All,
+        heat: Heat::ALL.into_iter().find(|it| Some(it.as_str()) == remembered.heat.as_deref()).unwrap_or_default(),
+        sorts: remembered.sorts.iter().filter_map(sort).collect(),
     })
 }
 
@@ -85,7 +104,12 @@ fn path() -> Option<PathBuf> {
 pub(super) fn remember(preferences: &Preferences) {
     let remembered = Remembered {
         theme: (preferences.theme != Theme::Plain).then(|| preferences.theme.as_str().to_owned()),
-        range: Some(preferences.range.label()),
+        heat: Some(preferences.heat.as_str().to_owned()),
+        sorts: preferences
+            .sorts
+            .iter()
+            .map(|(view, it)| (view.as_str().to_owned(), (it.order, it.is_reversed)))
+            .collect(),
     };
     if let (Some(path), Ok(text)) = (path(), toml::to_string(&remembered)) {
         let _ = path.parent().map(fs::create_dir_all);

@@ -52,7 +52,12 @@ pub(crate) struct DashArguments {
 
 pub(crate) fn run(context: &Context, arguments: &DashArguments) -> Outcome {
     let path = context.config.db_path();
-    let mut preferences = memory::preferences(context, arguments.ascii)?;
+    // What is printed depends on nothing that was done before.
+    let mut preferences = if arguments.once {
+        memory::configured(context, arguments.ascii)?
+    } else {
+        memory::remembered(context, arguments.ascii)?
+    };
     if let Some(range) = &arguments.range {
         preferences.range = TimeRange::parse(range).ok_or_else(|| {
             Failure::usage(format!("`{range}` is no range"))
@@ -85,7 +90,7 @@ fn must_be_terminal() -> Result<(), Failure> {
 
 /// Opens the dashboard on a database.
 pub(crate) fn open(context: &Context, path: &Path) -> Outcome {
-    show(context, path, memory::preferences(context, false)?, None, false)
+    show(context, path, memory::remembered(context, false)?, None, false)
 }
 
 fn show(context: &Context, path: &Path, preferences: Preferences, view: Option<&str>, is_live: bool) -> Outcome {

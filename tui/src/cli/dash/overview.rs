@@ -11,6 +11,8 @@ use crate::failure::Failure;
 
 /// Columns of the small charts.
 const SPANS: usize = 24;
+/// So many executions are read one by one.
+const FEW: u64 = 50_000;
 const HOUR: Micros = Micros(3_600_000_000);
 
 pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Result<Overview, Failure> {
@@ -18,7 +20,18 @@ pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Re
     let (since, until) = range.bounds(now);
     let newest = reader.newest_start()?;
     let (machines, (activity, span)) = if range == TimeRange::All {
-        (reader.rolled_up_machines()?, reader.rolled_up_activity(SPANS)?)
+        let machines = reader.rolled_up_machines()?;
+        let first = machines.iter().filter_map(|it| it.first_at).min();
+        let n_executions: u64 = machines.iter().map(|it| it.executions).sum();
+        // Hours say nothing about a day, and few executions are read at once.
+        let is_short = first.zip(newest).is_some_and(|(first, newest)| (newest - first).0 < HOUR.0 * 48);
+        let activity = if is_short && n_executions < FEW {
+            let from = first_start(reader)?;
+            activity(reader, from, newest.map_or(now, |it| it + Micros(1)))?
+        } else {
+            reader.rolled_up_activity(SPANS)?
+        };
+        (machines, activity)
     } else {
         (reader.machines(since, until)?, activity(reader, since, until.unwrap_or(now))?)
     };
@@ -39,9 +52,15 @@ pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Re
     })
 }
 
+fn first_start(reader: &Reader) -> Result<Option<Timestamp>, Failure> {
+    Ok(reader.machines(None, None)?.iter().filter_map(|it| it.first_at).min())
+}
+
 fn activity(reader: &Reader, since: Option<Timestamp>, until: Timestamp) -> Result<(Vec<Activity>, Micros), Failure> {
-    let first = reader.machines(since, Some(until))?.iter().filter_map(|it| it.first_at).min();
-    let from = since.or(first).unwrap_or(until);
+    let from = match since {
+        Some(since) => since,
+        None => first_start(reader)?.unwrap_or(until),
+    };
     let span = Micros((until - from).0 / i64::try_from(SPANS).unwrap_or(1));
     Ok((reader.activity(from, until, SPANS)?, span))
 }

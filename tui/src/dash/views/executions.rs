@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use analyzer::model::{Micros, Status};
+use analyzer::model::{Micros, Status, Timestamp};
 
 use super::super::charts::bar;
 use super::super::data::ExecutionItem;
@@ -17,6 +17,9 @@ use crate::text;
 
 pub(super) struct Executions;
 
+/// Places among the orders.
+pub(super) const SLOWEST: usize = 1;
+pub(super) const FAILED: usize = 2;
 const ORDERS: [&str; 6] = ["newest", "slowest", "not successful", "dearest", "transitions", "name"];
 /// Columns of the bar that says where a duration lies among the others.
 const RANK: usize = 8;
@@ -43,8 +46,8 @@ fn rows(ui: &Ui) -> Vec<&ExecutionItem> {
     };
     let mut rows: Vec<&ExecutionItem> = content(ui).map(|it| it.rows.iter().filter(fits).collect()).unwrap_or_default();
     match stop.sort.order {
-        1 => rows.sort_by_key(|it| std::cmp::Reverse(age(ui, it))),
-        2 => rows.sort_by_key(|it| it.status <= Status::Succeeded),
+        SLOWEST => rows.sort_by_key(|it| std::cmp::Reverse(age(ui, it))),
+        FAILED => rows.sort_by_key(|it| it.status <= Status::Succeeded),
         3 => rows.sort_by_key(|it| std::cmp::Reverse(it.usd)),
         4 => rows.sort_by_key(|it| std::cmp::Reverse(it.transitions)),
         5 => rows.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -58,7 +61,7 @@ fn rows(ui: &Ui) -> Vec<&ExecutionItem> {
 
 /// How long it took, or has taken so far.
 fn age(ui: &Ui, it: &ExecutionItem) -> Option<Micros> {
-    if it.status.is_closed() { it.duration } else { it.started_at.map(|at| ui.now - at) }
+    if it.status.is_closed() { it.duration } else { it.started_at.map(|at| (ui.now - at).max(Micros::ZERO)) }
 }
 
 impl Panel for Executions {
@@ -183,6 +186,9 @@ fn compare(ui: &mut Ui) -> Step {
 
 fn table(ui: &Ui, rows: &[&ExecutionItem]) -> Table {
     let is_of_one = ui.stop().machine.is_some();
+    // The year is said where it is not this one for all of them.
+    let year = |at: Timestamp| analyzer::time::format(at)[..4].to_owned();
+    let is_of_this_year = rows.iter().filter_map(|it| it.started_at).all(|at| year(at) == year(ui.now));
     let name = if is_of_one { "execution" } else { "machine › execution" };
     let mut table = Table::new(vec![
         words(name, 40).at_least(18),
@@ -195,11 +201,11 @@ fn table(ui: &Ui, rows: &[&ExecutionItem]) -> Table {
         number("usd").at_least(9),
         words("version", 12),
     ]);
-    table.rows = rows.iter().map(|it| cells(ui, it, is_of_one)).collect();
+    table.rows = rows.iter().map(|it| cells(ui, it, is_of_one, is_of_this_year)).collect();
     table
 }
 
-fn cells(ui: &Ui, it: &ExecutionItem, is_of_one: bool) -> Vec<Value> {
+fn cells(ui: &Ui, it: &ExecutionItem, is_of_one: bool, is_of_this_year: bool) -> Vec<Value> {
     let mark = if ui.marks.iter().any(|mark| mark.id == it.id) { "◆ " } else { "" };
     let name =
         if is_of_one { format!("{mark}{}", it.name) } else { format!("{mark}{} › {}", it.machine.name, it.name) };
@@ -229,7 +235,10 @@ fn cells(ui: &Ui, it: &ExecutionItem, is_of_one: bool) -> Vec<Value> {
         .toned(toned_status(it.status)),
         Value::text(duration),
         Value::text(rank_text).toned(slow),
-        Value::text(it.started_at.map_or_else(|| "–".to_owned(), |at| analyzer::time::short(at)[5..].to_owned())),
+        Value::text(it.started_at.map_or_else(
+            || "–".to_owned(),
+            |at| analyzer::time::short(at)[if is_of_this_year { 5 } else { 0 }..].to_owned(),
+        )),
         what,
         Value::text(text::count(it.transitions)),
         Value::text(money(it.usd)),

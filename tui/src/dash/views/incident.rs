@@ -306,7 +306,8 @@ fn chart(ui: &Ui, it: &super::super::data::Incident, grid: &Grid, height: usize)
     for (index, bars) in columns(&p95, highest, height, tone).into_iter().enumerate() {
         #[expect(clippy::cast_possible_truncation, reason = "a label")]
         let label = match index {
-            0 => format!("p95 {}", text::span(Micros(highest as i64))),
+            0 => "p95".to_owned(),
+            1 => text::span(Micros(highest as i64)),
             _ => String::new(),
         };
         lines.push(BodyLine::of(labelled(&label).and(bars)));

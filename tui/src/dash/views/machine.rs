@@ -105,7 +105,7 @@ impl Panel for Machine {
             }
             None => line.push("nothing known of its runs", Tone::Dim),
         }
-        line.push(format!("   heat: {}", ui.stop().heat.as_str()), Tone::Accent);
+        line.push(format!("   heat: {}", ui.preferences.heat.as_str()), Tone::Accent);
         if study.definition.is_none() {
             line.push("   its definition is not stored: import it, or collect", Tone::Warn);
         }
@@ -146,8 +146,7 @@ impl Panel for Machine {
     fn act(&self, ui: &mut Ui, action: Action) -> Option<Step> {
         match action {
             Action::Heat => {
-                let stop = ui.stop_mut();
-                stop.heat = stop.heat.next();
+                ui.preferences.heat = ui.preferences.heat.next();
                 Some(Step::Stay)
             }
             Action::Open | Action::Right => Some(Step::Go(Box::new(super::super::screen::Stop::new(
@@ -187,7 +186,7 @@ fn warmth(it: &StateItem, by: Heat) -> (f64, String) {
 }
 
 fn drawn(ui: &Ui, study: &Study, definition: &StateMachine, selected: Option<&str>) -> Graph {
-    let by = ui.stop().heat;
+    let by = ui.preferences.heat;
     let largest = study.states.iter().map(|it| warmth(it, by).0).fold(0.0, f64::max);
     let caption = |state: &State| {
         let Some(it) = study.states.iter().find(|it| *it.state == *state.name) else {

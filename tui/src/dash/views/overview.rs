@@ -12,6 +12,7 @@ use super::super::screen::{MachineRef, Stop, Subject, View};
 use super::super::table::{Table, Value, number, words};
 use super::super::ui::Ui;
 use super::super::view::{Area, BodyLine, first_visible, rule};
+use super::executions;
 use super::page::dim;
 use super::{Content, Panel, Step, machine_copies, money, month};
 use crate::text;
@@ -185,9 +186,7 @@ impl Panel for Overview {
             return None;
         }
         Some(match row(ui, ui.stop().row) {
-            Some(Row::Look(look)) => {
-                Step::Go(Box::new(Stop::new(look.view, Some(look.machine.clone()), Subject::Nothing)))
-            }
+            Some(Row::Look(look)) => Step::Go(Box::new(stop_of(look))),
             Some(Row::Machine(it)) => {
                 Step::Go(Box::new(Stop::new(View::Executions, Some(reference(it)), Subject::Nothing)))
             }
@@ -220,6 +219,20 @@ impl Panel for Overview {
     fn table(&self, ui: &Ui) -> Table {
         table(ui)
     }
+}
+
+/// Where a look leads: to the executions that it is about, where it is about some.
+fn stop_of(look: &Look) -> Stop {
+    let mut stop = Stop::new(look.view, Some(look.machine.clone()), Subject::Nothing);
+    match look.kind {
+        LookKind::Stuck | LookKind::Unseen if look.view == View::Executions => {
+            stop.filter = "RUNNING".to_owned();
+            stop.sort.order = executions::SLOWEST;
+        }
+        LookKind::Failing if look.view == View::Executions => stop.sort.order = executions::FAILED,
+        _ => {}
+    }
+    stop
 }
 
 fn look_lines(ui: &Ui, looks: &[Look], area: Area) -> Vec<BodyLine> {

@@ -62,7 +62,7 @@ impl Panel for Timeline {
             format!("{} {}", gantt::mark_of_status(execution.status), execution.status.as_str()),
             super::toned_status(execution.status),
         );
-        let age = execution.duration().or_else(|| execution.started_at.map(|at| ui.now - at));
+        let age = execution.duration().or_else(|| execution.started_at.map(|at| (ui.now - at).max(Micros::ZERO)));
         line.push(format!("   {}", text::opt_span(age)), Tone::Strong);
         line.push(
             format!("   {} transitions   {}", text::count(execution.transitions.billed().0), money(it.usd)),
@@ -132,6 +132,7 @@ impl Panel for Timeline {
             }
             Action::Left if ui.stop().window.is_some() => Some(pan(ui, -1)),
             Action::Right => Some(if ui.stop().window.is_some() { pan(ui, 1) } else { open(ui) }),
+            Action::Parent => Some(go_to_parent(ui)),
             Action::Traces => Some(turn_traces(ui)),
             Action::Twin => {
                 let arn = opened(ui)?.run.execution.arn.to_string();
@@ -297,6 +298,14 @@ fn pan(ui: &mut Ui, step: i64) -> Step {
     let window = within(whole, from.0 + step * (span / 8).max(1), span);
     ui.stop_mut().window = Some(window);
     Step::Stay
+}
+
+fn go_to_parent(ui: &mut Ui) -> Step {
+    let Some(parent) = opened(ui).and_then(|it| it.parent.clone()) else {
+        ui.notice = Some("no execution is known that started this one".to_owned());
+        return Step::Stay;
+    };
+    Step::Go(Box::new(Stop::new(View::Timeline, None, Subject::ExecutionOf(parent))))
 }
 
 fn turn_traces(ui: &mut Ui) -> Step {
