@@ -50,3 +50,42 @@ fn a_view_that_is_none_is_refused() {
     }
     assert_eq!(bench.run(&["dash", "--once", "--size", "2x2"]).status.code(), Some(2));
 }
+
+/// The screens in the documentation, and the command that prints each.
+#[test]
+fn the_screens_of_the_walk_are_what_the_dashboard_shows() {
+    const NOW: &str = "2026-11-01T00:00:00Z";
+    let bench = Bench::demo_until(2_000, NOW);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dashboard.md");
+    let text = std::fs::read_to_string(&path).expect("the documentation");
+    let mut renewed = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("<!-- stepscope ") {
+        let (command, after) = after.split_once(" -->\n```text\n").expect("a command and a screen");
+        // A screen may be empty before it is first made.
+        let (_, after) = after.split_once("```\n").expect("the end of a screen");
+        let output = bench.run(&[&["--now", NOW], &words(command)[..]].concat());
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let screen = String::from_utf8_lossy(&output.stdout).into_owned();
+        renewed += &format!("{before}<!-- stepscope {command} -->\n```text\n{screen}```\n");
+        rest = after;
+    }
+    renewed += rest;
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &renewed).expect("the documentation");
+    }
+    assert_eq!(text, renewed, "UPDATE_DOCS=1 makes the screens anew");
+}
+
+/// Words with blanks between them; what is quoted is one.
+fn words(command: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for (index, piece) in command.split('"').enumerate() {
+        if index % 2 == 1 {
+            words.push(piece);
+        } else {
+            words.extend(piece.split_whitespace());
+        }
+    }
+    words
+}

@@ -96,13 +96,13 @@ fn compared(
     Ok((comparison.finish(), left_out))
 }
 
-/// What the dashboard says of two ranges: at most so many executions of each, the newest.
+/// What the dashboard says of two ranges: at most so many executions of each, the newest, and the price of a transition.
 pub(super) fn told(
     reader: &Reader,
     machine: &Name,
     (baseline, incident): ((Timestamp, Timestamp), (Timestamp, Timestamp)),
     all: bool,
-    limit: u64,
+    (limit, rate): (u64, Option<Usd>),
 ) -> Result<Option<tui::dash::Compared>, Failure> {
     let filter = |(since, until): (Timestamp, Timestamp)| ExecutionFilter {
         machine_arn: Some(machine.clone()),
@@ -118,8 +118,10 @@ pub(super) fn told(
     let named: Vec<&Cause> = compared.causes.iter().filter(|it| all || it.is_named()).collect();
     let (b, i) = (&compared.baseline, &compared.incident);
     let difference = compared.difference_ms.map_or_else(String::new, |it| format!("   {}", signed(it)));
+    let paid = |it: &SideSummary| it.mean_transitions.zip(rate).map(|(mean, rate)| mean * rate.as_f64());
+    let paid = paid(b).zip(paid(i)).map_or_else(String::new, |(b, i)| format!("   a run ${b:.6} → ${i:.6}"));
     let answer = format!(
-        "mean {} → {}{difference}   p95 {} → {}   failed {} → {}   {} runs against {}",
+        "mean {} → {}{difference}   p95 {} → {}   failed {} → {}{paid}   {} runs against {}",
         ms(b.mean_ms),
         ms(i.mean_ms),
         text::opt_span(b.p95),

@@ -230,6 +230,7 @@ pub struct CostStudy {
     pub executions: u64,
     pub transitions: u64,
     pub paid: Option<Usd>,
+    /// At list price, as are the others below.
     pub standard: Option<Usd>,
     pub express: Option<Usd>,
     pub express_logs: Option<Usd>,

@@ -97,7 +97,7 @@ pub(crate) fn study(
         executions: it.machine.executions,
         transitions: it.transitions,
         paid: it.actual,
-        standard: it.standard.map(|it| it.net()),
+        standard: it.standard.map(|it| it.gross),
         express: it.express.map(|it| it.total()),
         express_logs: advice.express_logs.map(|it| it.usd),
         hybrid: advice.hybrid.iter().map(hybrid_part).collect(),

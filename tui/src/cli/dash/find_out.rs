@@ -74,7 +74,7 @@ fn changes(
         };
         let kind = if it.after > it.before { name } else { LookKind::Better };
         let (before, after) = (incidents::shown(it.metric, it.before), incidents::shown(it.metric, it.after));
-        let compared = compare::told(reader, &arn, (it.baseline, it.incident), false, COMPARED)?;
+        let compared = compare::told(reader, &arn, (it.baseline, it.incident), false, (COMPARED, None))?;
         let cause = compared.and_then(|it| it.causes.into_iter().next());
         looks.push(Look {
             kind,

@@ -4,6 +4,7 @@ use analyzer::model::{Name, Timestamp};
 use queries::{Reader, SpanRow};
 use tui::dash::{ChangeItem, Incident, Load, MachineRef, SeriesItem};
 
+use super::loader::Loader;
 use crate::cli::{compare, incidents};
 use crate::failure::Failure;
 
@@ -11,11 +12,13 @@ use crate::failure::Failure;
 pub(super) const COMPARED: u64 = 20_000;
 
 pub(super) fn incident(
+    loader: &Loader,
     reader: &Reader,
     machine: &MachineRef,
     (since, until): (Option<Timestamp>, Option<Timestamp>),
     load: &Load,
 ) -> Result<Incident, Failure> {
+    let rate = loader.prices.transitions(&machine.arn, 1);
     let arn = Name::from(machine.arn.as_str());
     let Some(series) = incidents::series(reader, &arn, since, until)? else { return Ok(Incident::default()) };
     let mut changes: Vec<ChangeItem> = incidents::found_in(&arn, &series).iter().map(change).collect();
@@ -23,7 +26,7 @@ pub(super) fn incident(
     changes.sort_by_key(|it| (std::cmp::Reverse(it.at), it.metric != "p95_ms"));
     let ranges = load.ranges.or_else(|| changes.first().map(|it| it.ranges));
     let compared = match ranges {
-        Some(ranges) => compare::told(reader, &arn, ranges, load.has_all, COMPARED)?,
+        Some(ranges) => compare::told(reader, &arn, ranges, load.has_all, (COMPARED, rate))?,
         None => None,
     };
     let why_not = match (ranges, &compared) {

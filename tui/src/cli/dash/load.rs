@@ -29,7 +29,9 @@ pub(super) fn content(loader: &Loader, load: &Load) -> Result<Content, Failure> 
             Content::Study(Arc::new(study::study(loader, &reader, &machine()?, range)?))
         }
         View::Cost => Content::Cost(Arc::new(cost::study(&reader, &loader.prices, &machine()?.arn, range)?)),
-        View::Incident => Content::Incident(Arc::new(investigate::incident(&reader, &machine()?, range, load)?)),
+        View::Incident => {
+            Content::Incident(Arc::new(investigate::incident(loader, &reader, &machine()?, range, load)?))
+        }
         View::Collector => Content::Page(Arc::new(page::page(&loader.context, &["collector".to_owned()])?)),
         View::Report => {
             let Subject::Words(words) = &load.subject else { return Err(Failure::new("no command was given")) };

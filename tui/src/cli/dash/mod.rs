@@ -24,6 +24,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use collector::Collector;
 use loader::Loader;
+use once::Wanted;
 
 #[derive(Args)]
 pub(crate) struct DashArguments {
@@ -42,6 +43,9 @@ pub(crate) struct DashArguments {
     /// Print one view as text and end.
     #[arg(long)]
     once: bool,
+    /// Keys to press before it is printed, such as "enter down t 2".
+    #[arg(long, value_name = "KEYS", requires = "once")]
+    keys: Option<String>,
     /// The size of the printed view, such as 80x24.
     #[arg(long, default_value = "120x40", value_name = "COLUMNSxROWS", requires = "once")]
     size: String,
@@ -66,7 +70,12 @@ pub(crate) fn run(context: &Context, arguments: &DashArguments) -> Outcome {
     }
     let view = arguments.view.as_deref();
     if arguments.once {
-        return once::print(context, &path, preferences, view.unwrap_or("overview"), &arguments.size);
+        let wanted = Wanted {
+            view: view.unwrap_or("overview"),
+            keys: arguments.keys.as_deref().unwrap_or_default(),
+            size: &arguments.size,
+        };
+        return once::print(context, &path, preferences, &wanted);
     }
     let is_live = !arguments.offline && (arguments.aws.is_given() || !context.config.targets.is_empty());
     if !is_live {

@@ -7,7 +7,7 @@ use queries::Reader;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use tui::dash::{Effect, MachineRef, Mode, Preferences, Subject, Ui, View, go_to, render, start, update, view};
+use tui::dash::{Effect, Key, MachineRef, Msg, Preferences, Subject, Ui, View, go_to, render, start, update, view};
 
 use super::loader::Loader;
 use super::ui;
@@ -19,22 +19,35 @@ use crate::failure::Failure;
 const LEAST: (u16, u16) = (40, 8);
 const MOST: u16 = 1_000;
 
-pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wanted: &str, size: &str) -> Outcome {
+/// What is to be printed.
+pub(super) struct Wanted<'a> {
+    pub(super) view: &'a str,
+    /// Keys that are pressed before, with blanks between.
+    pub(super) keys: &'a str,
+    pub(super) size: &'a str,
+}
+
+pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wanted: &Wanted<'_>) -> Outcome {
     Reader::open(path)?;
-    let size = parse(size)?;
+    let size = parse(wanted.size)?;
     let loader = Loader::new(context, path)?;
-    let is_overview = wanted == "overview" || wanted == "machines";
+    let is_overview = wanted.view == "overview" || wanted.view == "machines";
     let mut ui = settle(&loader, start(ui(&loader, preferences, size)?), is_overview);
     if !is_overview {
-        ui = settle(&loader, go(&loader, ui, wanted)?, false);
+        ui = settle(&loader, go(&loader, ui, wanted.view)?, false);
     }
-    ui.mode = Mode::Moving;
+    for key in wanted.keys.split_whitespace() {
+        let parsed = Key::parse(key).ok_or_else(|| {
+            Failure::usage(format!("`{key}` is no key")).hint("write a character, ctrl-x, f5, space, enter, tab, …")
+        })?;
+        ui = settle(&loader, update(ui, Msg::Key(parsed)), false);
+    }
     let vm = view(&ui);
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).map_err(|it| Failure::new(it.to_string()))?;
     terminal.draw(|frame| render(frame, &vm)).map_err(|it| Failure::new(it.to_string()))?;
     std::io::stdout().lock().write_all(text(terminal.backend().buffer()).as_bytes())?;
     match &ui.stop().trouble {
-        Some(trouble) => Err(Failure::usage(format!("`{wanted}` cannot be shown")).because(trouble.clone())),
+        Some(trouble) => Err(Failure::usage(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone())),
         None => Ok(0),
     }
 }

@@ -33,7 +33,7 @@ impl Panel for Cost {
     fn about(&self) -> &'static [&'static str] {
         &[
             "What do we pay, what would we pay, what should we do? The same runs, measured, priced as either type.",
-            "Paid is net of the free tier; bars are list prices where they are of days and states.",
+            "Paid is net of the free tier; all bars are list prices.",
             "Express needs logs at level ALL for its timelines: they are priced beside it.",
             "n and p turn to the next machine; `:cost --by error` and the like split the bill in other ways.",
         ]
@@ -109,12 +109,7 @@ fn lines(ui: &Ui, width: usize) -> Vec<Line> {
     let Some(it) = study(ui) else { return Vec::new() };
     let width = width.saturating_sub(2);
     let mut lines = types(it, width);
-    for (sign, tone, findings) in [("blocker", Tone::Bad, &it.blockers), ("risk", Tone::Warn, &it.risks)] {
-        for (state, detail) in findings {
-            let said = if state.is_empty() { detail.clone() } else { format!("{state}: {detail}") };
-            lines.extend(labelled(sign, tone, &said, width));
-        }
-    }
+    lines.extend(findings("blocker", Tone::Bad, &it.blockers, width));
     for it in &it.sentences {
         lines.extend(labelled("", Tone::Plain, it, width));
     }
@@ -124,9 +119,20 @@ fn lines(ui: &Ui, width: usize) -> Vec<Line> {
     if let Some(break_even) = it.break_even {
         lines.extend(plot(break_even, it.workflow_type, width));
     }
+    if !it.risks.is_empty() {
+        lines.extend(heading("Risks", "of moving to Express"));
+        lines.extend(findings("risk", Tone::Warn, &it.risks, width));
+    }
     lines.push(Line::default());
     lines.extend(it.assumptions.iter().flat_map(|it| wrapped(it, width)).map(|it| Line::toned(it, Tone::Dim)));
     lines
+}
+
+fn findings(label: &str, tone: Tone, found: &[(String, String)], width: usize) -> Vec<Line> {
+    let said = |(state, detail): &(String, String)| {
+        if state.is_empty() { detail.clone() } else { format!("{state}: {detail}") }
+    };
+    found.iter().flat_map(|it| labelled(label, tone, &said(it), width)).collect()
 }
 
 fn heading(text: &str, note: &str) -> [Line; 2] {
@@ -173,7 +179,9 @@ fn types(it: &CostStudy, width: usize) -> Vec<Line> {
         Some(false) => format!("{logs}   not possible: {} blockers", it.blockers.len()),
         _ => logs,
     };
-    let transitions = format!("{} transitions", text::count(it.transitions));
+    let free = it.standard.zip(it.paid).map(|(list, paid)| list - paid).filter(|free| is_standard && *free > Usd::ZERO);
+    let free = free.map_or_else(String::new, |free| format!(", {} of it free", text::usd(free)));
+    let transitions = format!("{} transitions{free}", text::count(it.transitions));
     let mut lines =
         amount(&format!("Standard{}", now(is_standard)), it.standard, most, width, Tone::Accent, &transitions);
     lines.extend(amount(&format!("Express{}", now(!is_standard)), express, most, width, Tone::Good, &possible));
@@ -193,8 +201,8 @@ fn waste(it: &CostStudy, width: usize) -> Vec<Line> {
     if it.waste.is_empty() {
         return Vec::new();
     }
-    let most = it.paid.or(it.standard).map_or(0.0, Usd::as_f64);
-    let mut lines: Vec<Line> = heading("Waste", "at list price; each bar is a part of what was paid").into();
+    let most = it.standard.map_or(0.0, Usd::as_f64);
+    let mut lines: Vec<Line> = heading("Waste", "at list price; each bar is a part of all transitions").into();
     lines.extend(it.waste.iter().flat_map(|(what, usd)| amount(what, Some(*usd), most, width, Tone::Warn, "")));
     lines
 }
