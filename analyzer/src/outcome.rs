@@ -152,16 +152,19 @@ impl Rehearsal {
         });
     }
 
-    /// As recorded, and under a scenario. A run that the scenario cannot be played with is left out of both.
-    pub fn play(&mut self, scenario: &Scenario) -> (Side, Side) {
+    /// As recorded, and under a scenario; runs that the scenario cannot be played with are left out of both, and counted.
+    pub fn play(&mut self, scenario: &Scenario) -> (Side, Side, usize) {
         let plan = self.states.plan(scenario);
-        let (mut before, mut after) = (Side::default(), Side::default());
+        let (mut before, mut after, mut unplayed) = (Side::default(), Side::default(), 0);
         for it in &self.runs {
-            let Some(end) = it.program.duration(&plan) else { continue };
+            let Some(end) = it.program.duration(&plan) else {
+                unplayed += 1;
+                continue;
+            };
             before.add(it.program.recorded, it.transitions, it.memory_mb);
             let saved = if scenario.no_retries { it.retries } else { 0 };
             after.add(end, it.transitions - saved, it.memory_mb);
         }
-        (before, after)
+        (before, after, unplayed)
     }
 }

@@ -1,4 +1,4 @@
--- How is each machine doing, without reading every execution? What is wrong comes first; the columns are those of
+-- How is each machine doing, without reading more of every execution than its type? What is wrong comes first; the columns are those of
 -- `machines.sql`, the percentiles are filled in from the histograms, and first and last are whole hours.
 WITH runs AS (
     SELECT machine_id, sum(executions)::BIGINT AS executions, coalesce(sum(executions) FILTER (WHERE status <= 1), 0)::BIGINT AS running,

@@ -61,6 +61,7 @@ pub struct ExecutionFilter {
     pub key: Option<(String, String)>,
     /// The Map Run that it is a child of.
     pub map_run: Option<String>,
+    pub is_oldest_first: bool,
 }
 
 impl Reader {
@@ -81,6 +82,7 @@ impl Reader {
             text(filter.key.as_ref().map(|it| it.0.as_str())),
             text(filter.key.as_ref().map(|it| it.1.as_str())),
             text(filter.map_run.as_deref()),
+            Cell::Bool(filter.is_oldest_first),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
     }

@@ -66,6 +66,12 @@ pub fn short_count(it: u64) -> String {
     }
 }
 
+/// A word as a shell takes it, whatever is in it; control characters are left out.
+pub fn quoted(word: &str) -> String {
+    let clean: String = word.chars().filter(|it| !it.is_control()).collect();
+    format!("'{}'", clean.replace('\'', r"'\''"))
+}
+
 /// A share of a whole in percent; `–` of nothing.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn percent(part: u64, whole: u64) -> String {
@@ -105,6 +111,12 @@ mod tests {
             texts,
             ["0 ms", "4.25 ms", "12.5 ms", "250 ms", "1 s", "3.21 s", "2 m 05 s", "31 h 10 m", "3 d 00 h"]
         );
+    }
+
+    #[test]
+    fn words_are_safe_in_a_shell() {
+        assert_eq!(quoted("Don't"), r"'Don'\''t'");
+        assert_eq!(quoted("a\nb"), "'ab'");
     }
 
     #[test]

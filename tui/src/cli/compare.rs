@@ -146,12 +146,18 @@ pub(super) fn told(
         }
     };
     let command = format!(
-        "stepscope compare '{machine}' --baseline {} --incident {}",
+        "stepscope compare {} --baseline {} --incident {}{}",
+        text::quoted(machine),
         incidents::range(baseline),
-        incidents::range(incident)
+        incidents::range(incident),
+        if all { " --all" } else { "" }
     );
     let notes = footer(&compared, &named, all, left_out);
-    let notes = notes.lines().filter(|it| !it.starts_with("See for yourself")).map(str::to_owned).collect();
+    let notes = notes.lines().filter(|it| !it.starts_with("See for yourself")).map(str::to_owned);
+    let is_cut = [b.n, i.n].iter().any(|n| *n as u64 + left_out >= limit);
+    let cut = is_cut
+        .then(|| format!("At most the newest {} executions of each range are compared here.", text::count(limit)));
+    let notes = notes.chain(cut).collect();
     Ok(Some(tui::dash::Compared { answer, causes: named.iter().map(item).collect(), notes, command }))
 }
 

@@ -91,8 +91,9 @@ pub enum LookKind {
 #[derive(Clone, Debug, Default)]
 pub struct Findout {
     pub looks: Vec<Look>,
-    pub stuck: Vec<ExecutionItem>,
     pub money: Vec<MoneyItem>,
+    /// What was not looked at.
+    pub limits: Option<String>,
 }
 
 /// What a machine costs.
@@ -109,14 +110,14 @@ pub struct MoneyItem {
 #[derive(Clone, Debug, Default)]
 pub struct Executions {
     pub rows: Vec<ExecutionItem>,
-    /// How many there are in the range.
-    pub of: u64,
+    /// How many there are; `None` where there are more than are listed and nobody has counted them.
+    pub of: Option<u64>,
     /// Durations of those that have closed, ascending.
     pub durations: Vec<Micros>,
 }
 
 impl Executions {
-    pub fn new(rows: Vec<ExecutionItem>, of: u64) -> Self {
+    pub fn new(rows: Vec<ExecutionItem>, of: Option<u64>) -> Self {
         let mut durations: Vec<Micros> =
             rows.iter().filter(|it| it.status.is_closed()).filter_map(|it| it.duration).collect();
         durations.sort_unstable();
@@ -174,9 +175,14 @@ pub struct Study {
     pub findings: Findings,
     /// What else they do that costs time or money, in sentences.
     pub patterns: Vec<String>,
+    /// Runs that the findings rest on, and executions in the range.
     pub sampled: u64,
     pub of: u64,
-    /// From all executions of the range's hours.
+    /// Whether there are more than are looked at.
+    pub is_cut: bool,
+    pub is_of_whole_hours: bool,
+    pub is_express: bool,
+    /// From all executions.
     pub states: Vec<StateItem>,
     pub versions: Vec<VersionItem>,
 }

@@ -95,6 +95,8 @@ pub enum Subject {
     Execution(u32),
     /// An execution of which the ARN is known.
     ExecutionOf(String),
+    /// Executions that have not ended, whenever they began; the oldest first.
+    Open,
     /// The children of a Map Run.
     MapRun(String),
     /// Executions with a text in their ARN, error, inputs or outputs.
@@ -175,6 +177,15 @@ impl TimeRange {
         (number > 0).then(|| number.checked_mul(unit).map(|it| Self::Last(Micros(it)))).flatten()
     }
 
+    /// The same, where spans back from now begin with a whole minute: what is loaded in parts is of one range.
+    pub fn bounds_of_minute(self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let whole = |it: Timestamp| Timestamp(it.0.div_euclid(MINUTE) * MINUTE);
+        match self {
+            Self::Last(_) => self.bounds(whole(now)),
+            _ => self.bounds(now),
+        }
+    }
+
     /// From when to when.
     pub fn bounds(self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
         match self {
@@ -227,6 +238,7 @@ impl Heat {
 
 /// One place in the trail: a view, what it is about, and how it is looked at.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Stop {
     pub view: View,
     pub machine: Option<MachineRef>,
@@ -234,6 +246,8 @@ pub struct Stop {
     pub content: Option<Content>,
     /// The number of the load whose answer belongs here.
     pub awaited: Option<u64>,
+    /// Whether what is shown is of another range, or of before the database was written.
+    pub is_old: bool,
     pub trouble: Option<String>,
     pub row: usize,
     pub filter: String,
@@ -246,7 +260,12 @@ pub struct Stop {
     /// Whether what is below a Task in detail lies over the view, and how far it is scrolled.
     pub detail: Option<usize>,
     pub scenario: Scenario,
-    pub effects: Option<Effects>,
+    /// What a scenario does, and which.
+    pub effects: Option<(Scenario, Effects)>,
+    /// The number of the simulation whose answer belongs here.
+    pub simulated: Option<u64>,
+    /// Which of the changes that were found is shown.
+    pub change: Option<usize>,
     /// The column under the cursor of a chart, and where a range was begun.
     pub column: usize,
     pub baseline: Option<Span>,
@@ -265,6 +284,9 @@ impl Stop {
             subject,
             content: None,
             awaited: None,
+            is_old: false,
+            simulated: None,
+            change: None,
             trouble: None,
             row: 0,
             filter: String::new(),
@@ -289,6 +311,7 @@ impl Stop {
     pub(super) fn name(&self) -> String {
         match (&self.subject, self.view) {
             (Subject::Words(words), _) => words.first().cloned().unwrap_or_default(),
+            (Subject::Open, View::Executions) => "running".to_owned(),
             (Subject::MapRun(_), View::Executions) => "Map Run".to_owned(),
             (Subject::Found(text), View::Executions) => format!("with “{text}”"),
             (_, View::Timeline) => match &self.content {

@@ -108,6 +108,7 @@ pub struct Ui {
     pub findout_at: Option<Timestamp>,
     pub findout_again: Option<Timestamp>,
     pub is_finding_out: bool,
+    pub findout_trouble: Option<String>,
     pub is_frozen: bool,
     /// Whether somebody collects while it is open.
     pub is_live: bool,
@@ -136,6 +137,7 @@ impl Ui {
             findout_at: None,
             findout_again: None,
             is_finding_out: false,
+            findout_trouble: None,
             is_frozen: false,
             is_live: false,
             notice: None,

@@ -39,7 +39,8 @@ pub enum Msg {
     Changed,
     /// What was asked for with a number, or why not.
     Loaded(u64, Result<Content, String>),
-    FoundOut(Findout),
+    /// What was found out about a range, or why not.
+    FoundOut(TimeRange, Result<Findout, String>),
     /// What a change does.
     Simulated(u64, Result<Effects, String>),
     Notice(String),
@@ -78,7 +79,11 @@ pub fn start(mut ui: Ui) -> (Ui, Vec<Effect>) {
 
 /// Opens a view as if the user had gone there.
 pub fn go_to(mut ui: Ui, view: View, machine: Option<MachineRef>, subject: Subject) -> (Ui, Vec<Effect>) {
-    let effects = go(&mut ui, Stop::new(view, machine, subject));
+    let mut stop = Stop::new(view, machine, subject);
+    stop.sort = ui.preferences.sort(view);
+    // The root goes on loading: others ask it for the names of machines.
+    ui.trail.push(stop);
+    let effects = load(&mut ui);
     (ui, effects)
 }
 
@@ -100,29 +105,24 @@ fn step(ui: &mut Ui, msg: Msg) -> Vec<Effect> {
         Msg::Click(column, line) => return click(ui, column, line),
         Msg::Drag(column, line) => drag(ui, column, line),
         Msg::Release => {
-            if views::is_dragged(ui) {
+            if views::has_drawn_ranges(ui) {
                 return load(ui);
             }
         }
         Msg::Wheel { is_down } => {
-            let action = if is_down { Action::Down } else { Action::Up };
-            return act(ui, action);
+            let key = if is_down { Key::Down } else { Key::Up };
+            return match ui.mode {
+                Mode::Typing(_) => Vec::new(),
+                Mode::Filtering => act(ui, if is_down { Action::Down } else { Action::Up }),
+                _ => press(ui, key),
+            };
         }
         Msg::Resize(width, height) => (ui.width, ui.height) = (width, height),
         Msg::Tick(now) => ui.now = now,
         Msg::Changed => return changed(ui),
         Msg::Loaded(ticket, loaded) => return take(ui, ticket, loaded),
-        Msg::FoundOut(findout) => found_out(ui, findout),
-        Msg::Simulated(ticket, effects) => {
-            let stop = ui.stop_mut();
-            if stop.awaited == Some(ticket) {
-                stop.awaited = None;
-                match effects {
-                    Ok(effects) => (stop.effects, stop.trouble) = (Some(effects), None),
-                    Err(why) => stop.trouble = Some(why),
-                }
-            }
-        }
+        Msg::FoundOut(range, findout) => return found_out(ui, range, findout),
+        Msg::Simulated(ticket, effects) => simulated(ui, ticket, effects),
         Msg::Notice(text) => ui.notice = Some(text),
     }
     Vec::new()
@@ -132,11 +132,11 @@ fn step(ui: &mut Ui, msg: Msg) -> Vec<Effect> {
 
 /// Asks for what the present stop shows.
 fn load(ui: &mut Ui) -> Vec<Effect> {
-    let mut effects = cancel(ui.stop_mut());
+    let mut effects = give_up(ui.stop_mut());
     ui.tickets += 1;
     let (ticket, range) = (ui.tickets, ui.preferences.range);
     let stop = ui.stop_mut();
-    stop.awaited = Some(ticket);
+    (stop.awaited, stop.is_old) = (Some(ticket), false);
     let load = Load {
         view: stop.view,
         machine: stop.machine.clone(),
@@ -149,28 +149,40 @@ fn load(ui: &mut Ui) -> Vec<Effect> {
     effects
 }
 
-fn cancel(stop: &mut Stop) -> Vec<Effect> {
-    stop.awaited.take().map(Effect::Cancel).into_iter().collect()
+/// Nobody waits for it any more; it is asked for again when somebody comes back.
+fn give_up(stop: &mut Stop) -> Vec<Effect> {
+    stop.is_old |= stop.awaited.is_some();
+    stop.awaited.take().into_iter().chain(stop.simulated.take()).map(Effect::Cancel).collect()
 }
 
-/// Looks again, unless it is already looking or frozen.
-fn changed(ui: &mut Ui) -> Vec<Effect> {
-    let stop = ui.stop();
-    let is_settled = match &stop.content {
-        // What has ended does not change any more.
+/// Whether what has ended is shown, which does not change any more.
+fn is_settled(stop: &Stop) -> bool {
+    match &stop.content {
         Some(Content::Run(it)) => it.run.execution.status.is_closed() && it.run.execution.complete,
         Some(Content::Twins(_)) => true,
         _ => false,
-    };
-    if ui.is_frozen || stop.awaited.is_some() || is_settled {
+    }
+}
+
+/// Looks again, unless it is already looking or frozen; then, or when somebody comes back, it is made up for.
+fn changed(ui: &mut Ui) -> Vec<Effect> {
+    for stop in ui.trail.iter_mut().chain(&mut ui.undone).filter(|it| !is_settled(it)) {
+        stop.is_old = true;
+    }
+    let stop = ui.stop();
+    if ui.is_frozen || stop.awaited.is_some() || !stop.is_old {
         return Vec::new();
     }
     load(ui)
 }
 
 fn take(ui: &mut Ui, ticket: u64, loaded: Result<Content, String>) -> Vec<Effect> {
-    // What is awaited is the present stop's: whoever leaves one gives up what it waits for.
     if ui.stop().awaited != Some(ticket) {
+        // A root that was left while it loads still has the names of machines for the others.
+        if let Some(stop) = ui.trail.iter_mut().find(|it| it.awaited == Some(ticket)) {
+            stop.awaited = None;
+            stop.content = loaded.ok().or(stop.content.take());
+        }
         return Vec::new();
     }
     ui.stop_mut().awaited = None;
@@ -186,7 +198,15 @@ fn take(ui: &mut Ui, ticket: u64, loaded: Result<Content, String>) -> Vec<Effect
         }
         Err(why) => ui.stop_mut().trouble = Some(why),
     }
-    if ui.stop().view == View::Overview { find_out(ui) } else { Vec::new() }
+    match ui.stop().view {
+        View::Overview => find_out(ui),
+        // The runs may be others than before.
+        View::Bottlenecks => {
+            ui.stop_mut().effects = None;
+            simulate(ui)
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn lay_out(stop: &mut Stop) {
@@ -212,16 +232,30 @@ fn find_out(ui: &mut Ui) -> Vec<Effect> {
     vec![Effect::FindOut(ui.preferences.range)]
 }
 
-fn found_out(ui: &mut Ui, findout: Findout) {
-    let (before, after) = (ui.findout.looks.len(), findout.looks.len());
-    (ui.findout, ui.is_finding_out) = (Arc::new(findout), false);
+fn found_out(ui: &mut Ui, range: TimeRange, found: Result<Findout, String>) -> Vec<Effect> {
+    ui.is_finding_out = false;
+    if range != ui.preferences.range {
+        // The range was changed in the meantime: it is asked again.
+        return if ui.stop().view == View::Overview { find_out(ui) } else { Vec::new() };
+    }
     // What takes long is asked less often: it may have a twentieth of the time.
     let took = ui.findout_at.map_or(Micros::ZERO, |at| ui.now - at);
     ui.findout_again = Some(ui.now + FIND_OUT_EVERY.max(Micros(took.0 * 20)));
-    // The cursor stays on its machine; at the very top it goes to what is wrong.
-    for stop in ui.trail.iter_mut().filter(|it| it.view == View::Overview && it.row > 0 && it.row >= before) {
-        stop.row = stop.row - before + after;
+    let findout = match found {
+        Ok(findout) => findout,
+        Err(why) => {
+            ui.findout_trouble = Some(why);
+            return Vec::new();
+        }
+    };
+    // The cursor stays on its machine; where nothing was known to be wrong, it goes from the top to what is.
+    let is_at_top = ui.stop().row == 0 && ui.findout.looks.is_empty();
+    let kept = if is_at_top { None } else { views::key_under_cursor(ui) };
+    (ui.findout, ui.findout_trouble) = (Arc::new(findout), None);
+    if let Some(row) = kept.and_then(|key| views::row_of_key(ui, &key)) {
+        ui.stop_mut().row = row;
     }
+    Vec::new()
 }
 
 // ---- moving about ---------------------------------------------------------------------------------------------------
@@ -230,7 +264,7 @@ fn go(ui: &mut Ui, mut stop: Stop) -> Vec<Effect> {
     if stop.sort == Sort::default() {
         stop.sort = ui.preferences.sort(stop.view);
     }
-    let mut effects = cancel(ui.stop_mut());
+    let mut effects = give_up(ui.stop_mut());
     ui.undone.clear();
     ui.mode = Mode::Moving;
     ui.trail.push(stop);
@@ -250,9 +284,9 @@ fn back(ui: &mut Ui) -> Vec<Effect> {
     if ui.trail.is_root() {
         return Vec::new();
     }
-    let effects = cancel(ui.stop_mut());
+    let effects = give_up(ui.stop_mut());
     ui.undone.extend(ui.trail.pop());
-    effects.into_iter().chain(reload_if_empty(ui)).collect()
+    effects.into_iter().chain(come_back(ui)).collect()
 }
 
 fn forward(ui: &mut Ui) -> Vec<Effect> {
@@ -260,18 +294,23 @@ fn forward(ui: &mut Ui) -> Vec<Effect> {
         ui.notice = Some("there is nothing to return to".to_owned());
         return Vec::new();
     };
-    let effects = cancel(ui.stop_mut());
+    let effects = give_up(ui.stop_mut());
     ui.trail.push(stop);
-    effects.into_iter().chain(reload_if_empty(ui)).collect()
+    effects.into_iter().chain(come_back(ui)).collect()
 }
 
-fn reload_if_empty(ui: &mut Ui) -> Vec<Effect> {
-    if ui.stop().content.is_none() { load(ui) } else { Vec::new() }
+/// Whoever comes back sees what is; unless it is frozen, what has changed in the meantime, too.
+fn come_back(ui: &mut Ui) -> Vec<Effect> {
+    let stop = ui.stop();
+    if stop.content.is_none() || (stop.is_old && !ui.is_frozen) {
+        return load(ui);
+    }
+    if stop.view == View::Bottlenecks { simulate(ui) } else { Vec::new() }
 }
 
 /// The machine at hand: the one that is open, or the one under the cursor.
 fn machine_at_hand(ui: &Ui) -> Option<MachineRef> {
-    views::machine_under_cursor(ui).or_else(|| ui.stop().machine.clone()).or_else(|| ui.machines().into_iter().next())
+    views::machine_under_cursor(ui).or_else(|| views::machine(ui)).or_else(|| ui.machines().into_iter().next())
 }
 
 /// Shows a view of the machine at hand. From one view of a machine to another, the trail grows no longer.
@@ -285,14 +324,14 @@ fn switch(ui: &mut Ui, view: View) -> Vec<Effect> {
         return Vec::new();
     }
     if view == View::Overview {
-        let mut effects = cancel(ui.stop_mut());
+        let mut effects = give_up(ui.stop_mut());
         ui.undone = ui.trail.cut();
-        effects.extend(reload_if_empty(ui));
+        effects.extend(come_back(ui));
         return effects;
     }
     let mut effects = Vec::new();
     while !ui.trail.is_root() {
-        effects.extend(cancel(ui.stop_mut()));
+        effects.extend(give_up(ui.stop_mut()));
         ui.trail.pop();
     }
     effects.extend(go(ui, Stop::new(view, machine, Subject::Nothing)));
@@ -315,7 +354,7 @@ fn turn_machine(ui: &mut Ui, step: isize) -> Vec<Effect> {
     };
     let n = machines.len();
     let next = machines[(at + n).checked_add_signed(step).unwrap_or(0) % n].clone();
-    let mut effects = cancel(ui.stop_mut());
+    let mut effects = give_up(ui.stop_mut());
     let sort = ui.stop().sort;
     *ui.stop_mut() = Stop { sort, ..Stop::new(ui.stop().view, Some(next), Subject::Nothing) };
     effects.extend(load(ui));
@@ -335,10 +374,11 @@ fn press(ui: &mut Ui, key: Key) -> Vec<Effect> {
         Mode::Choosing(menu) => return choose(ui, menu, key),
         Mode::Helping(scrolled) => {
             let action = ui.preferences.keys.action(key, ui.stop().view);
+            let most = view::most_scrolled(ui);
             ui.mode = match action {
-                Some(Action::Down) => Mode::Helping(scrolled + 1),
+                Some(Action::Down) => Mode::Helping((scrolled + 1).min(most)),
                 Some(Action::Up) => Mode::Helping(scrolled.saturating_sub(1)),
-                Some(Action::PageDown) => Mode::Helping(scrolled + 10),
+                Some(Action::PageDown) => Mode::Helping((scrolled + 10).min(most)),
                 Some(Action::PageUp) => Mode::Helping(scrolled.saturating_sub(10)),
                 _ => Mode::Moving,
             };
@@ -424,20 +464,34 @@ fn follow(ui: &mut Ui, next: views::Step) -> Vec<Effect> {
     }
 }
 
+/// Plays the runs again, where the scenario is another than the one whose effects are shown.
 fn simulate(ui: &mut Ui) -> Vec<Effect> {
-    let mut effects = cancel(ui.stop_mut());
     ui.tickets += 1;
     let (ticket, range) = (ui.tickets, ui.preferences.range);
     let stop = ui.stop_mut();
-    if stop.scenario == Scenario::default() {
-        stop.effects = None;
+    let mut effects: Vec<Effect> = stop.simulated.take().map(Effect::Cancel).into_iter().collect();
+    let is_shown = stop.effects.as_ref().is_some_and(|it| it.0 == stop.scenario);
+    // While the runs are loaded there is nothing to play; afterwards it is asked again.
+    if stop.scenario == Scenario::default() || is_shown || stop.awaited.is_some() {
         return effects;
     }
     if let Some(machine) = stop.machine.clone() {
-        stop.awaited = Some(ticket);
+        stop.simulated = Some(ticket);
         effects.push(Effect::Simulate(ticket, machine, range, stop.scenario.clone()));
     }
     effects
+}
+
+fn simulated(ui: &mut Ui, ticket: u64, effects: Result<Effects, String>) {
+    let stop = ui.stop_mut();
+    if stop.simulated != Some(ticket) {
+        return;
+    }
+    stop.simulated = None;
+    match effects {
+        Ok(effects) => (stop.effects, stop.trouble) = (Some((stop.scenario.clone(), effects)), None),
+        Err(why) => stop.trouble = Some(why),
+    }
 }
 
 fn sort(ui: &mut Ui, change: impl Fn(&mut Sort, usize)) {
@@ -457,12 +511,14 @@ fn sort(ui: &mut Ui, change: impl Fn(&mut Sort, usize)) {
 
 fn scroll_detail(ui: &mut Ui, scrolled: usize, action: Action) -> Vec<Effect> {
     let page = usize::from(ui.height).saturating_sub(6).max(1);
+    let most = view::most_scrolled(ui);
     let scrolled = match action {
         Action::Down => scrolled + 1,
         Action::Up => scrolled.saturating_sub(1),
         Action::PageDown => scrolled + page,
         Action::PageUp => scrolled.saturating_sub(page),
         Action::First => 0,
+        Action::Last => most,
         Action::Quit => return vec![Effect::Exit],
         Action::Copy => {
             ui.mode = copy_menu(ui);
@@ -473,7 +529,7 @@ fn scroll_detail(ui: &mut Ui, scrolled: usize, action: Action) -> Vec<Effect> {
             return Vec::new();
         }
     };
-    ui.stop_mut().detail = Some(scrolled);
+    ui.stop_mut().detail = Some(scrolled.min(most));
     Vec::new()
 }
 
@@ -702,11 +758,12 @@ fn chosen(ui: &mut Ui, choice: Option<Choice>) -> Vec<Effect> {
 /// Another range: everything that was loaded for the one before is old.
 fn set_range(ui: &mut Ui, range: TimeRange) -> Vec<Effect> {
     ui.preferences.range = range;
-    ui.findout_again = None;
+    (ui.findout_at, ui.findout_again, ui.findout) = (None, None, Arc::default());
     for stop in ui.trail.iter_mut().rev().skip(1).chain(&mut ui.undone) {
         if !matches!(stop.view, View::Timeline | View::Twins) {
             // The overview keeps its machines: others ask it for their names.
             stop.content = stop.content.take().filter(|it| matches!(it, Content::Overview(_)));
+            stop.is_old = true;
         }
     }
     load(ui)

@@ -64,15 +64,22 @@ impl Area {
 pub(super) struct BodyLine {
     pub(super) line: Line,
     pub(super) row: Option<usize>,
+    /// Whether the line says itself where the cursor is.
+    pub(super) is_marked: bool,
 }
 
 impl BodyLine {
     pub(super) fn of(line: impl Into<Line>) -> Self {
-        Self { line: line.into(), row: None }
+        Self { line: line.into(), row: None, is_marked: false }
     }
 
     pub(super) fn row(row: usize, line: Line) -> Self {
-        Self { line, row: Some(row) }
+        Self { line, row: Some(row), is_marked: false }
+    }
+
+    /// A line for a row that has more in it than that.
+    pub(super) fn marked(row: Option<usize>, line: Line) -> Self {
+        Self { line, row, is_marked: true }
     }
 }
 
@@ -96,11 +103,11 @@ pub fn view(ui: &Ui) -> Vm {
     let area = Area::of(ui);
     let selected = ui.stop().row;
     let finish = |it: BodyLine| {
-        let is_selected = it.row == Some(selected);
+        let is_selected = it.row == Some(selected) && !it.is_marked;
         let mut line = match it.row {
             Some(_) if is_selected => Line::toned("▸ ", Tone::Accent).and(it.line),
-            Some(_) => Line::new("  ").and(it.line),
-            None => it.line,
+            Some(_) if !it.is_marked => Line::new("  ").and(it.line),
+            _ => it.line,
         };
         line.is_selected = is_selected;
         line.cut(area.width);
@@ -123,7 +130,7 @@ pub fn view(ui: &Ui) -> Vm {
 fn title(ui: &Ui) -> Line {
     let width = usize::from(ui.width);
     let mut left = Line::toned(format!(" {}", ui.title), Tone::Strong);
-    if let Some(machine) = views::machine_name(ui) {
+    if let Some(machine) = views::machine(ui).map(|it| it.name) {
         left.push(" › ", Tone::Dim);
         left.push(machine, Tone::Strong);
     }
@@ -300,22 +307,48 @@ pub(super) fn row_at(ui: &Ui, line: u16) -> Option<usize> {
 // ---- what lies over it ----------------------------------------------------------------------------------------------
 
 fn overlay(ui: &Ui) -> Option<Overlay> {
-    match &ui.mode {
-        Mode::Helping(scrolled) => Some(help(ui, *scrolled)),
-        Mode::Choosing(menu) => Some(menu_overlay(ui, menu)),
-        _ => ui.stop().detail.and_then(|scrolled| views::detail(ui, scrolled)),
+    if let Mode::Choosing(menu) = &ui.mode {
+        return Some(menu_overlay(ui, menu));
+    }
+    let (scrolled, scroll) = scrolled(ui)?;
+    let n_lines = scroll.lines.len();
+    let first = scrolled.min(n_lines.saturating_sub(scroll.room));
+    let last = (first + scroll.room).min(n_lines);
+    let more = if n_lines > scroll.room { format!("{}–{last} of {n_lines} ", first + 1) } else { String::new() };
+    let shown = scroll.lines.into_iter().skip(first).take(scroll.room).collect();
+    Some(centred(ui, &format!(" {} {more}", scroll.title), scroll.width, shown))
+}
+
+/// A text that lies over the view and may be longer than the screen.
+pub(super) struct Scroll {
+    pub(super) title: String,
+    pub(super) lines: Vec<Line>,
+    pub(super) width: usize,
+    pub(super) room: usize,
+}
+
+/// The text that lies over the view, if any, and how far it is scrolled.
+fn scrolled(ui: &Ui) -> Option<(usize, Scroll)> {
+    match ui.mode {
+        Mode::Helping(scrolled) => Some((scrolled, help(ui))),
+        _ => ui.stop().detail.and_then(|scrolled| Some((scrolled, views::detail(ui)?))),
     }
 }
 
+/// How far it can be scrolled.
+pub(super) fn most_scrolled(ui: &Ui) -> usize {
+    scrolled(ui).map_or(0, |(_, it)| it.lines.len().saturating_sub(it.room))
+}
+
 /// A box of lines in the middle of the screen.
-pub(super) fn centred(ui: &Ui, title: &str, width: usize, lines: Vec<Line>) -> Overlay {
+fn centred(ui: &Ui, title: &str, width: usize, lines: Vec<Line>) -> Overlay {
     let width = u16::try_from(width + 4).unwrap_or(u16::MAX).min(ui.width);
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(ui.height);
     let place = ((ui.width - width) / 2, (ui.height - height) / 2);
     Overlay { title: title.to_owned(), place, size: (width, height), lines }
 }
 
-fn help(ui: &Ui, scrolled: usize) -> Overlay {
+fn help(ui: &Ui) -> Scroll {
     let stop = ui.stop();
     let width = usize::from(ui.width).saturating_sub(4).min(HELP);
     let about = views::about(stop.view).join(" ");
@@ -342,10 +375,7 @@ fn help(ui: &Ui, scrolled: usize) -> Overlay {
         "– is not known, which is never 0. Press any other key to close this.",
     ];
     lines.extend(more.iter().flat_map(|it| wrapped(it, width)).map(|it| Line::toned(it, Tone::Dim)));
-    let room = usize::from(ui.height).saturating_sub(2);
-    let first = scrolled.min(lines.len().saturating_sub(room));
-    let shown = lines.into_iter().skip(first).take(room).collect();
-    centred(ui, " help ", HELP, shown)
+    Scroll { title: "help".to_owned(), lines, width, room: usize::from(ui.height).saturating_sub(2) }
 }
 
 fn menu_overlay(ui: &Ui, menu: &Menu) -> Overlay {

@@ -27,6 +27,7 @@ pub(crate) fn spending(
     reader: &Reader,
     prices: &Prices,
     (since, until): (Option<Timestamp>, Option<Timestamp>),
+    now: Timestamp,
     has_advice: bool,
 ) -> Result<Vec<Spending>, Failure> {
     let everything = costs(reader, prices, since, until)?;
@@ -35,7 +36,7 @@ pub(crate) fn spending(
     for it in &everything {
         let saving = if has_advice { saving(&adviser.advise(it, &everything)?) } else { None };
         let month = adviser.project(it, &everything).map(|it| (it.usd, it.interval));
-        found.push((per_day(it, since), month, saving));
+        found.push((per_day(it, since, until, now), month, saving));
     }
     let whole = |(cost, (per_day, month, saving))| Spending { cost, per_day, month, saving };
     Ok(everything.into_iter().zip(found).map(whole).collect())
@@ -57,10 +58,10 @@ fn saving(advice: &Advice) -> Option<(Usd, String)> {
     Some((usd, how))
 }
 
-/// What was paid, by the days in which it was.
-fn per_day(it: &MachineCost, since: Option<Timestamp>) -> Option<Usd> {
-    let (first, last) = (it.machine.first_at?, it.machine.last_at?);
-    let span = (last - since.map_or(first, |since| since.max(first))).0;
+/// What was paid, by the days of the range; of all time, by the days from the first to the last execution.
+fn per_day(it: &MachineCost, since: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> Option<Usd> {
+    let last = if since.is_some() { until.unwrap_or(now) } else { it.machine.last_at? };
+    let span = (last - since.map_or(it.machine.first_at, Some)?).0;
     // Less than an hour says nothing about a day.
     (span >= DAY / 24).then(|| Some(it.actual?.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into())))?
 }

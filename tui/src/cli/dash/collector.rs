@@ -69,13 +69,15 @@ impl Collector {
 /// The arguments of the dashboard as those of a collector: without what is for the screen alone.
 fn collect_arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     const WITH_VALUE: [&str; 2] = ["--view", "--range"];
-    let mut kept = Vec::new();
+    let mut kept: Vec<OsString> = Vec::new();
     let mut is_value = false;
     for it in arguments {
         let text = it.to_string_lossy();
+        // A profile may have the name, too: the command is what is no option's value.
+        let is_command = text == "dash" && kept.last().is_none_or(|it| !it.to_string_lossy().starts_with('-'));
         let is_ours = WITH_VALUE.iter().any(|option| text == *option || text.starts_with(&format!("{option}=")));
         if !std::mem::take(&mut is_value) && !is_ours && text != "--ascii" {
-            kept.push(if text == "dash" { "collect".into() } else { it.clone() });
+            kept.push(if is_command { "collect".into() } else { it.clone() });
         }
         is_value = WITH_VALUE.contains(&&*text);
     }
@@ -121,11 +123,11 @@ mod tests {
 
     #[test]
     fn what_is_for_the_screen_is_not_handed_on() {
-        let words = "--db x dash --region eu-west-1 --view executions --ascii --range=1h --profile p";
+        let words = "--db x dash --region eu-west-1 --view executions --ascii --range=1h --profile dash";
         let kept = collect_arguments(words.split(' ').map(OsString::from));
         assert_eq!(
             kept,
-            "--db x collect --region eu-west-1 --profile p".split(' ').map(OsString::from).collect::<Vec<_>>()
+            "--db x collect --region eu-west-1 --profile dash".split(' ').map(OsString::from).collect::<Vec<_>>()
         );
     }
 }

@@ -1,7 +1,10 @@
 //! The shell around the dashboard: the terminal, keys and the mouse, the clock, and what leaves it.
 
 use std::io::{self, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +16,7 @@ use ratatui::crossterm::event::{
     MouseEventKind,
 };
 use ratatui::crossterm::execute;
+use signal_hook::consts::{SIGHUP, SIGTERM};
 use tui::dash::{Effect, Form, Key, Msg, Shown, Ui, render, start, update, view};
 
 use super::loader::{Background, Loader};
@@ -29,6 +33,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn run(loader: &Loader, ui: Ui, view: Option<&str>) -> Result<(), Failure> {
     let mut terminal = ratatui::init();
+    // Of a panic the library's own hook restores all but this.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let _ = execute!(io::stdout(), DisableMouseCapture);
+        hook(info);
+    }));
     let _ = execute!(io::stdout(), EnableMouseCapture);
     let result = drive(&mut terminal, loader, ui, view);
     let _ = execute!(io::stdout(), DisableMouseCapture);
@@ -72,9 +82,14 @@ struct Shell<'a> {
 impl Shell<'_> {
     fn until_over(&mut self, terminal: &mut ratatui::DefaultTerminal, answers: &Receiver<Msg>) -> Result<(), Failure> {
         let hands = start_reading();
+        // Whoever is asked to end leaves the terminal as it was, too.
+        let is_asked_to_end = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&is_asked_to_end))?;
+        }
         let mut file = FileWatch::new(&self.loader.context.config.db_path());
         let mut ticked = Instant::now();
-        while !self.is_over {
+        while !self.is_over && !is_asked_to_end.load(Ordering::Relaxed) {
             if let Some(ui) = self.ui.as_ref().filter(|_| self.is_dirty) {
                 let vm = view(ui);
                 terminal.draw(|frame| render(frame, &vm))?;

@@ -7,6 +7,7 @@ use queries::{ExecutionFilter, Reader};
 use tui::dash::{ExecutionItem, Findout, Look, LookKind, MachineRef, MoneyItem, TimeRange, View};
 use tui::text;
 
+use super::investigate::{DAY, is_within};
 use super::load::{add_current_states, item};
 use super::loader::Loader;
 use crate::cli::cost::{Spending, spending};
@@ -16,10 +17,9 @@ use crate::failure::Failure;
 
 /// Executions from which on only the newest days are looked at one by one.
 const MANY: u64 = 200_000;
-const DAY: Micros = Micros(86_400_000_000);
 /// Executions of each range that are compared for the first cause.
 const COMPARED: u64 = 2_000;
-/// Running executions that are looked at.
+/// Running executions that are looked at: the oldest.
 const OPEN: u64 = 1_000;
 /// A saving is worth a line from a dollar a month on.
 const WORTH: i128 = 1;
@@ -29,10 +29,11 @@ pub(super) fn find_out(loader: &Loader, range: TimeRange) -> Result<Findout, Fai
     let reader = loader.context.reader()?;
     let bounds = range.bounds(now);
     let newest = reader.newest_start()?;
-    let n_executions: u64 = reader.machines(bounds.0, bounds.1)?.iter().map(|it| it.executions).sum();
-    let is_many = n_executions > MANY;
-    let machines = spending(&reader, &loader.prices, bounds, !is_many)?;
-    let since = if is_many { newest.map(|it| Timestamp(it.0 - DAY.0)).max(bounds.0) } else { bounds.0 };
+    let in_range = reader.machines(bounds.0, bounds.1)?;
+    let is_many = in_range.iter().map(|it| it.executions).sum::<u64>() > MANY;
+    let machines = spending(&reader, &loader.prices, bounds, now, !is_many)?;
+    let last = in_range.iter().filter_map(|it| it.last_at).max();
+    let since = if is_many { last.map(|it| Timestamp(it.0 - DAY.0)).max(bounds.0) } else { bounds.0 };
     let coverage = Coverage::load(&reader, bounds.0, bounds.1)?;
     let stuck = stuck(loader, &reader, &machines, newest, now)?;
     let mut looks = Vec::new();
@@ -47,7 +48,8 @@ pub(super) fn find_out(loader: &Loader, range: TimeRange) -> Result<Findout, Fai
         looks.extend(saving(it, &machine));
     }
     looks.sort_by_key(|it| it.kind);
-    Ok(Findout { looks, stuck, money: machines.into_iter().map(money).collect() })
+    let limits = is_many.then(|| "changes: of the last day alone; savings: `:cost` looks for them".to_owned());
+    Ok(Findout { looks, money: machines.into_iter().map(money).collect(), limits })
 }
 
 fn money(it: Spending) -> MoneyItem {
@@ -61,7 +63,9 @@ fn changes(
     (since, until): (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<Vec<Look>, Failure> {
     let arn = Name::from(machine.arn.as_str());
-    let mut found = incidents::found(reader, &arn, since, until)?;
+    // What is slow all the time shows against the day before.
+    let mut found = incidents::found(reader, &arn, since.map(|it| Timestamp(it.0 - DAY.0)), until)?;
+    found.retain(|it| is_within(it.incident, since));
     found.sort_by_key(|it| std::cmp::Reverse(it.at));
     let mut looks = Vec::new();
     let duration =
@@ -122,7 +126,12 @@ fn stuck(
     newest: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Vec<ExecutionItem>, Failure> {
-    let filter = ExecutionFilter { status: Some(Status::Running), limit: Some(OPEN), ..ExecutionFilter::default() };
+    let filter = ExecutionFilter {
+        status: Some(Status::Running),
+        limit: Some(OPEN),
+        is_oldest_first: true,
+        ..ExecutionFilter::default()
+    };
     let p99: BTreeMap<&str, Micros> =
         machines.iter().filter_map(|it| Some((it.cost.machine.arn.as_str(), it.cost.machine.p99?))).collect();
     let now = reference(newest, now);

@@ -1,13 +1,15 @@
 //! A machine over time, and what changed between two ranges.
 
-use analyzer::model::{Name, Timestamp};
+use analyzer::model::{Micros, Name, Timestamp};
 use queries::{Reader, SpanRow};
-use tui::dash::{ChangeItem, Incident, Load, MachineRef, SeriesItem};
+use tui::dash::{ChangeItem, Incident, Load, MachineRef, SeriesItem, Span};
 
 use super::loader::Loader;
 use crate::cli::{compare, incidents};
 use crate::failure::Failure;
 
+/// How much earlier than a range the chart begins.
+pub(super) const DAY: Micros = Micros(86_400_000_000);
 /// Executions of each range that are compared: the newest.
 pub(super) const COMPARED: u64 = 20_000;
 
@@ -20,11 +22,13 @@ pub(super) fn incident(
 ) -> Result<Incident, Failure> {
     let rate = loader.prices.transitions(&machine.arn, 1);
     let arn = Name::from(machine.arn.as_str());
-    let Some(series) = incidents::series(reader, &arn, since, until)? else { return Ok(Incident::default()) };
+    // What is slow all the time shows against the day before.
+    let before = since.map(|it| Timestamp(it.0 - DAY.0));
+    let Some(series) = incidents::series(reader, &arn, before, until)? else { return Ok(Incident::default()) };
     let mut changes: Vec<ChangeItem> = incidents::found_in(&arn, &series).iter().map(change).collect();
     // The newest first; of those at the same time the p95 says most.
     changes.sort_by_key(|it| (std::cmp::Reverse(it.at), it.metric != "p95_ms"));
-    let ranges = load.ranges.or_else(|| changes.first().map(|it| it.ranges));
+    let ranges = load.ranges.or_else(|| changes.iter().find(|it| is_within(it.ranges.1, since)).map(|it| it.ranges));
     let compared = match ranges {
         Some(ranges) => compare::told(reader, &arn, ranges, load.has_all, (COMPARED, rate))?,
         None => None,
@@ -50,6 +54,11 @@ pub(super) fn incident(
         compared,
         why_not,
     })
+}
+
+/// Whether what began with a change still goes on in a range that begins here.
+pub(super) fn is_within(incident: Span, since: Option<Timestamp>) -> bool {
+    since.is_none_or(|since| incident.1 > since)
 }
 
 fn series_item(it: &SpanRow) -> SeriesItem {

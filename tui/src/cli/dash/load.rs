@@ -18,7 +18,7 @@ const TYPICAL_OF: u64 = 1_000;
 
 pub(super) fn content(loader: &Loader, load: &Load) -> Result<Content, Failure> {
     let reader = loader.context.reader()?;
-    let range = load.range.bounds(loader.context.now()?);
+    let range = load.range.bounds_of_minute(loader.context.now()?);
     let machine = || load.machine.clone().ok_or_else(|| Failure::new("no machine was chosen"));
     Ok(match load.view {
         View::Overview => Content::Overview(Arc::new(overview::overview(loader, &reader, load.range)?)),
@@ -59,7 +59,7 @@ pub(super) fn item(loader: &Loader, row: ExecutionRow) -> ExecutionItem {
 }
 
 fn executions(loader: &Loader, reader: &Reader, load: &Load) -> Result<Executions, Failure> {
-    let (since, until) = load.range.bounds(loader.context.now()?);
+    let (since, until) = load.range.bounds_of_minute(loader.context.now()?);
     let mut filter = ExecutionFilter {
         machine_arn: load.machine.as_ref().map(|it| Name::from(it.arn.as_str())),
         since,
@@ -69,6 +69,10 @@ fn executions(loader: &Loader, reader: &Reader, load: &Load) -> Result<Execution
     };
     match &load.subject {
         Subject::Found(text) => filter.search = Some(text.clone()),
+        Subject::Open => {
+            (filter.since, filter.until) = (None, None);
+            (filter.status, filter.is_oldest_first) = (Some(Status::Running), true);
+        }
         // Children are of another machine, and may have started at any time.
         Subject::MapRun(arn) => {
             filter = ExecutionFilter { map_run: Some(arn.clone()), limit: filter.limit, ..ExecutionFilter::default() };
@@ -76,16 +80,15 @@ fn executions(loader: &Loader, reader: &Reader, load: &Load) -> Result<Execution
         _ => {}
     }
     let rows = reader.executions(&filter)?;
-    let n_rows = rows.len() as u64;
-    let of = if n_rows < LISTED as u64 || load.subject != Subject::Nothing {
-        n_rows
-    } else {
-        reader
-            .machines(since, until)?
-            .iter()
-            .filter(|it| filter.machine_arn.as_deref().is_none_or(|arn| arn == it.arn))
-            .map(|it| it.executions)
-            .sum()
+    let is_cut = rows.len() >= LISTED;
+    let is_own = |arn: &str| filter.machine_arn.as_deref().is_none_or(|own| own == arn);
+    let of = match (is_cut, &load.subject) {
+        (false, _) => Some(rows.len() as u64),
+        (true, Subject::Nothing) => {
+            let machines = reader.machines(since, until)?;
+            Some(machines.iter().filter(|it| is_own(&it.arn)).map(|it| it.executions).sum())
+        }
+        (true, _) => None,
     };
     let mut rows: Vec<ExecutionItem> = rows.into_iter().map(|row| item(loader, row)).collect();
     add_current_states(reader, &mut rows)?;

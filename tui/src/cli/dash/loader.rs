@@ -121,7 +121,9 @@ impl Loader {
                 let effects = study::simulate(self, &machine, range, &scenario);
                 Msg::Simulated(ticket, effects.map_err(|it| it.in_a_line()))
             }
-            Effect::FindOut(range) => Msg::FoundOut(find_out::find_out(self, range).unwrap_or_default()),
+            Effect::FindOut(range) => {
+                Msg::FoundOut(range, find_out::find_out(self, range).map_err(|it| it.in_a_line()))
+            }
             Effect::Cancel(_) | Effect::Copy(_) | Effect::Export(..) | Effect::Exit => return None,
         })
     }

@@ -24,10 +24,13 @@ struct Remembered {
 
 /// As the configuration says, and otherwise as it was the last time.
 pub(super) fn remembered(context: &Context, is_ascii: bool) -> Result<Preferences, Failure> {
+    preferences(context, is_ascii, &read())
+}
+
+/// What another version has written may not be understood; then it is the first time.
+fn read() -> Remembered {
     let text = path().and_then(|it| fs::read_to_string(it).ok());
-    // What another version has written may not be understood; then it is the first time.
-    let remembered = text.and_then(|it| toml::from_str(&it).ok()).unwrap_or_default();
-    preferences(context, is_ascii, &remembered)
+    text.and_then(|it| toml::from_str(&it).ok()).unwrap_or_default()
 }
 
 /// As the configuration says, whoever has used it before.
@@ -102,8 +105,11 @@ fn path() -> Option<PathBuf> {
 
 /// Keeps the layout for the next time; where that cannot be, nothing is lost.
 pub(super) fn remember(preferences: &Preferences) {
+    // Without colour is what was asked for this time; it says nothing about the next.
+    let theme =
+        if preferences.theme == Theme::Plain { read().theme } else { Some(preferences.theme.as_str().to_owned()) };
     let remembered = Remembered {
-        theme: (preferences.theme != Theme::Plain).then(|| preferences.theme.as_str().to_owned()),
+        theme,
         heat: Some(preferences.heat.as_str().to_owned()),
         sorts: preferences
             .sorts

@@ -8,7 +8,7 @@ use analyzer::outcome::{Rehearsal, Side};
 use analyzer::population::Population;
 use analyzer::pricing::billed_memory_mb;
 use analyzer::what_if::Scenario;
-use queries::{ExecutionFilter, Hours, Reader, StateRow, VersionRow};
+use queries::{ExecutionFilter, Hours, Reader, Runs, StateRow, VersionRow};
 use tui::dash::{Effects, MachineRef, StateItem, Study, TimeRange, VersionItem};
 
 use super::loader::Loader;
@@ -19,6 +19,8 @@ use crate::failure::Failure;
 
 /// Runs that are looked at one by one: the newest.
 const SAMPLE: u64 = 2_000;
+/// So many executions are read one by one for the sums of their states.
+const FEW: u64 = 20_000;
 
 type Range = (Option<Timestamp>, Option<Timestamp>);
 
@@ -28,6 +30,7 @@ pub(super) struct Rehearsals(Arc<Mutex<Option<Prepared>>>);
 
 struct Prepared {
     machine_arn: String,
+    range: Range,
     is_express: bool,
     rehearsal: Rehearsal,
 }
@@ -53,27 +56,38 @@ pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, rang
         Ok(())
     })?;
     let is_express = rows.first().is_some_and(|it| it.workflow_type == WorkflowType::Express);
-    let prepared = Prepared { machine_arn: machine.arn.clone(), is_express, rehearsal };
+    let prepared = Prepared { machine_arn: machine.arn.clone(), range, is_express, rehearsal };
     *loader.rehearsals.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
     let findings = population.finish();
+    let of =
+        reader.machines(range.0, range.1)?.into_iter().find(|it| it.arn == machine.arn).map_or(0, |it| it.executions);
     let hours = Hours::around(range.0, range.1);
-    let (paths, states) = reader.rolled_up(Some(&machine.arn), hours)?;
+    // Of a range that is not whole hours, few executions are read one by one.
+    let is_exact = Hours::of(range.0, range.1).is_none() && of <= FEW;
+    let (paths, states) = if is_exact {
+        let runs = Runs { machine: Some(machine.arn.clone()), since: range.0, until: range.1, ids: None };
+        (reader.paths(&runs)?, reader.states(&runs)?)
+    } else {
+        reader.rolled_up(Some(&machine.arn), hours)?
+    };
     let histograms = reader.rolled_up_histograms(&machine.arn, hours)?;
     let path = paths.first().map_or(Micros::ZERO, |it| it.path);
     let state = |it: StateRow| {
-        let histogram =
-            histograms.iter().find(|row| row.state == it.state).map(|row| row.buckets.clone()).unwrap_or_default();
-        StateItem {
-            usd: loader.prices.transitions(&machine.arn, it.visits + it.retries),
-            ..state_item(it, path, histogram)
-        }
+        let histogram = histograms.iter().find(|row| row.state == it.state);
+        let histogram = histogram.map(|row| row.buckets.clone()).unwrap_or_default();
+        // An Express machine pays by time, not by transitions.
+        let usd = if is_express { None } else { loader.prices.transitions(&machine.arn, it.visits + it.retries) };
+        StateItem { usd, ..state_item(it, path, histogram) }
     };
     Ok(Study {
         definition,
         patterns: findings.patterns.iter().map(pattern_sentence).collect(),
+        sampled: findings.executions as u64,
         findings,
-        sampled: rows.len() as u64,
-        of: paths.first().map_or(rows.len() as u64, |it| it.executions.max(rows.len() as u64)),
+        of,
+        is_cut: rows.len() as u64 >= SAMPLE,
+        is_of_whole_hours: Hours::of(range.0, range.1).is_none() && !is_exact,
+        is_express,
         states: states.into_iter().map(state).collect(),
         versions: reader.versions(&machine.arn)?.iter().map(version_item).collect(),
     })
@@ -111,14 +125,20 @@ pub(super) fn simulate(
     range: TimeRange,
     scenario: &Scenario,
 ) -> Result<Effects, Failure> {
-    let is_ready = |it: &Option<Prepared>| it.as_ref().is_some_and(|it| it.machine_arn == machine.arn);
+    let range = range.bounds_of_minute(loader.context.now()?);
+    let is_ready =
+        |it: &Option<Prepared>| it.as_ref().is_some_and(|it| it.machine_arn == machine.arn && it.range == range);
     let lock = || loader.rehearsals.0.lock().unwrap_or_else(PoisonError::into_inner);
     if !is_ready(&lock()) {
-        study(loader, &loader.context.reader()?, machine, range.bounds(loader.context.now()?))?;
+        study(loader, &loader.context.reader()?, machine, range)?;
     }
     let mut prepared = lock();
+    // Somebody may have looked at another machine in the meantime.
+    if !is_ready(&prepared) {
+        return Err(Failure::new("the runs are not ready: r loads them"));
+    }
     let Some(prepared) = prepared.as_mut() else { return Err(Failure::new("the runs are not ready")) };
-    let (before, after) = prepared.rehearsal.play(scenario);
+    let (before, after, unplayed) = prepared.rehearsal.play(scenario);
     let price = |side: &Side| {
         if prepared.is_express {
             loader.prices.express(&machine.arn, side.usage)
@@ -131,6 +151,6 @@ pub(super) fn simulate(
         usd_after: price(&after),
         before: before.distribution(),
         after: after.distribution(),
-        left_out: prepared.rehearsal.unmodelled,
+        left_out: prepared.rehearsal.unmodelled + unplayed,
     })
 }

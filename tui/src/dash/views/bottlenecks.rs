@@ -13,10 +13,10 @@ use super::super::screen::Stop;
 use super::super::table::{Table, Value, number, words};
 use super::super::ui::Ui;
 use super::super::view::{Area, BodyLine, first_visible, rule};
-use super::machine::study;
+use super::machine::{runs, study};
 use super::{Panel, Step, money};
 use crate::gantt;
-use crate::text;
+use crate::text::{self, quoted};
 
 pub(super) struct Bottlenecks;
 
@@ -92,9 +92,7 @@ impl Panel for Bottlenecks {
             ),
             Tone::Plain,
         );
-        let of =
-            if study.sampled < study.of { format!(" of {}, the newest", text::count(study.of)) } else { String::new() };
-        line.with(format!("   {} runs{of}", text::count(study.sampled)), Tone::Dim)
+        line.with(format!("   {}", runs(study)), Tone::Dim)
     }
 
     fn body(&self, ui: &Ui, area: Area) -> Vec<BodyLine> {
@@ -158,20 +156,24 @@ impl Panel for Bottlenecks {
     }
 
     fn copies(&self, ui: &Ui) -> Vec<(char, String, String)> {
-        let machine = ui.stop().machine.as_ref().map_or("", |it| &it.name);
-        vec![('s', "command that gives the same".to_owned(), command(ui, machine))]
+        let machine = ui.stop().machine.as_ref().map_or("", |it| &it.arn);
+        vec![('s', "command that asks the same of all runs".to_owned(), command(ui, machine))]
     }
 }
 
 /// The command of the scenario.
 fn command(ui: &Ui, machine: &str) -> String {
     let scenario = &ui.stop().scenario;
-    let mut command = format!("stepscope whatif '{machine}'");
+    let mut command = format!("stepscope whatif {}", quoted(machine));
     for (state, factor) in &scenario.work {
-        command += &format!(" --work '{state}={factor:.1}'");
+        command += &format!(" --work {}", quoted(&format!("{state}={factor:.1}")));
     }
     for (map, limit) in &scenario.concurrency {
-        command += &format!(" --concurrency '{map}={limit}'");
+        command += &format!(" --concurrency {}", quoted(&format!("{map}={limit}")));
+    }
+    let (since, until) = ui.preferences.range.bounds(ui.now);
+    for (flag, at) in [("--since", since), ("--until", until)] {
+        command += &at.map_or_else(String::new, |at| format!(" {flag} {}", analyzer::time::format(at)));
     }
     for (is_on, flag) in [
         (scenario.no_backoff, "--no-backoff"),
@@ -208,7 +210,10 @@ fn step_slots(ui: &mut Ui, (state, kind, slots): (Name, Option<StateType>, Optio
         return;
     }
     let concurrency = &mut ui.stop_mut().scenario.concurrency;
-    let now = concurrency.get(&state).copied().or(slots).unwrap_or(1);
+    let Some(now) = concurrency.get(&state).copied().or(slots) else {
+        ui.notice = Some(format!("{state} has no limit that is known: `:whatif` takes one with --concurrency"));
+        return;
+    };
     let next = if is_up { now + 1 } else { now.saturating_sub(1).max(1) };
     if Some(next) == slots {
         concurrency.remove(&state);
@@ -306,8 +311,8 @@ fn what_if(ui: &Ui, selected: Option<&StateFinding>, width: usize) -> Vec<Line> 
     lines.push(flags);
     match (&stop.effects, *scenario == analyzer::what_if::Scenario::default()) {
         (_, true) => lines.push(Line::toned("  as recorded; ← → slide the work of this state", Tone::Dim)),
-        (None, false) => lines.push(Line::toned("  re-simulating …", Tone::Dim)),
-        (Some(effects), false) => lines.extend(effect_lines(effects, width)),
+        (Some((of, effects)), false) if of == scenario => lines.extend(effect_lines(effects, width)),
+        (_, false) => lines.push(Line::toned("  re-simulating …", Tone::Dim)),
     }
     lines.truncate(WHAT_IF);
     lines

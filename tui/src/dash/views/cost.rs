@@ -33,7 +33,7 @@ impl Panel for Cost {
     fn about(&self) -> &'static [&'static str] {
         &[
             "What do we pay, what would we pay, what should we do? The same runs, measured, priced as either type.",
-            "Paid is net of the free tier; all bars are list prices.",
+            "Paid is net of the free tier; bars are list prices, but for the states of an Express machine.",
             "Express needs logs at level ALL for its timelines: they are priced beside it.",
             "n and p turn to the next machine; `:cost --by error` and the like split the bill in other ways.",
         ]
@@ -41,6 +41,12 @@ impl Panel for Cost {
 
     fn answer(&self, ui: &Ui) -> Line {
         let Some(it) = study(ui) else { return Line::default() };
+        if it.executions == 0 {
+            return Line::toned(
+                format!("nothing of it ran in this range ({})", ui.preferences.range.label()),
+                Tone::Dim,
+            );
+        }
         let mut line = Line::toned(format!("{} paid", money(it.paid)), Tone::Strong);
         line.push(format!(" for {} executions", text::count(it.executions)), Tone::Plain);
         if let Some((usd, interval)) = it.month {
@@ -106,7 +112,7 @@ impl Panel for Cost {
 }
 
 fn lines(ui: &Ui, width: usize) -> Vec<Line> {
-    let Some(it) = study(ui) else { return Vec::new() };
+    let Some(it) = study(ui).filter(|it| it.executions > 0) else { return Vec::new() };
     let width = width.saturating_sub(2);
     let mut lines = types(it, width);
     lines.extend(findings("blocker", Tone::Bad, &it.blockers, width));
@@ -209,7 +215,12 @@ fn waste(it: &CostStudy, width: usize) -> Vec<Line> {
 
 fn by_state(it: &CostStudy, width: usize) -> Vec<Line> {
     let most = it.by_state.iter().filter_map(|it| it.3).map(Usd::as_f64).fold(0.0, f64::max);
-    let mut lines: Vec<Line> = heading("By state", "list price of its transitions").into();
+    let note = if it.workflow_type == "STANDARD" {
+        "list price of its transitions"
+    } else {
+        "what was paid, shared by time on the critical path"
+    };
+    let mut lines: Vec<Line> = heading("By state", note).into();
     for (state, transitions, retries, usd) in it.by_state.iter().take(STATES) {
         let retried = if *retries > 0 { format!(", {} of them retries", text::count(*retries)) } else { String::new() };
         lines.extend(amount(

@@ -79,10 +79,11 @@ impl Panel for Executions {
         let rows = rows(ui);
         let failed = rows.iter().filter(|it| it.status > Status::Succeeded).count();
         let running = rows.iter().filter(|it| !it.status.is_closed()).count();
-        let among = if all.of > all.rows.len() as u64 {
-            format!(" among the newest {} of {}", text::count(all.rows.len() as u64), text::count(all.of))
-        } else {
-            String::new()
+        let n_listed = all.rows.len() as u64;
+        let among = match all.of {
+            Some(of) if of > n_listed => format!(" among the newest {} of {}", text::count(n_listed), text::count(of)),
+            Some(_) => String::new(),
+            None => format!(" among the newest {}; there are more", text::count(n_listed)),
         };
         let mut line = Line::new(format!("{} executions{among}, ", text::count(rows.len() as u64)));
         line.push(format!("{running} running"), if running > 0 { Tone::Accent } else { Tone::Plain });
@@ -90,7 +91,7 @@ impl Panel for Executions {
         line.push(format!("{failed} not successful"), if failed > 0 { Tone::Bad } else { Tone::Plain });
         let quantile = |q: f64| analyzer::quantile::of_sorted(&all.durations, q);
         if let (Some(p50), Some(p95)) = (quantile(0.5), quantile(0.95)) {
-            line.push(format!("   p50 {}   p95 {}", text::span(p50), text::span(p95)), Tone::Plain);
+            line.push(format!("   p50 {}   p95 {} of all listed", text::span(p50), text::span(p95)), Tone::Plain);
         }
         if !ui.marks.is_empty() {
             line.push(format!("   {} marked ◆", ui.marks.len()), Tone::Accent);
@@ -210,7 +211,8 @@ fn cells(ui: &Ui, it: &ExecutionItem, is_of_one: bool, is_of_this_year: bool) ->
     let name =
         if is_of_one { format!("{mark}{}", it.name) } else { format!("{mark}{} › {}", it.machine.name, it.name) };
     let age = age(ui, it);
-    let rank = content(ui).zip(age).and_then(|(all, age)| all.rank(age));
+    // Among those of other machines a place says nothing.
+    let rank = content(ui).zip(age).filter(|_| is_of_one).and_then(|(all, age)| all.rank(age));
     let rank_text = rank.map_or_else(String::new, |rank| {
         let bar = bar(rank / 100.0, RANK);
         let pad = " ".repeat(RANK.saturating_sub(bar.chars().count()));

@@ -3,7 +3,7 @@
 use analyzer::model::{Micros, Timestamp};
 
 use super::super::charts::{columns, sparkline};
-use super::super::data::{CauseItem, Content, SeriesItem, Span};
+use super::super::data::{CauseItem, Compared, Content, SeriesItem, Span};
 use super::super::keys::Action;
 use super::super::line::{Line, Tone, wrapped};
 use super::super::screen::Stop;
@@ -25,8 +25,16 @@ fn incident(ui: &Ui) -> Option<&super::super::data::Incident> {
     }
 }
 
+/// The comparison of the ranges that are marked; none while they are being chosen.
+fn compared(ui: &Ui) -> Option<&Compared> {
+    let (baseline, incident_range) = ranges(ui);
+    let it = incident(ui)?;
+    let is_of_these = it.ranges.is_some() && it.ranges == baseline.zip(incident_range);
+    it.compared.as_ref().filter(|_| is_of_these)
+}
+
 fn causes(ui: &Ui) -> &[CauseItem] {
-    incident(ui).and_then(|it| it.compared.as_ref()).map_or(&[], |it| &it.causes)
+    compared(ui).map_or(&[], |it| &it.causes)
 }
 
 /// The two ranges: as chosen, or else as proposed.
@@ -88,6 +96,7 @@ impl Panel for Incident {
     fn about(&self) -> &'static [&'static str] {
         &[
             "What changed, where, since when, how sure? The detector proposes two ranges: b is the baseline, i the incident.",
+            "With a range of time, the chart begins a day earlier: what is slow all the time shows against that.",
             "← → move along the chart; B begins and ends the baseline, I the incident; dragging draws the incident.",
             "{ and } turn to other changes that were found. The contributions and the rest add up to the difference.",
             "enter opens an example of the cause, x puts it beside a typical run; a also lists what is not significant.",
@@ -100,8 +109,13 @@ impl Panel for Incident {
             let what = if is_baseline { "B ends the baseline" } else { "I ends the incident" };
             return Line::toned(format!("← → to the other end, then {what}; esc gives it up"), Tone::Accent);
         }
-        match (&it.compared, &it.why_not) {
+        let is_chosen = ui.stop().baseline.is_some() || ui.stop().incident.is_some();
+        match (compared(ui), &it.why_not) {
             (Some(compared), _) => Line::toned(compared.answer.clone(), Tone::Strong),
+            (None, _) if is_chosen && ui.stop().awaited.is_some() => Line::toned("comparing …", Tone::Dim),
+            (None, _) if is_chosen && ui.stop().baseline.is_none() => {
+                Line::toned("B marks a baseline: what is it compared with?", Tone::Accent)
+            }
             (None, Some(why)) => Line::toned(why.clone(), Tone::Good),
             (None, None) => Line::toned("B marks a baseline and I an incident: what changed between them?", Tone::Dim),
         }
@@ -167,7 +181,7 @@ impl Panel for Incident {
 
     fn copies(&self, ui: &Ui) -> Vec<(char, String, String)> {
         let mut copies = super::machine_copies(ui.stop().machine.as_ref());
-        if let Some(it) = incident(ui).and_then(|it| it.compared.as_ref()) {
+        if let Some(it) = compared(ui) {
             copies.push(('s', "command that gives the same".to_owned(), it.command.clone()));
         }
         if let Some(example) = causes(ui).get(ui.stop().row).and_then(|it| it.examples.first()) {
@@ -221,17 +235,17 @@ fn turn(ui: &mut Ui, by: isize) -> Step {
         ui.notice = Some("no change was found in this range".to_owned());
         return Step::Stay;
     }
-    let (_, incident) = ranges(ui);
-    let at = incident.and_then(|span| it.changes.iter().position(|change| change.ranges.1 == span));
+    // Without a choice the first one is shown.
     let n = it.changes.len();
-    let next = at.map_or(0, |at| (at + n).checked_add_signed(by).unwrap_or(0) % n);
+    let at = ui.stop().change.unwrap_or(0).min(n - 1);
+    let next = (at + n).checked_add_signed(by).unwrap_or(0) % n;
     let change = &it.changes[next];
     let notice =
         format!("{} of {n}: {} since {}", next + 1, change.metric.replace('_', " "), analyzer::time::short(change.at));
     let ranges = change.ranges;
     ui.notice = Some(notice);
     let stop = ui.stop_mut();
-    (stop.baseline, stop.incident) = (Some(ranges.0), Some(ranges.1));
+    (stop.baseline, stop.incident, stop.change) = (Some(ranges.0), Some(ranges.1), Some(next));
     Step::Load
 }
 
@@ -345,7 +359,10 @@ fn mark_line(
         let from = grid.from(column);
         let is_in = |span: Option<Span>| span.is_some_and(|it| from >= it.0 && from < it.1);
         let growing = begun.filter(|it| (it.1.min(at)..=it.1.max(at)).contains(&column));
-        let is_new = it.deployments.iter().any(|it| grid.column(it.0) == column && it.0 > grid.first);
+        let is_new = it
+            .deployments
+            .iter()
+            .any(|it| grid.column(it.0) == column && it.0 > grid.first && it.0 < grid.from(grid.n));
         let (glyph, tone) = match () {
             () if growing.is_some() => (if growing.is_some_and(|it| it.0) { 'B' } else { 'I' }, Tone::Accent),
             () if is_new => ('v', Tone::Warn),
@@ -417,7 +434,7 @@ fn table(causes: &[CauseItem]) -> Table {
 }
 
 fn notes(ui: &Ui, width: usize) -> impl Iterator<Item = BodyLine> {
-    let notes = incident(ui).and_then(|it| it.compared.as_ref()).map_or(&[][..], |it| &it.notes);
+    let notes = compared(ui).map_or(&[][..], |it| &it.notes);
     notes
         .iter()
         .flat_map(move |it| wrapped(it, width.saturating_sub(3)))

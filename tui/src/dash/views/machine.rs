@@ -6,7 +6,7 @@ use analyzer::asl::{State, StateMachine};
 use analyzer::model::{Micros, Name, StateType, Usd};
 
 use super::super::charts::{bar, heat, sparkline, squeezed};
-use super::super::data::{Content, StateItem, Study};
+use super::super::data::{Content, MoneyItem, StateItem, Study};
 use super::super::graph::{self, Caption, Graph, Style};
 use super::super::keys::Action;
 use super::super::line::{Line, Tone};
@@ -44,6 +44,9 @@ fn states(ui: &Ui) -> Vec<StateItem> {
     let stop = ui.stop();
     let wanted = stop.filter.to_lowercase();
     let mut rows: Vec<StateItem> = study.states.clone();
+    if study.is_express {
+        share_money(ui, &mut rows);
+    }
     if let Some(definition) = &study.definition {
         let never = |it: &&State| !study.states.iter().any(|row| *row.state == *it.name);
         rows.extend(definition.all_states().iter().copied().filter(never).map(unvisited));
@@ -67,6 +70,17 @@ fn states(ui: &Ui) -> Vec<StateItem> {
     rows
 }
 
+/// An Express machine pays for time: what it paid is shared by time on the critical path.
+fn share_money(ui: &Ui, rows: &mut [StateItem]) {
+    let own = |it: &&MoneyItem| ui.stop().machine.as_ref().is_some_and(|machine| machine.arn == it.arn);
+    let paid = ui.findout.money.iter().find(own).and_then(|it| it.paid);
+    let path: u128 = rows.iter().map(|it| u128::from(it.critical.0.max(0).unsigned_abs())).sum();
+    for it in rows {
+        let part = u128::from(it.critical.0.max(0).unsigned_abs());
+        it.usd = paid.filter(|_| path > 0).map(|paid| paid.scaled(part, path));
+    }
+}
+
 fn unvisited(it: &State) -> StateItem {
     StateItem {
         state: it.name.to_string(),
@@ -84,6 +98,21 @@ fn unvisited(it: &State) -> StateItem {
         usd: None,
         histogram: Vec::new(),
     }
+}
+
+/// Which runs were looked at one by one.
+pub(super) fn runs(study: &Study) -> String {
+    let (n, of) = (text::count(study.sampled), text::count(study.of));
+    match (study.is_cut, study.sampled < study.of) {
+        (true, _) => format!("{n} runs, of the newest of {of}"),
+        (false, true) => format!("{n} of {of} runs: closed and complete"),
+        (false, false) => format!("{n} runs"),
+    }
+}
+
+/// Sums of states are of whole hours where the range is too long to be read run by run.
+fn hours(study: &Study) -> &'static str {
+    if study.is_of_whole_hours { "   states: whole hours around the range" } else { "" }
 }
 
 impl Panel for Machine {
@@ -109,10 +138,7 @@ impl Panel for Machine {
         if study.definition.is_none() {
             line.push("   its definition is not stored: import it, or collect", Tone::Warn);
         }
-        line.with(
-            format!("   paths of the newest {} of {}", text::count(study.sampled), text::count(study.of)),
-            Tone::Dim,
-        )
+        line.with(format!("   {}{}", runs(study), hours(study)), Tone::Dim)
     }
 
     fn body(&self, ui: &Ui, area: Area) -> Vec<BodyLine> {
@@ -187,9 +213,13 @@ fn warmth(it: &StateItem, by: Heat) -> (f64, String) {
 
 fn drawn(ui: &Ui, study: &Study, definition: &StateMachine, selected: Option<&str>) -> Graph {
     let by = ui.preferences.heat;
-    let largest = study.states.iter().map(|it| warmth(it, by).0).fold(0.0, f64::max);
+    let mut states = study.states.clone();
+    if study.is_express {
+        share_money(ui, &mut states);
+    }
+    let largest = states.iter().map(|it| warmth(it, by).0).fold(0.0, f64::max);
     let caption = |state: &State| {
-        let Some(it) = study.states.iter().find(|it| *it.state == *state.name) else {
+        let Some(it) = states.iter().find(|it| *it.state == *state.name) else {
             return Caption { text: "never visited".to_owned(), tone: Tone::Dim };
         };
         let (part, said) = warmth(it, by);
@@ -278,7 +308,7 @@ fn beside(
                     ""
                 };
                 let tone = if it.row == Some(ui.stop().row) { Tone::Accent } else { Tone::Plain };
-                BodyLine::of(line.with(mark, tone).and(it.line.clone()))
+                BodyLine::marked(it.row, line.with(mark, tone).and(it.line.clone()))
             }
             None => BodyLine::of(line),
         }
@@ -321,7 +351,7 @@ fn known_lines(study: &Study, selected: Option<&StateItem>, width: usize) -> Vec
     for it in study.versions.iter().filter(|_| study.versions.len() > 1).take(VERSIONS) {
         let since = it.first_at.map_or_else(|| "–".to_owned(), analyzer::time::short);
         lines.push(dim(format!(
-            " version {}  since {since}  {} executions  {} failed  p50 {}  p95 {}",
+            " version {} (all time)  since {since}  {} executions  {} failed  p50 {}  p95 {}",
             it.name,
             text::count(it.executions),
             text::percent(it.failed, it.executions),

@@ -16,7 +16,9 @@ use super::line::{Line, Tone};
 use super::screen::{MachineRef, Stop, Subject, View};
 use super::table::Table;
 use super::ui::Ui;
-use super::view::{Area, BodyLine, Overlay, view};
+use super::view::{Area, BodyLine, Scroll, view};
+use crate::text::quoted;
+use analyzer::execution::Execution;
 
 /// What a view does with an action of its own.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ trait Panel {
     fn table(&self, ui: &Ui) -> Table;
 
     /// What lies over the view when something is opened in it.
-    fn detail(&self, _ui: &Ui, _scrolled: usize) -> Option<Overlay> {
+    fn detail(&self, _ui: &Ui) -> Option<Scroll> {
         None
     }
 }
@@ -142,23 +144,24 @@ pub(super) fn machine_under_cursor(ui: &Ui) -> Option<MachineRef> {
     own(ui).machine(ui, ui.stop().row)
 }
 
-/// The machine that a view is about.
-pub(super) fn machine_name(ui: &Ui) -> Option<String> {
+/// The machine that a view is about: its own, or that of the execution that is open.
+pub(super) fn machine(ui: &Ui) -> Option<MachineRef> {
     let stop = ui.stop();
-    let of_run = || match &stop.content {
-        Some(Content::Run(it)) => Some(it.run.execution.machine.to_string()),
-        Some(Content::Twins(it)) => Some(it.0.run.execution.machine.to_string()),
+    let of_run = |it: &Execution| MachineRef { arn: it.machine_arn.to_string(), name: it.machine.to_string() };
+    let of_content = || match &stop.content {
+        Some(Content::Run(it)) => Some(of_run(&it.run.execution)),
+        Some(Content::Twins(it)) => Some(of_run(&it.0.run.execution)),
         _ => None,
     };
-    stop.machine.as_ref().map(|it| it.name.clone()).or_else(of_run)
+    stop.machine.clone().or_else(of_content)
 }
 
 pub(super) fn copies(ui: &Ui) -> Vec<(char, String, String)> {
     own(ui).copies(ui)
 }
 
-pub(super) fn detail(ui: &Ui, scrolled: usize) -> Option<Overlay> {
-    own(ui).detail(ui, scrolled)
+pub(super) fn detail(ui: &Ui) -> Option<Scroll> {
+    own(ui).detail(ui)
 }
 
 pub(super) fn click_chart(ui: &mut Ui, area: Area, column: u16, line: u16) -> bool {
@@ -171,9 +174,14 @@ pub(super) fn drag_chart(ui: &mut Ui, area: Area, column: u16, line: u16) {
     }
 }
 
-/// Whether a range has been drawn, which ends now.
-pub(super) fn is_dragged(ui: &mut Ui) -> bool {
-    std::mem::take(&mut ui.stop_mut().is_dragging)
+/// Whether the mouse has drawn a range that can be compared with another; drawing ends now.
+pub(super) fn has_drawn_ranges(ui: &mut Ui) -> bool {
+    let stop = ui.stop_mut();
+    if stop.view != View::Incident {
+        return false;
+    }
+    stop.begun = None;
+    std::mem::take(&mut stop.is_dragging) && stop.baseline.is_some() && stop.incident.is_some()
 }
 
 /// Everything that an export may need.
@@ -246,11 +254,11 @@ fn execution_copies(arn: &str) -> Vec<(char, String, String)> {
     let region = arn.split(':').nth(3).unwrap_or_default();
     let mut copies = vec![
         ('a', "ARN of the execution".to_owned(), arn.to_owned()),
-        ('s', "command that shows it".to_owned(), format!("stepscope show '{arn}'")),
+        ('s', "command that shows it".to_owned(), format!("stepscope show {}", quoted(arn))),
         (
             'h',
             "command that gets its history".to_owned(),
-            format!("aws stepfunctions get-execution-history --execution-arn '{arn}'"),
+            format!("aws stepfunctions get-execution-history --execution-arn {}", quoted(arn)),
         ),
     ];
     if !region.is_empty() && region != "local" {

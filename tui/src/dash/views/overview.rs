@@ -126,7 +126,8 @@ impl Panel for Overview {
         let failed = sum(|it| it.failed);
         let n_wrong = ui.findout.looks.iter().filter(|it| it.kind < LookKind::Money).count();
         let mut line = match n_wrong {
-            0 if ui.is_finding_out && ui.findout.looks.is_empty() => Line::toned("looking …", Tone::Dim),
+            0 if ui.findout_trouble.is_some() => Line::toned("whether anything is wrong is not known", Tone::Warn),
+            0 if ui.findout_again.is_none() => Line::toned("looking …", Tone::Dim),
             0 => Line::toned("nothing is wrong", Tone::Good),
             n => Line::toned(format!("{n} {} wrong", if n == 1 { "thing is" } else { "things are" }), Tone::Bad),
         };
@@ -146,6 +147,9 @@ impl Panel for Overview {
             ),
             Tone::Plain,
         );
+        for it in ui.findout_trouble.iter().chain(&ui.findout.limits) {
+            line.push(format!("   {it}"), Tone::Warn);
+        }
         line
     }
 
@@ -226,7 +230,7 @@ fn stop_of(look: &Look) -> Stop {
     let mut stop = Stop::new(look.view, Some(look.machine.clone()), Subject::Nothing);
     match look.kind {
         LookKind::Stuck | LookKind::Unseen if look.view == View::Executions => {
-            stop.filter = "RUNNING".to_owned();
+            stop.subject = Subject::Open;
             stop.sort.order = executions::SLOWEST;
         }
         LookKind::Failing if look.view == View::Executions => stop.sort.order = executions::FAILED,

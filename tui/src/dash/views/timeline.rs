@@ -10,7 +10,7 @@ use super::super::line::{Line, Tone, wrapped};
 use super::super::screen::{Stop, Subject, View};
 use super::super::table::{Table, Value, number, words};
 use super::super::ui::Ui;
-use super::super::view::{Area, BodyLine, Overlay, centred, first_visible, rule};
+use super::super::view::{Area, BodyLine, Scroll, first_visible, rule};
 use super::{Panel, Step, execution_copies, money};
 use crate::gantt::{self, Cell, Row, Scale};
 use crate::text;
@@ -188,21 +188,12 @@ impl Panel for Timeline {
         table
     }
 
-    fn detail(&self, ui: &Ui, scrolled: usize) -> Option<Overlay> {
+    fn detail(&self, ui: &Ui) -> Option<Scroll> {
         let it = opened(ui)?;
         let (index, visit) = selected(ui, &it.run)?;
         let width = usize::from(ui.width).saturating_sub(8).max(20);
-        let lines = visit_lines(it, index, width);
         let room = usize::from(ui.height).saturating_sub(4).max(1);
-        let n_lines = lines.len();
-        let first = scrolled.min(n_lines.saturating_sub(room));
-        let more = if n_lines > room {
-            format!(" {}–{} of {n_lines}", first + 1, (first + room).min(n_lines))
-        } else {
-            String::new()
-        };
-        let shown = lines.into_iter().skip(first).take(room).collect();
-        Some(centred(ui, &format!(" {}{more} ", visit.state), width, shown))
+        Some(Scroll { title: visit.state.to_string(), lines: visit_lines(it, index, width), width, room })
     }
 }
 
