@@ -118,6 +118,8 @@ FROM machine_settings;
 CREATE OR REPLACE VIEW versions AS
 SELECT machine_arn AS state_machine_arn, version_arn, format('{:016x}', definition) AS definition, created_at FROM machine_version;
 
+CREATE OR REPLACE VIEW marks AS SELECT machine_arn AS state_machine_arn, deployed_at, label FROM mark;
+
 CREATE OR REPLACE VIEW collected_spans AS
 SELECT source, subject, wanted_from, from_at AS "from", to_at AS "to" FROM collected;
 

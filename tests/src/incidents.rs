@@ -19,19 +19,33 @@ const START_MS: i64 = 1_790_000_000_000;
 struct Fault {
     kind: &'static str,
     plan: fn() -> Plan,
-    incident: Option<Incident>,
-    expected: Option<(&'static str, &'static [&'static str])>,
+    incidents: Vec<Incident>,
+    expected: Vec<Expected>,
 }
 
+/// A state, and the categories that are right for it.
+type Expected = (&'static str, &'static [&'static str]);
+
 fn faults(random: &mut Random) -> Vec<Fault> {
-    let at = |state, kind| Some(Incident { state, kind });
+    let at = |state, kind| vec![Incident { state, kind }];
     let slow = 2 + random.below(4);
     let rate = u32::try_from(250 + random.below(300)).unwrap_or(300);
     let new_error = u32::try_from(60 + random.below(200)).unwrap_or(100);
     let branch = u32::try_from(6 + random.below(14)).unwrap_or(10);
     let orders = order_processing as fn() -> Plan;
     let images = image_ingest as fn() -> Plan;
-    let fault = |kind, plan, incident, expected| Fault { kind, plan, incident, expected };
+    let fault = |kind, plan, incidents, expected: Option<Expected>| Fault {
+        kind,
+        plan,
+        incidents,
+        expected: expected.into_iter().collect(),
+    };
+    let two = |plan, first: Incident, second: Incident, expected: [Expected; 2]| Fault {
+        kind: "two at once",
+        plan,
+        incidents: vec![first, second],
+        expected: expected.into(),
+    };
     vec![
         fault(
             "slow state",
@@ -79,8 +93,15 @@ fn faults(random: &mut Random) -> Vec<Fault> {
         ),
         fault("fan-out growth", orders, at("PackItems", IncidentKind::FanOut(3)), Some(("PackItems", &["path_mix"]))),
         fault("payload growth", orders, at("ValidateOrder", IncidentKind::PayloadGrowth(4)), None),
-        fault("no fault", orders, None, None),
-        fault("no fault", images, None, None),
+        two(
+            orders,
+            Incident { state: "ValidateOrder", kind: IncidentKind::SlowState(slow) },
+            Incident { state: "ChargeCard", kind: IncidentKind::Throttling(rate) },
+            [("ValidateOrder", &["work"]), ("ChargeCard", &["backoff", "work"])],
+        ),
+        fault("no fault", orders, Vec::new(), None),
+        fault("no fault", images, Vec::new(), None),
+        fault("no fault", orders, Vec::new(), None),
     ]
 }
 
@@ -90,12 +111,60 @@ fn run_of(plan: &Plan, number: i64, random: &mut Random) -> Run {
     reconstruct(&run, arn)
 }
 
+/// Other ways to rank: which state would they name first?
+struct Rankings {
+    /// Time in each state, by execution.
+    spans: [BTreeMap<String, Vec<i64>>; 2],
+}
+
+const RANKINGS: [&str; 3] = ["difference of p95", "difference of means", "p-value"];
+
+impl Rankings {
+    fn new() -> Self {
+        Self { spans: [BTreeMap::new(), BTreeMap::new()] }
+    }
+
+    fn add(&mut self, run: &Run, side: usize) {
+        let mut own: BTreeMap<String, i64> = BTreeMap::new();
+        for visit in run.timeline.visits.iter().filter(|it| !it.kind.is_container()) {
+            *own.entry(visit.state.to_string()).or_default() += visit.duration().unwrap_or_default().0;
+        }
+        for (state, us) in own {
+            self.spans[side].entry(state).or_default().push(us);
+        }
+    }
+
+    /// The first of each ranking, in the order of their names.
+    #[expect(clippy::cast_precision_loss, reason = "scores")]
+    fn first(&self) -> [Option<String>; 3] {
+        let sorted = |side: usize, state: &str| {
+            let mut values = self.spans[side].get(state).cloned().unwrap_or_default();
+            values.sort_unstable();
+            values
+        };
+        let states: Vec<&String> = self.spans[1].keys().collect();
+        let best = |score: &dyn Fn(&[i64], &[i64]) -> f64| {
+            let scored = states.iter().map(|state| (score(&sorted(0, state), &sorted(1, state)), (*state).clone()));
+            scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|it| it.1)
+        };
+        let p95 = |values: &[i64]| values.get(values.len() * 95 / 100).copied().unwrap_or(0) as f64;
+        let mean = |values: &[i64]| values.iter().sum::<i64>() as f64 / values.len().max(1) as f64;
+        [
+            best(&|b, i| p95(i) - p95(b)),
+            best(&|b, i| mean(i) - mean(b)),
+            best(&|b, i| -analyzer::statistics::mann_whitney(b, i)),
+        ]
+    }
+}
+
 #[derive(Default)]
 struct Score {
     cases: u32,
     first: u32,
     in_three: u32,
     alarms: u32,
+    /// How often the other rankings were right.
+    others: [u32; 3],
     missed: Vec<String>,
 }
 
@@ -110,62 +179,76 @@ fn the_injected_cause_is_named_first_and_nothing_else_is_an_alarm() {
     for case in 0..cases {
         let mut random = Random::new(seed.wrapping_add(case * 7_919));
         for fault in faults(&mut random) {
-            let plan = (fault.plan)();
-            let changed = fault.incident.map_or_else(|| plan.clone(), |it| it.applied_to(&plan));
-            let mut comparison = Comparison::default();
-            for number in 0..400 {
-                comparison.add(&run_of(&plan, number, &mut random), Side::Baseline);
-            }
-            for number in 400..650 {
-                comparison.add(&run_of(&changed, number, &mut random), Side::Incident);
-            }
-            let compared = comparison.finish();
-            let sum: f64 = compared.causes.iter().map(|it| it.contribution_ms).sum();
-            let difference = compared.difference_ms.expect("both sides have executions");
-            assert!((sum - difference).abs() < 1e-6, "the parts add up: {sum} {difference}");
-            let named: Vec<_> = compared.causes.iter().filter(|it| it.is_named()).collect();
-            let score = scores.entry(fault.kind).or_default();
-            score.cases += 1;
-            let Some((state, categories)) = fault.expected else {
-                score.alarms += u32::from(!named.is_empty());
-                if let Some(it) = named.first() {
-                    score.missed.push(format!("{:?} {} q={:.4}", it.state, it.kind.as_str(), it.q_value));
-                }
-                continue;
-            };
-            let is_right = |it: &&analyzer::compare::Cause| {
-                let here = it.state.as_deref() == Some(state);
-                here && categories.contains(&it.kind.as_str())
-            };
-            let place = named.iter().position(is_right);
-            score.first += u32::from(place == Some(0));
-            score.in_three += u32::from(place.is_some_and(|it| it < 3));
-            if place != Some(0) {
-                let first =
-                    named.first().map(|it| format!("{:?} {} {:.0} ms", it.state, it.kind.as_str(), it.contribution_ms));
-                score.missed.push(format!("{place:?} {first:?} of {difference:.0} ms"));
-            }
+            judge(&fault, &mut random, scores.entry(fault.kind).or_default());
         }
     }
-    eprintln!("| kind | cases | first right | in the first three | false alarms |");
-    eprintln!("| --- | ---: | ---: | ---: | ---: |");
-    let (mut with, mut first, mut in_three, mut without, mut alarms) = (0, 0, 0, 0, 0);
+    eprintln!("| kind | cases | first right | all in the first three | false alarms | {} |", RANKINGS.join(" | "));
+    eprintln!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let mut all = Score::default();
+    let (mut with, mut without) = (0, 0);
     for (kind, it) in &scores {
         let is_fault = !matches!(*kind, "no fault" | "payload growth");
-        eprintln!("| {kind} | {} | {} | {} | {} |", it.cases, it.first, it.in_three, it.alarms);
+        let [a, b, c] = it.others;
+        eprintln!("| {kind} | {} | {} | {} | {} | {a} | {b} | {c} |", it.cases, it.first, it.in_three, it.alarms);
         for missed in &it.missed {
             eprintln!("|   {missed}");
         }
         if is_fault {
-            (with, first, in_three) = (with + it.cases, first + it.first, in_three + it.in_three);
+            with += it.cases;
+            (all.first, all.in_three) = (all.first + it.first, all.in_three + it.in_three);
+            all.others.iter_mut().zip(it.others).for_each(|(sum, own)| *sum += own);
         } else {
-            (without, alarms) = (without + it.cases, alarms + it.alarms);
+            (without, all.alarms) = (without + it.cases, all.alarms + it.alarms);
         }
     }
-    eprintln!("| all | {} | {first} of {with} | {in_three} of {with} | {alarms} of {without} |", with + without);
+    let ([a, b, c], first, in_three, alarms) = (all.others, all.first, all.in_three, all.alarms);
+    eprintln!(
+        "| all | {} | {first} of {with} | {in_three} of {with} | {alarms} of {without} | {a} | {b} | {c} |",
+        with + without
+    );
     assert!(first * 100 >= with * 95, "first right: {first} of {with}");
     assert!(in_three * 100 >= with * 99, "in the first three: {in_three} of {with}");
     assert!(alarms * 100 <= without * 5 || alarms <= 1, "false alarms: {alarms} of {without}");
+    assert!(all.others.iter().all(|it| *it < first), "no simpler ranking is as good: {:?} {first}", all.others);
+}
+
+fn judge(fault: &Fault, random: &mut Random, score: &mut Score) {
+    let plan = (fault.plan)();
+    let changed = fault.incidents.iter().fold(plan.clone(), |plan, it| it.applied_to(&plan));
+    let (mut comparison, mut rankings) = (Comparison::default(), Rankings::new());
+    for number in 0..650 {
+        let (side, plan) = if number < 400 { (Side::Baseline, &plan) } else { (Side::Incident, &changed) };
+        let run = run_of(plan, number, random);
+        rankings.add(&run, usize::from(side == Side::Incident));
+        comparison.add(&run, side);
+    }
+    let compared = comparison.finish();
+    let sum: f64 = compared.causes.iter().map(|it| it.contribution_ms).sum();
+    let difference = compared.difference_ms.expect("both sides have executions");
+    assert!((sum - difference).abs() < 1e-6, "the parts add up: {sum} {difference}");
+    let named: Vec<_> = compared.causes.iter().filter(|it| it.is_named()).collect();
+    score.cases += 1;
+    if fault.expected.is_empty() {
+        score.alarms += u32::from(!named.is_empty());
+        if let Some(it) = named.first() {
+            score.missed.push(format!("{:?} {} q={:.4}", it.state, it.kind.as_str(), it.q_value));
+        }
+        return;
+    }
+    let place = |(state, categories): &Expected| {
+        named.iter().position(|it| it.state.as_deref() == Some(*state) && categories.contains(&it.kind.as_str()))
+    };
+    let places: Vec<Option<usize>> = fault.expected.iter().map(place).collect();
+    let is_first = places.contains(&Some(0));
+    score.first += u32::from(is_first);
+    score.in_three += u32::from(places.iter().all(|it| it.is_some_and(|it| it < 3)));
+    for (right, first) in score.others.iter_mut().zip(rankings.first()) {
+        *right += u32::from(fault.expected.iter().any(|it| first.as_deref() == Some(it.0)));
+    }
+    if !is_first {
+        let first = named.first().map(|it| format!("{:?} {} {:.0} ms", it.state, it.kind.as_str(), it.contribution_ms));
+        score.missed.push(format!("{places:?} {first:?} of {difference:.0} ms"));
+    }
 }
 
 /// A state that becomes slower beside a longer branch has no effect, and that is said.
@@ -223,4 +306,85 @@ fn the_demo_names_its_incident() {
     // Nothing changed elsewhere, and that is an answer.
     let output = bench.run(&["compare", "image-ingest"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// A machine, its incident, and the run that is worst in it.
+const ORDERS: &str = "order-processing";
+
+#[test]
+fn a_deployment_is_marked_once_and_divides_before_from_after() {
+    let bench = Bench::demo(1_000);
+    let mark = ["mark", "deploy", ORDERS, "--at", "2026-10-31T22:40:00Z", "--label", "v14"];
+    let first = bench.json(&mark);
+    assert_eq!((&first["new"], &first["at"]), (&true.into(), &"2026-10-31T22:40:00.000Z".into()));
+    assert_eq!(bench.json(&mark)["new"], false);
+    let compared = bench.json(&["compare", ORDERS, "--since-deploy"]);
+    assert_eq!(compared["incident"]["from"], "2026-10-31T22:40:00.000Z");
+    assert_eq!(compared["causes"][0]["state"], "ChargeCard");
+    assert_eq!(compared["deployments"][0]["label"], "v14");
+    assert_eq!(bench.json(&["compare", ORDERS, "--since-deploy=v14"])["incident"], compared["incident"]);
+    for refused in [
+        &["compare", ORDERS, "--since-deploy=v15"][..],
+        &["compare", "image-ingest", "--since-deploy"],
+        &["mark", "deploy", "nobody", "--label", "x"],
+        &["mark", "deploy", "--label", " "],
+    ] {
+        assert_eq!(bench.run(refused).status.code(), Some(2), "{refused:?}");
+    }
+}
+
+#[test]
+fn errors_are_grouped_and_those_that_rose_come_first() {
+    let bench = Bench::demo(2_000);
+    let compared = bench.json(&["compare", ORDERS]);
+    let first = &compared["errors"][0];
+    assert_eq!((&first["state"], &first["error"]), (&"ChargeCard".into(), &"Lambda.TooManyRequestsException".into()));
+    assert!(first["retried"].as_u64() > first["fatal"].as_u64(), "{first}");
+    assert!(first["examples"].as_array().is_some_and(|it| !it.is_empty()));
+    let refused = compared["errors"].as_array().expect("errors").iter().find(|it| it["error"] == "OrderRefused");
+    assert_eq!(refused.map(|it| it["fatal"].as_u64()), Some(Some(18)), "the eighteen that the demo fails");
+}
+
+#[test]
+fn two_executions_differ_by_the_sum_of_their_parts() {
+    let bench = Bench::demo(300);
+    let listed = bench.json(&["executions"]);
+    let mut runs: Vec<(f64, String)> = listed["executions"]
+        .as_array()
+        .expect("executions")
+        .iter()
+        .filter(|it| it["machine"] == ORDERS)
+        .map(|it| (it["duration_ms"].as_f64().unwrap_or(0.0), it["execution_arn"].as_str().unwrap_or("").to_owned()))
+        .collect();
+    runs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (short, long) = (&runs[0], &runs[runs.len() - 1]);
+    let twins = bench.json(&["compare", &long.1, &short.1]);
+    let sum: f64 = twins["parts"].as_array().expect("parts").iter().filter_map(|it| it["difference_ms"].as_f64()).sum();
+    assert!((sum - twins["difference_ms"].as_f64().expect("a difference")).abs() < 1e-6);
+    assert!((twins["difference_ms"].as_f64().expect("a difference") - (long.0 - short.0)).abs() < 1e-6);
+    assert_eq!(bench.run(&["compare", &long.1, &long.1]).status.code(), Some(2));
+}
+
+#[test]
+fn a_report_stands_alone_and_names_no_account() {
+    let bench = Bench::demo(1_000);
+    for name in ["incident.md", "incident.html", "incident.json"] {
+        let path = bench.folder.path().join(name);
+        let output = bench.run(&["compare", ORDERS, "--report", &path.to_string_lossy()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(&path).expect("a page");
+        assert!(text.contains("ChargeCard") && text.contains("TooManyRequests"), "{name}");
+        assert!(!text.contains("123456789012"), "{name} names the account");
+        assert!(!text.contains("<script") && !text.contains("http://") && !text.contains("https://"), "{name}");
+    }
+    let html = std::fs::read_to_string(bench.folder.path().join("incident.html")).expect("a page");
+    assert!(html.starts_with("<!doctype html>") && html.contains("<svg") && html.trim_end().ends_with("</html>"));
+    for tag in ["table", "div", "dl", "svg", "figure", "p", "h2", "tr", "td"] {
+        let (opened, closed) = (
+            html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count(),
+            html.matches(&format!("</{tag}>")).count(),
+        );
+        assert_eq!(opened, closed, "{tag}");
+    }
+    assert_eq!(bench.run(&["compare", ORDERS, "--report", "incident.docx"]).status.code(), Some(2));
 }

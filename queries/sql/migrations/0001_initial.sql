@@ -68,6 +68,9 @@ CREATE TABLE lambda_report (
     max_memory_mb UBIGINT, init_us BIGINT, trace_id VARCHAR
 );
 
+-- Deployments that somebody marked; without a machine, of all of them.
+CREATE TABLE mark (machine_arn VARCHAR, deployed_at TIMESTAMP, label VARCHAR);
+
 CREATE TABLE machine_tag (machine_arn VARCHAR, key VARCHAR, value VARCHAR);
 
 CREATE TABLE metric (machine_arn VARCHAR, name VARCHAR, measured_at TIMESTAMP, period_s UINTEGER, value DOUBLE, unit VARCHAR);

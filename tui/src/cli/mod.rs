@@ -19,6 +19,7 @@ mod forget;
 mod import;
 mod incidents;
 mod lint;
+mod mark;
 mod measure;
 mod overview;
 mod page;
@@ -129,6 +130,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Find since when something is different.
     Incidents(incidents::IncidentsArguments),
+    /// Note when something was deployed.
+    Mark(mark::MarkArguments),
     /// Show what was billed, and what Standard and Express would cost.
     Cost(cost::CostArguments),
     /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
@@ -314,6 +317,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Whatif(it) => whatif::run(&context, &it),
         Command::Compare(it) => compare::run(&context, &it),
         Command::Incidents(it) => incidents::run(&context, &it),
+        Command::Mark(it) => mark::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),
         Command::Versions(it) => versions::run(&context, &it),

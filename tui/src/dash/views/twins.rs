@@ -1,10 +1,8 @@
 //! Two executions, one below the other, from their starts and on the same scale: where does one take longer?
 
-use std::collections::BTreeMap;
-
 use analyzer::execution::Run;
-use analyzer::model::{Micros, Name};
-use analyzer::timeline::Category;
+use analyzer::model::Micros;
+use analyzer::twins::differences;
 
 use super::super::data::{Content, OpenedRun};
 use super::super::keys::Action;
@@ -25,23 +23,6 @@ fn pair(ui: &Ui) -> Option<&(OpenedRun, OpenedRun)> {
         Some(Content::Twins(it)) => Some(it),
         _ => None,
     }
-}
-
-/// Where the two differ on their critical paths: state and category, time in each, the largest difference first.
-fn differences(a: &Run, b: &Run) -> Vec<(Option<Name>, Category, Micros, Micros)> {
-    let mut parts: BTreeMap<(Option<Name>, Category), (Micros, Micros)> = BTreeMap::new();
-    for (run, is_first) in [(a, true), (b, false)] {
-        for step in &run.path {
-            let state = step.owner.map(|it| run.timeline.visits[it].state.clone());
-            let part = parts.entry((state, step.category)).or_default();
-            let side = if is_first { &mut part.0 } else { &mut part.1 };
-            *side += step.span();
-        }
-    }
-    let mut parts: Vec<_> = parts.into_iter().map(|((state, category), (a, b))| (state, category, a, b)).collect();
-    parts.sort_by_key(|it| std::cmp::Reverse((it.2 - it.3).0.abs()));
-    parts.retain(|it| it.2 != it.3);
-    parts
 }
 
 fn whole(run: &Run) -> Micros {
@@ -66,10 +47,10 @@ impl Panel for Twins {
             b.run.execution.name,
             text::span(of_b)
         ));
-        if let Some((state, category, in_a, in_b)) = differences(&a.run, &b.run).into_iter().next() {
-            let state = state.as_deref().unwrap_or("the execution itself").to_owned();
+        if let Some(part) = differences(&a.run, &b.run).into_iter().next() {
+            let state = part.state.as_deref().unwrap_or("the execution itself").to_owned();
             line.push(
-                format!("   most of the difference: {state}, {} {}", category.as_str(), signed(in_a - in_b)),
+                format!("   most of the difference: {state}, {} {}", part.category.as_str(), signed(part.difference())),
                 Tone::Strong,
             );
         }
@@ -123,14 +104,14 @@ impl Panel for Twins {
             number("difference"),
         ]);
         let Some((a, b)) = pair(ui) else { return table };
-        for (state, category, in_a, in_b) in differences(&a.run, &b.run) {
-            let tone = if in_a > in_b { Tone::Bad } else { Tone::Good };
+        for part in differences(&a.run, &b.run) {
+            let tone = if part.first > part.second { Tone::Bad } else { Tone::Good };
             table.rows.push(vec![
-                Value::text(state.as_deref().unwrap_or("the execution itself")),
-                Value::text(format!("{} {}", gantt::glyph(category), category.as_str())),
-                Value::text(text::span(in_a)),
-                Value::text(text::span(in_b)),
-                Value::text(signed(in_a - in_b)).toned(tone),
+                Value::text(part.state.as_deref().unwrap_or("the execution itself")),
+                Value::text(format!("{} {}", gantt::glyph(part.category), part.category.as_str())),
+                Value::text(text::span(part.first)),
+                Value::text(text::span(part.second)),
+                Value::text(signed(part.difference())).toned(tone),
             ]);
         }
         table

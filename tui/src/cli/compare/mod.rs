@@ -1,9 +1,17 @@
 //! `compare`: a baseline against an incident. What changed, where, since when, and how sure is that?
 
+mod evidence;
+mod page;
+mod twins;
+
+use std::path::PathBuf;
+
 use analyzer::compare::{Cause, CauseKind, Compared, Comparison, Side, SideSummary};
+use analyzer::error_groups::ErrorGroup;
 use analyzer::model::{Micros, Name, Timestamp, Usd};
+use analyzer::slices::{Slice, Slices};
 use clap::Args;
-use queries::{ExecutionFilter, Reader};
+use queries::{Deployment, ExecutionFilter, ExecutionRow, Reader};
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -14,14 +22,23 @@ use super::{Context, incidents, select, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::{Report, TextTable};
+use evidence::{deployment_sentence, deployment_to_json, error_to_json, slice_name, slice_sentence, slice_to_json};
+use page::{Chart, Page, Section};
 
 /// How long before and after `--around` is looked at.
 const AROUND: Micros = Micros(3_600_000_000);
+/// How long before a deployment is looked at, unless there is another in that time.
+const BEFORE_DEPLOYMENT: Micros = Micros(86_400_000_000);
+/// Slices and errors that the footer names.
+const TOLD: usize = 3;
 
 #[derive(Args)]
 pub(crate) struct CompareArguments {
-    /// A state machine: its ARN, its name, or a unique part of it; not needed when only one is stored.
+    /// A state machine: its ARN, its name, or a unique part of it; not needed when only one is stored. Or an execution.
     machine: Option<String>,
+    /// Another execution: where do the two differ?
+    #[arg(value_name = "EXECUTION", conflicts_with_all = ["baseline", "incident", "around", "versions", "since_deploy", "report"])]
+    other: Option<String>,
     /// The usual: FROM/TO by start time.
     #[arg(long, value_name = "FROM/TO", requires = "incident")]
     baseline: Option<String>,
@@ -34,10 +51,20 @@ pub(crate) struct CompareArguments {
     /// Two versions, old and new: their numbers or ARNs.
     #[arg(long, value_name = "OLD,NEW", conflicts_with = "baseline")]
     versions: Option<String>,
+    /// Before and after the newest deployment, or the newest one with this label: marks, versions and definitions.
+    #[arg(long, value_name = "LABEL", num_args = 0..=1, require_equals = true, default_missing_value = "",
+        conflicts_with_all = ["baseline", "around", "versions"])]
+    since_deploy: Option<String>,
     /// List also what is not significant.
     #[arg(long)]
     all: bool,
+    /// Write a page to hand on: .md, .html (stands alone) or .json; account numbers are masked.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
+
+/// From when to when.
+type Span = (Timestamp, Timestamp);
 
 /// The executions of the two sides.
 struct Sides {
@@ -54,11 +81,14 @@ pub(crate) fn run(context: &Context, arguments: &CompareArguments) -> Outcome {
 /// What the command finds.
 pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<Report, Failure> {
     let reader = context.reader()?;
+    if let (Some(first), Some(second)) = (&arguments.machine, &arguments.other) {
+        return twins::found(&reader, first, second);
+    }
     let machine = machine(&reader, arguments.machine.as_deref())?;
     let sides = sides(context, &reader, &machine, arguments)?;
-    let (compared, left_out) = compared(&reader, &sides.baseline, &sides.incident)?;
-    if compared.baseline.n == 0 || compared.incident.n == 0 {
-        let which = if compared.baseline.n == 0 { "baseline" } else { "incident" };
+    let it = explained(&reader, &machine, &sides)?;
+    if it.compared.baseline.n == 0 || it.compared.incident.n == 0 {
+        let which = if it.compared.baseline.n == 0 { "baseline" } else { "incident" };
         return Err(Failure::usage(format!(
             "no closed and complete execution of `{}` is in the {which}",
             short(&machine)
@@ -66,34 +96,78 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
         .hint("`stepscope executions` lists what is stored, `stepscope incidents` proposes ranges"));
     }
     let rate = Prices::new(context)?.transitions(&machine, 1);
-    let mut told = report(&machine, &compared, &sides, arguments.all, left_out, rate);
+    let mut told = report(&machine, &it, &sides, arguments.all, rate);
     let covered = |it: &ExecutionFilter| Coverage::load(&reader, it.since, it.until);
     let (baseline, incident) = (covered(&sides.baseline)?, covered(&sides.incident)?);
     let coverage = json!({"baseline": baseline.of(&machine), "incident": incident.of(&machine)});
     told.fields.insert("coverage".to_owned(), coverage);
     incident.tell(&mut told, Some(&machine));
+    if let Some(path) = &arguments.report {
+        page::write(path, &page_of(&reader, &machine, &it, &sides, &told)?, &told)?;
+        eprintln!("written to {}", path.display());
+    }
     Ok(told)
 }
 
-/// Both sides against each other, and how many executions are left out: running, or not known in full.
+/// Two sides with everything that explains their difference.
+struct Explained {
+    compared: Compared,
+    /// Executions that are running, or not known in full.
+    left_out: u64,
+    slices: Vec<Slice>,
+    errors: Vec<ErrorGroup>,
+    deployments: Vec<Deployment>,
+}
+
+fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained, Failure> {
+    let mut slices = Slices::default();
+    let (compared, left_out, rows) = compared(reader, &sides.baseline, &sides.incident, Some(&mut slices))?;
+    let errors = evidence::errors(reader, [(&rows[0], Side::Baseline), (&rows[1], Side::Incident)])?;
+    let mut it = Explained {
+        compared,
+        left_out,
+        slices: slices.finish(),
+        errors: Vec::new(),
+        deployments: evidence::deployments(reader, machine, sides.baseline.since, sides.incident.until)?,
+    };
+    // What has risen most comes first.
+    let mut errors: Vec<(f64, ErrorGroup)> = errors
+        .into_iter()
+        .map(|error| {
+            let [before, after] = rates(&it, &error);
+            (after - before, error)
+        })
+        .collect();
+    errors.sort_by(|a, b| b.0.total_cmp(&a.0));
+    it.errors = errors.into_iter().map(|it| it.1).collect();
+    Ok(it)
+}
+
+/// Both sides against each other, how many executions are left out, and those that are not.
 fn compared(
     reader: &Reader,
     baseline: &ExecutionFilter,
     incident: &ExecutionFilter,
-) -> Result<(Compared, u64), Failure> {
+    mut slices: Option<&mut Slices>,
+) -> Result<(Compared, u64, [Vec<ExecutionRow>; 2]), Failure> {
     let mut comparison = Comparison::default();
     let mut left_out = 0_u64;
-    for (side, filter) in [(Side::Baseline, baseline), (Side::Incident, incident)] {
+    let mut of_side = |side: Side, filter: &ExecutionFilter| -> Result<Vec<ExecutionRow>, Failure> {
         let mut rows = reader.executions(filter)?;
         let n_all = rows.len();
         rows.retain(|it| it.status.is_closed() && it.complete);
         left_out += (n_all - rows.len()) as u64;
         for_each_run(reader, &rows, |_, run| {
             comparison.add(run, side);
+            if let Some(slices) = slices.as_deref_mut() {
+                slices.add(run, side);
+            }
             Ok(())
         })?;
-    }
-    Ok((comparison.finish(), left_out))
+        Ok(rows)
+    };
+    let rows = [of_side(Side::Baseline, baseline)?, of_side(Side::Incident, incident)?];
+    Ok((comparison.finish(), left_out, rows))
 }
 
 /// What the dashboard says of two ranges: at most so many executions of each, the newest, and the price of a transition.
@@ -111,7 +185,7 @@ pub(super) fn told(
         limit: Some(limit),
         ..ExecutionFilter::default()
     };
-    let (compared, left_out) = compared(reader, &filter(baseline), &filter(incident))?;
+    let (compared, left_out, _) = compared(reader, &filter(baseline), &filter(incident), None)?;
     if compared.baseline.n == 0 || compared.incident.n == 0 {
         return Ok(None);
     }
@@ -202,6 +276,10 @@ fn sides(context: &Context, reader: &Reader, machine: &Name, arguments: &Compare
         };
         return Ok(Sides { baseline: of(old), incident: of(new), chosen: String::new() });
     }
+    if let Some(label) = &arguments.since_deploy {
+        let (chosen, baseline, incident) = around_deployment(reader, machine, label)?;
+        return Ok(between(chosen, baseline, incident));
+    }
     let newest = incidents::found(reader, machine, None, None)?.into_iter().max_by_key(|it| it.at);
     let Some(it) = newest else {
         return Err(Failure::usage(format!("nothing changed significantly in `{}`", short(machine))).hint(
@@ -214,6 +292,24 @@ fn sides(context: &Context, reader: &Reader, machine: &Name, arguments: &Compare
         analyzer::time::format(it.at)
     );
     Ok(between(chosen, it.baseline, it.incident))
+}
+
+/// The newest deployment with executions on both sides, and the ranges before and after it.
+fn around_deployment(reader: &Reader, machine: &Name, label: &str) -> Result<(String, Span, Span), Failure> {
+    let all = reader.deployments(machine)?;
+    let own = reader.machines(None, None)?.into_iter().find(|it| it.arn == **machine);
+    let (first, last) = own.and_then(|it| it.first_at.zip(it.last_at)).unwrap_or_default();
+    let fits = |it: &&Deployment| label.is_empty() || it.label == label || it.label.ends_with(&format!(":{label}"));
+    let chosen = all.iter().filter(fits).rfind(|it| it.at > first && it.at <= last).ok_or_else(|| {
+        let hint =
+            "`stepscope mark deploy --at TIME --label LABEL` notes one; versions and definitions count by themselves";
+        Failure::usage(format!("no deployment of `{}` has executions before and after it", short(machine))).hint(hint)
+    })?;
+    let before = all.iter().map(|it| it.at).filter(|it| *it < chosen.at).max();
+    let from = before.unwrap_or(first).max(Timestamp(chosen.at.0 - BEFORE_DEPLOYMENT.0));
+    let to = all.iter().map(|it| it.at).filter(|it| *it > chosen.at).min().unwrap_or(Timestamp(last.0 + 1));
+    let said = format!("The deployment: {}.", deployment_sentence(chosen));
+    Ok((said, (from, chosen.at), (chosen.at, to)))
 }
 
 /// `FROM/TO`, each as `--since` takes it.
@@ -232,7 +328,8 @@ fn short(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
 }
 
-fn report(machine: &Name, compared: &Compared, sides: &Sides, all: bool, left_out: u64, rate: Option<Usd>) -> Report {
+fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, rate: Option<Usd>) -> Report {
+    let compared = &it.compared;
     let named: Vec<&Cause> = compared.causes.iter().filter(|it| all || it.is_named()).collect();
     let mut table = TextTable::with_columns(&[
         "#",
@@ -247,6 +344,48 @@ fn report(machine: &Name, compared: &Compared, sides: &Sides, all: bool, left_ou
     for (rank, it) in (1_u64..).zip(&named) {
         table.rows.push(cause_row(rank, it).into());
     }
+    let mut fields = fields(machine, compared, sides, &named, all, it.left_out, rate);
+    fields.insert("slices".to_owned(), it.slices.iter().map(slice_to_json).collect());
+    fields.insert("errors".to_owned(), it.errors.iter().map(error_to_json).collect());
+    fields.insert("deployments".to_owned(), it.deployments.iter().map(deployment_to_json).collect());
+    let lines = footer(compared, &named, all, it.left_out);
+    let beside = it
+        .slices
+        .iter()
+        .take(TOLD)
+        .map(slice_sentence)
+        .chain(errors_told(it))
+        .chain(it.deployments.iter().map(|it| format!("In the window: {}.", deployment_sentence(it))));
+    let footer = std::iter::once(lines).chain(beside).collect::<Vec<_>>().join("\n");
+    Report { command: "compare", fields, rows: "causes", table, heading: heading(machine, compared, sides), footer }
+}
+
+/// The part of the executions of each side that met an error.
+#[expect(clippy::cast_precision_loss, reason = "rates")]
+fn rates(it: &Explained, error: &ErrorGroup) -> [f64; 2] {
+    let of = |met: u64, n: usize| met as f64 / n.max(1) as f64;
+    [of(error.executions[0], it.compared.baseline.n), of(error.executions[1], it.compared.incident.n)]
+}
+
+/// Errors that a larger part of the executions met than before.
+fn errors_told(it: &Explained) -> impl Iterator<Item = String> {
+    let risen = it.errors.iter().map(|error| (error, rates(it, error))).filter(|(_, rate)| rate[1] > rate[0] * 1.5);
+    risen.take(TOLD).map(|(it, rate)| {
+        format!(
+            "`{}`{}: met by {:.1} % of the executions, {:.1} % before; {} times retried, {} caught, {} fatal{}.",
+            it.error,
+            it.state.as_ref().map_or_else(String::new, |state| format!(" in `{state}`")),
+            rate[1] * 100.0,
+            rate[0] * 100.0,
+            it.retried,
+            it.caught,
+            it.fatal,
+            it.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", text::cut(cause, 80)))
+        )
+    })
+}
+
+fn heading(machine: &Name, compared: &Compared, sides: &Sides) -> String {
     let (b, i) = (&compared.baseline, &compared.incident);
     let mut heading = format!(
         "{}: {} executions against {} before. Mean {} → {}, p95 {} → {}.",
@@ -269,14 +408,149 @@ fn report(machine: &Name, compared: &Compared, sides: &Sides, all: bool, left_ou
     if !sides.chosen.is_empty() {
         heading = format!("{}\n{heading}", sides.chosen);
     }
-    Report {
-        command: "compare",
-        fields: fields(machine, compared, sides, &named, all, left_out, rate),
-        rows: "causes",
-        table,
-        heading,
-        footer: footer(compared, &named, all, left_out),
+    heading
+}
+
+/// The page to hand on.
+fn page_of(reader: &Reader, machine: &Name, it: &Explained, sides: &Sides, told: &Report) -> Result<Page, Failure> {
+    let (b, i) = (&it.compared.baseline, &it.compared.incident);
+    let range = |filter: &ExecutionFilter| match (filter.since, filter.until, &filter.version) {
+        (_, _, Some(version)) => format!("version {version}"),
+        (from, to, None) => format!("{} to {}", minute(from), minute(to)),
+    };
+    let pair = |of: &dyn Fn(&SideSummary) -> String| format!("{} → {}", of(b), of(i));
+    let facts = [
+        ("baseline", format!("{} UTC, {} runs", range(&sides.baseline), text::count(b.n as u64))),
+        ("incident", format!("{} UTC, {} runs", range(&sides.incident), text::count(i.n as u64))),
+        ("mean", pair(&|it| ms(it.mean_ms))),
+        ("p50", pair(&|it| text::opt_span(it.p50))),
+        ("p95", pair(&|it| text::opt_span(it.p95))),
+        ("failed", pair(&|it| text::percent(it.failed, it.n as u64))),
+    ];
+    let ranges = sides.baseline.since.zip(sides.baseline.until).zip(sides.incident.since.zip(sides.incident.until));
+    let chart = match ranges {
+        Some((baseline, incident)) => {
+            let series =
+                incidents::series(reader, machine, Some(baseline.0.min(incident.0)), Some(baseline.1.max(incident.1)))?;
+            series.map(|it| Chart { spans: it.spans, baseline, incident })
+        }
+        None => None,
+    };
+    let name = short(machine);
+    let mut commands = vec![match ranges {
+        Some((baseline, incident)) => format!(
+            "stepscope compare {} --baseline {} --incident {}",
+            text::quoted(name),
+            incidents::range(baseline),
+            incidents::range(incident)
+        ),
+        None => format!("stepscope compare {}", text::quoted(name)),
+    }];
+    let examples = it.compared.causes.iter().filter(|it| it.is_named()).filter_map(|it| it.evidence.first());
+    let example = |arn: &Name| format!("stepscope show {}", text::quoted(arn.rsplit(':').next().unwrap_or(arn)));
+    for command in examples.map(example).take(TOLD) {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
     }
+    Ok(Page {
+        title: format!("{name}: what changed"),
+        answer: told.heading.lines().map(str::to_owned).collect(),
+        facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        sections: sections(it, told),
+        commands,
+        chart,
+    })
+}
+
+fn sections(it: &Explained, told: &Report) -> Vec<Section> {
+    let causes = Section {
+        title: "Causes",
+        said: "Contributions and the unexplained rest add up to the difference of the means. q is the false-alarm rate over \
+               all that was asked."
+            .to_owned(),
+        columns: vec!["#", "cause", "what", "contribution", "share", "95 % interval", "q", "since (UTC)"],
+        rows: told.table.rows.clone(),
+    };
+    let slices = Section {
+        title: "Who carries it",
+        said: if it.slices.is_empty() {
+            "No part of the executions carries more of it than its size.".to_owned()
+        } else {
+            String::new()
+        },
+        columns: vec!["executions", "share of the difference", "part of the executions", "mean before", "mean after"],
+        rows: it
+            .slices
+            .iter()
+            .map(|it| {
+                let percent = |it: f64| format!("{:.0} %", it * 100.0);
+                vec![
+                    slice_name(it),
+                    percent(it.share),
+                    percent(it.weight),
+                    ms(it.mean_baseline_ms),
+                    ms(it.mean_incident_ms),
+                ]
+            })
+            .collect(),
+    };
+    let errors = Section {
+        title: "Errors",
+        said: if it.errors.is_empty() {
+            "None on either side.".to_owned()
+        } else {
+            "Executions that met each; ids, numbers and times in causes are masked.".to_owned()
+        },
+        columns: vec![
+            "state",
+            "error",
+            "cause",
+            "before",
+            "after",
+            "retried",
+            "caught",
+            "fatal",
+            "first seen (UTC)",
+            "last seen (UTC)",
+        ],
+        rows: it.errors.iter().map(error_row).collect(),
+    };
+    let deployments = Section {
+        title: "Deployments in the window",
+        said: if it.deployments.is_empty() { "None is known.".to_owned() } else { String::new() },
+        columns: vec!["when (UTC)", "what"],
+        rows: it.deployments.iter().map(|it| vec![minute(Some(it.at)), deployment_sentence(it)]).collect(),
+    };
+    // What has a section of its own is not said twice.
+    let is_elsewhere = |line: &&str| {
+        line.starts_with("See for yourself")
+            || line.starts_with("In the window")
+            || line.contains("% of the difference is carried")
+    };
+    let rest = told.footer.lines().filter(|it| !is_elsewhere(it));
+    let notes =
+        Section { title: "How sure", said: rest.collect::<Vec<_>>().join("\n"), columns: Vec::new(), rows: Vec::new() };
+    vec![causes, slices, errors, deployments, notes]
+}
+
+fn error_row(it: &ErrorGroup) -> Vec<String> {
+    vec![
+        it.state.as_deref().unwrap_or("–").to_owned(),
+        it.error.to_string(),
+        it.cause.clone().unwrap_or_else(|| "–".to_owned()),
+        text::count(it.executions[0]),
+        text::count(it.executions[1]),
+        text::count(it.retried),
+        text::count(it.caught),
+        text::count(it.fatal),
+        minute(it.first_seen),
+        minute(it.last_seen),
+    ]
+}
+
+fn minute(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "–".to_owned(), |at| analyzer::time::format(at)[..16].replace('T', " "))
 }
 
 fn cause_row(rank: u64, it: &Cause) -> [String; 8] {

@@ -1,0 +1,96 @@
+//! What stands beside the causes: errors by group, slices that carry the difference, deployments in the window.
+
+use analyzer::compare::Side;
+use analyzer::error_groups::{ErrorGroup, ErrorGroups};
+use analyzer::execution::Run;
+use analyzer::model::{Name, Timestamp};
+use analyzer::slices::Slice;
+use queries::{Deployment, ExecutionRow, Reader};
+use serde_json::{Value, json};
+
+use super::rounded;
+use crate::failure::Failure;
+
+/// Executions with errors whose causes are read, of each side: the newest.
+const READ: usize = 2_000;
+const TOGETHER: usize = 200;
+
+/// The errors of both sides. Their causes are read, where they are kept.
+pub(super) fn errors(reader: &Reader, sides: [(&[ExecutionRow], Side); 2]) -> Result<Vec<ErrorGroup>, Failure> {
+    let mut groups = ErrorGroups::default();
+    for (rows, side) in sides {
+        let met: Vec<u32> =
+            rows.iter().filter(|it| it.error.is_some() || it.retries > 0).take(READ).map(|it| it.id).collect();
+        for ids in met.chunks(TOGETHER) {
+            for stored in reader.stored_executions(ids, true)? {
+                groups.add(&Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()), side);
+            }
+        }
+    }
+    Ok(groups.finish())
+}
+
+/// Deployments from the beginning of the baseline to the end of the incident.
+pub(super) fn deployments(
+    reader: &Reader,
+    machine: &str,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<Vec<Deployment>, Failure> {
+    let mut all = reader.deployments(machine)?;
+    all.retain(|it| from.is_none_or(|from| it.at >= from) && to.is_none_or(|to| it.at < to));
+    Ok(all)
+}
+
+pub(super) fn error_to_json(it: &ErrorGroup) -> Value {
+    json!({
+        "state": it.state.as_deref(), "error": it.error.as_str(), "cause": it.cause,
+        "baseline_executions": it.executions[0], "incident_executions": it.executions[1],
+        "retried": it.retried, "caught": it.caught, "fatal": it.fatal,
+        "first_seen": it.first_seen.map(analyzer::time::format), "last_seen": it.last_seen.map(analyzer::time::format),
+        "examples": it.examples.iter().map(Name::as_str).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn slice_to_json(it: &Slice) -> Value {
+    let of = |(dimension, value): &(analyzer::slices::Dimension, String)| json!({"dimension": dimension.as_str(), "state": dimension.state().map(Name::as_str), "value": value});
+    json!({
+        "of": it.of.iter().map(of).collect::<Vec<_>>(),
+        "baseline_executions": it.n_baseline, "incident_executions": it.n_incident,
+        "baseline_mean_ms": it.mean_baseline_ms.map(rounded), "incident_mean_ms": it.mean_incident_ms.map(rounded),
+        "contribution_ms": rounded(it.contribution_ms), "contribution_share": it.share, "weight": it.weight, "q_value": it.q_value,
+    })
+}
+
+pub(super) fn deployment_to_json(it: &Deployment) -> Value {
+    json!({"at": analyzer::time::format(it.at), "kind": it.kind, "label": it.label})
+}
+
+/// A slice in words.
+pub(super) fn slice_name(it: &Slice) -> String {
+    let one = |(dimension, value): &(analyzer::slices::Dimension, String)| match dimension.state() {
+        Some(state) if dimension.as_str() == "branch" => format!("`{state}` leads to `{value}`"),
+        Some(state) => format!("{value} items of `{state}`"),
+        None => format!("{} {value}", dimension.as_str()),
+    };
+    it.of.iter().map(one).collect::<Vec<_>>().join(" and ")
+}
+
+pub(super) fn slice_sentence(it: &Slice) -> String {
+    format!(
+        "{:.0} % of the difference is carried by {:.0} % of the executions: {}.",
+        it.share * 100.0,
+        it.weight * 100.0,
+        slice_name(it)
+    )
+}
+
+pub(super) fn deployment_sentence(it: &Deployment) -> String {
+    let label = it.label.rsplit(':').next().unwrap_or(&it.label);
+    let what = match it.kind.as_str() {
+        "version" => format!("version {label} ran first"),
+        "definition" => "another definition was seen first".to_owned(),
+        _ => format!("{label} was deployed"),
+    };
+    format!("{what} at {}", &analyzer::time::format(it.at)[..16].replace('T', " "))
+}

@@ -1,0 +1,201 @@
+//! `compare --report`: a page to hand on, as Markdown or as HTML that stands alone.
+
+use std::path::Path;
+
+use analyzer::model::Timestamp;
+use queries::SpanRow;
+
+use crate::failure::Failure;
+use crate::report::{Output, Report};
+
+/// What the page says.
+pub(super) struct Page {
+    pub(super) title: String,
+    /// The answer, in sentences.
+    pub(super) answer: Vec<String>,
+    pub(super) facts: Vec<(String, String)>,
+    pub(super) sections: Vec<Section>,
+    pub(super) commands: Vec<String>,
+    pub(super) chart: Option<Chart>,
+}
+
+/// A table with a title and a sentence.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) said: String,
+    pub(super) columns: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// The 95th percentile over time, and the ranges.
+pub(super) struct Chart {
+    pub(super) spans: Vec<SpanRow>,
+    pub(super) baseline: (Timestamp, Timestamp),
+    pub(super) incident: (Timestamp, Timestamp),
+}
+
+/// Writes the page in the form that the name asks for.
+pub(super) fn write(path: &Path, page: &Page, report: &Report) -> Result<(), Failure> {
+    let text = match path.extension().and_then(|it| it.to_str()) {
+        Some("md" | "markdown") => masked(&markdown(page)),
+        Some("html" | "htm") => masked(&html(page)),
+        Some("json") => masked(&report.to_text(Output::Json)?),
+        _ => {
+            return Err(Failure::usage(format!("`{}` does not say which form the report has", path.display()))
+                .hint("name it .md, .html or .json"));
+        }
+    };
+    std::fs::write(path, text)
+        .map_err(|error| Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string()))
+}
+
+/// The text without the numbers of accounts: a page is handed on.
+fn masked(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut digits = String::new();
+    let flush = |digits: &mut String, masked: &mut String| {
+        masked.push_str(if digits.len() == 12 { "************" } else { digits });
+        digits.clear();
+    };
+    for it in text.chars() {
+        if it.is_ascii_digit() {
+            digits.push(it);
+        } else {
+            flush(&mut digits, &mut masked);
+            masked.push(it);
+        }
+    }
+    flush(&mut digits, &mut masked);
+    masked
+}
+
+fn markdown(page: &Page) -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    let mut text = format!("# {}\n\n{}\n", page.title, page.answer.join(" "));
+    text += "\n| | |\n| --- | --- |\n";
+    text.extend(page.facts.iter().map(|(name, value)| format!("| {} | {} |\n", cell(name), cell(value))));
+    for section in &page.sections {
+        text += &format!("\n## {}\n", section.title);
+        if !section.said.is_empty() {
+            text += &format!("\n{}\n", section.said);
+        }
+        if section.rows.is_empty() {
+            continue;
+        }
+        text += &format!("\n| {} |\n|{}\n", section.columns.join(" | "), " --- |".repeat(section.columns.len()));
+        for row in &section.rows {
+            text += &format!("| {} |\n", row.iter().map(|it| cell(it)).collect::<Vec<_>>().join(" | "));
+        }
+    }
+    text + &format!("\n## See for yourself\n\n```sh\n{}\n```\n", page.commands.join("\n"))
+}
+
+fn html(page: &Page) -> String {
+    let mut body =
+        format!("<h1>{}</h1>\n<p class=\"answer\">{}</p>\n", escaped(&page.title), escaped(&page.answer.join(" ")));
+    body += "<dl>\n";
+    for (name, value) in &page.facts {
+        body += &format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(name), escaped(value));
+    }
+    body += "</dl>\n";
+    body += &page.chart.as_ref().map(svg).unwrap_or_default();
+    for section in &page.sections {
+        body += &format!("<h2>{}</h2>\n<p>{}</p>\n", escaped(section.title), escaped(&section.said));
+        if section.rows.is_empty() {
+            continue;
+        }
+        let cells = |tag: &str, row: &mut dyn Iterator<Item = &str>| {
+            row.map(|it| format!("<{tag}>{}</{tag}>", escaped(it))).collect::<String>()
+        };
+        body +=
+            &format!("<div class=\"wide\"><table>\n<tr>{}</tr>\n", cells("th", &mut section.columns.iter().copied()));
+        for row in &section.rows {
+            body += &format!("<tr>{}</tr>\n", cells("td", &mut row.iter().map(String::as_str)));
+        }
+        body += "</table></div>\n";
+    }
+    body += &format!("<h2>See for yourself</h2>\n<pre>{}</pre>\n", escaped(&page.commands.join("\n")));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, \
+         initial-scale=1\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        escaped(&page.title)
+    )
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#59636e;--line:#d1d9e0;--bad:#b35900;--good:#0a7f5a;--paper:#fff}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--line:#3d444d;--bad:#ffa657;--good:#56d4a4;--paper:#0d1117}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:0 auto;padding:1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid var(--line)}
+.answer{font-size:1.1rem}dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem;margin:1rem 0}dt{color:var(--dim);font-size:.85rem}dd{margin:0}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}
+pre{overflow-x:auto;padding:.6rem;border:1px solid var(--line)}svg{width:100%;height:auto}
+@media print{body{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid}}
+";
+
+/// The p95 as bars; those of the incident are hatched differently by height and named below.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "places in a picture")]
+fn svg(chart: &Chart) -> String {
+    const SIZE: (f64, f64) = (900.0, 160.0);
+    let (Some(first), Some(last)) = (chart.spans.first(), chart.spans.last()) else { return String::new() };
+    let width = (last.from - first.from).0.max(1) as f64;
+    let highest = chart.spans.iter().map(|it| it.p95.0).max().unwrap_or(1).max(1) as f64;
+    let x = |at: Timestamp| ((at - first.from).0 as f64 / width * (SIZE.0 - 8.0)).clamp(0.0, SIZE.0);
+    let bar = (SIZE.0 / chart.spans.len().max(1) as f64 * 0.7).max(1.5);
+    let is_in = |span: (Timestamp, Timestamp), at: Timestamp| at >= span.0 && at < span.1;
+    let mut bars = String::new();
+    for it in &chart.spans {
+        let height = it.p95.0 as f64 / highest * SIZE.1;
+        let colour = match (is_in(chart.incident, it.from), is_in(chart.baseline, it.from)) {
+            (true, _) => "var(--bad)",
+            (_, true) => "var(--good)",
+            _ => "var(--line)",
+        };
+        bars += &format!(
+            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{bar:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>",
+            x(it.from),
+            SIZE.1 - height
+        );
+    }
+    let label = |span: (Timestamp, Timestamp), name: &str, y: u32| {
+        format!(
+            "<line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\" stroke=\"currentColor\" stroke-width=\"2\"/><text x=\"{:.1}\" \
+             y=\"{}\" font-size=\"12\" fill=\"currentColor\" text-anchor=\"{}\">{name}</text>",
+            x(span.0),
+            x(span.1),
+            if x(span.0) > SIZE.0 / 2.0 { x(span.1) } else { x(span.0) },
+            y + 14,
+            if x(span.0) > SIZE.0 / 2.0 { "end" } else { "start" },
+        )
+    };
+    format!(
+        "<figure><svg viewBox=\"0 0 900 205\" role=\"img\" aria-label=\"p95 over time\">{bars}{}{}</svg><figcaption>p95 by start time, \
+         at most {}</figcaption></figure>\n",
+        label(chart.baseline, "baseline", 168),
+        label(chart.incident, "incident", 186),
+        escaped(&tui::text::span(analyzer::model::Micros(highest as i64))),
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_masked_and_nothing_else_is() {
+        assert_eq!(
+            masked("arn:aws:states:eu-west-1:123456789012:x 1234567890123 42"),
+            "arn:aws:states:eu-west-1:************:x 1234567890123 42"
+        );
+    }
+
+    #[test]
+    fn what_users_name_cannot_break_the_page() {
+        assert_eq!(escaped("<img src=x onerror=\"x\">&"), "&lt;img src=x onerror=&quot;x&quot;&gt;&amp;");
+    }
+}
