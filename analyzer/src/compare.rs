@@ -49,6 +49,8 @@ struct Seen {
     /// Branches that each Choice took.
     choices: Vec<(Name, Name)>,
     transitions: u64,
+    /// Transitions that each state bills: its visits and retries.
+    billed: BTreeMap<Name, u64>,
 }
 
 /// Collects the executions of both sides.
@@ -129,6 +131,12 @@ impl Cause {
     }
 }
 
+/// What one execution adds to the mean of its side.
+#[expect(clippy::cast_precision_loss, reason = "means")]
+fn mean_of(n: u64, runs: &[Seen]) -> f64 {
+    n as f64 / runs.len().max(1) as f64
+}
+
 /// A state that became slower without an effect on the end.
 #[derive(Clone, Debug)]
 pub struct Harmless {
@@ -150,6 +158,27 @@ pub struct Compared {
     /// All parts, the most important first.
     pub causes: Vec<Cause>,
     pub harmless: Vec<Harmless>,
+    /// What each state bills on average; the differences add up to that of the mean transitions.
+    pub transitions: Vec<Billed>,
+    /// How often executions fail where and with what; the differences add up to that of the failure rates.
+    pub failing: Vec<Failing>,
+}
+
+/// Mean transitions of a state, before and after; `None` for redrives and the children of Map Runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Billed {
+    pub state: Option<Name>,
+    pub before: f64,
+    pub after: f64,
+}
+
+/// The part of the executions that failed in a state with an error, before and after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failing {
+    pub state: Option<Name>,
+    pub error: Name,
+    pub before: f64,
+    pub after: f64,
 }
 
 impl Compared {
@@ -183,10 +212,12 @@ impl Comparison {
         let mut items: BTreeMap<Name, BTreeSet<(u64, u32)>> = BTreeMap::new();
         let mut spans: BTreeMap<Name, i64> = BTreeMap::new();
         let mut counts: BTreeMap<Name, u32> = BTreeMap::new();
+        let mut billed: BTreeMap<Name, u64> = BTreeMap::new();
         let mut choices = Vec::new();
         let mut way: Vec<Name> = Vec::new();
         for (index, visit) in visits.iter().enumerate() {
             *counts.entry(visit.state.clone()).or_default() += 1;
+            *billed.entry(visit.state.clone()).or_default() += 1 + visit.retries();
             if visit.kind.is_container() {
                 self.containers.insert(visit.state.clone());
             }
@@ -235,6 +266,7 @@ impl Comparison {
             spans,
             choices,
             transitions: it.transitions.billed().0,
+            billed,
         };
         match side {
             Side::Baseline => self.baseline.push(seen),
@@ -274,9 +306,48 @@ impl Comparison {
             difference_ms,
             causes,
             harmless,
+            transitions: self.billed(),
+            failing: self.failing(),
             baseline,
             incident,
         }
+    }
+
+    /// Transitions by state, the largest difference first.
+    fn billed(&self) -> Vec<Billed> {
+        let mut means: BTreeMap<Option<Name>, [f64; 2]> = BTreeMap::new();
+        for (side, runs) in [&self.baseline, &self.incident].into_iter().enumerate() {
+            for it in runs {
+                let mut rest = it.transitions;
+                for (state, n) in &it.billed {
+                    means.entry(Some(state.clone())).or_default()[side] += mean_of(*n, runs);
+                    rest = rest.saturating_sub(*n);
+                }
+                if rest > 0 {
+                    means.entry(None).or_default()[side] += mean_of(rest, runs);
+                }
+            }
+        }
+        let mut all: Vec<Billed> =
+            means.into_iter().map(|(state, [before, after])| Billed { state, before, after }).collect();
+        all.sort_by(|x, y| (y.after - y.before).abs().total_cmp(&(x.after - x.before).abs()));
+        all
+    }
+
+    /// Failures by state and error, the largest difference first.
+    fn failing(&self) -> Vec<Failing> {
+        let mut rates: BTreeMap<(Option<Name>, Name), [f64; 2]> = BTreeMap::new();
+        for (side, runs) in [&self.baseline, &self.incident].into_iter().enumerate() {
+            for key in runs.iter().filter_map(|it| it.failure.clone()) {
+                rates.entry(key).or_default()[side] += mean_of(1, runs);
+            }
+        }
+        let mut all: Vec<Failing> = rates
+            .into_iter()
+            .map(|((state, error), [before, after])| Failing { state, error, before, after })
+            .collect();
+        all.sort_by(|x, y| (y.after - y.before).abs().total_cmp(&(x.after - x.before).abs()));
+        all
     }
 
     /// The parts of the difference of the means, which add up to it, and what carries no latency.

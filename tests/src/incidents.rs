@@ -388,3 +388,22 @@ fn a_report_stands_alone_and_names_no_account() {
     }
     assert_eq!(bench.run(&["compare", ORDERS, "--report", "incident.docx"]).status.code(), Some(2));
 }
+
+#[test]
+fn money_and_failures_are_split_to_the_last_part() {
+    let bench = Bench::demo(1_000);
+    let compared = bench.json(&["compare", ORDERS]);
+    let sum = |list: &serde_json::Value, of: &dyn Fn(&serde_json::Value) -> Option<f64>| {
+        list.as_array().expect("a list").iter().filter_map(of).sum::<f64>()
+    };
+    let mean = |side: &str| compared["cost"][side]["mean_transitions"].as_f64().expect("a mean");
+    let parts = sum(&compared["cost"]["by_state"], &|it| {
+        Some(it["incident_mean_transitions"].as_f64()? - it["baseline_mean_transitions"].as_f64()?)
+    });
+    assert!((parts - (mean("incident") - mean("baseline"))).abs() < 0.01, "{parts}");
+    let first = &compared["cost"]["by_state"][0]["state"];
+    assert!(first == "ChargeCard" || first == "PackItem", "{first}");
+    let rate = |side: &str| compared["failures"][side]["rate"].as_f64().expect("a rate");
+    let parts = sum(&compared["failures"]["by_error"], &|it| it["difference"].as_f64());
+    assert!((parts - (rate("incident") - rate("baseline"))).abs() < 1e-9, "{parts}");
+}

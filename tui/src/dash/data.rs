@@ -281,7 +281,7 @@ pub struct Incident {
     pub series: Vec<SeriesItem>,
     pub span: Micros,
     pub changes: Vec<ChangeItem>,
-    /// Versions by when their first execution started.
+    /// What was deployed, and when: marks, versions, definitions.
     pub deployments: Vec<(Timestamp, String)>,
     pub ranges: Option<(Span, Span)>,
     pub compared: Option<Compared>,

@@ -86,11 +86,15 @@ pub(super) fn slice_sentence(it: &Slice) -> String {
 }
 
 pub(super) fn deployment_sentence(it: &Deployment) -> String {
+    format!("{} at {}", deployed(it), &analyzer::time::format(it.at)[..16].replace('T', " "))
+}
+
+/// What was deployed.
+pub(super) fn deployed(it: &Deployment) -> String {
     let label = it.label.rsplit(':').next().unwrap_or(&it.label);
-    let what = match it.kind.as_str() {
+    match it.kind.as_str() {
         "version" => format!("version {label} ran first"),
         "definition" => "another definition was seen first".to_owned(),
         _ => format!("{label} was deployed"),
-    };
-    format!("{what} at {}", &analyzer::time::format(it.at)[..16].replace('T', " "))
+    }
 }

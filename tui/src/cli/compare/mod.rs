@@ -6,7 +6,7 @@ mod twins;
 
 use std::path::PathBuf;
 
-use analyzer::compare::{Cause, CauseKind, Compared, Comparison, Side, SideSummary};
+use analyzer::compare::{Billed, Cause, CauseKind, Compared, Comparison, Failing, Side, SideSummary};
 use analyzer::error_groups::ErrorGroup;
 use analyzer::model::{Micros, Name, Timestamp, Usd};
 use analyzer::slices::{Slice, Slices};
@@ -121,7 +121,7 @@ struct Explained {
 
 fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained, Failure> {
     let mut slices = Slices::default();
-    let (compared, left_out, rows) = compared(reader, &sides.baseline, &sides.incident, Some(&mut slices))?;
+    let (compared, left_out, rows) = compared(reader, &sides.baseline, &sides.incident, &mut slices)?;
     let errors = evidence::errors(reader, [(&rows[0], Side::Baseline), (&rows[1], Side::Incident)])?;
     let mut it = Explained {
         compared,
@@ -148,7 +148,7 @@ fn compared(
     reader: &Reader,
     baseline: &ExecutionFilter,
     incident: &ExecutionFilter,
-    mut slices: Option<&mut Slices>,
+    slices: &mut Slices,
 ) -> Result<(Compared, u64, [Vec<ExecutionRow>; 2]), Failure> {
     let mut comparison = Comparison::default();
     let mut left_out = 0_u64;
@@ -159,9 +159,7 @@ fn compared(
         left_out += (n_all - rows.len()) as u64;
         for_each_run(reader, &rows, |_, run| {
             comparison.add(run, side);
-            if let Some(slices) = slices.as_deref_mut() {
-                slices.add(run, side);
-            }
+            slices.add(run, side);
             Ok(())
         })?;
         Ok(rows)
@@ -185,7 +183,8 @@ pub(super) fn told(
         limit: Some(limit),
         ..ExecutionFilter::default()
     };
-    let (compared, left_out, _) = compared(reader, &filter(baseline), &filter(incident), None)?;
+    let mut slices = Slices::default();
+    let (compared, left_out, _) = compared(reader, &filter(baseline), &filter(incident), &mut slices)?;
     if compared.baseline.n == 0 || compared.incident.n == 0 {
         return Ok(None);
     }
@@ -231,7 +230,8 @@ pub(super) fn told(
     let is_cut = [b.n, i.n].iter().any(|n| *n as u64 + left_out >= limit);
     let cut = is_cut
         .then(|| format!("At most the newest {} executions of each range are compared here.", text::count(limit)));
-    let notes = notes.chain(cut).collect();
+    let carried = slices.finish();
+    let notes = carried.iter().take(TOLD).map(slice_sentence).chain(notes).chain(cut).collect();
     Ok(Some(tui::dash::Compared { answer, causes: named.iter().map(item).collect(), notes, command }))
 }
 
@@ -345,6 +345,12 @@ fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, rate: Option
         table.rows.push(cause_row(rank, it).into());
     }
     let mut fields = fields(machine, compared, sides, &named, all, it.left_out, rate);
+    if let Some(cost) = fields.get_mut("cost") {
+        cost["by_state"] = compared.transitions.iter().map(|it| billed_to_json(it, rate)).collect();
+    }
+    if let Some(failures) = fields.get_mut("failures") {
+        failures["by_error"] = compared.failing.iter().map(failing_to_json).collect();
+    }
     fields.insert("slices".to_owned(), it.slices.iter().map(slice_to_json).collect());
     fields.insert("errors".to_owned(), it.errors.iter().map(error_to_json).collect());
     fields.insert("deployments".to_owned(), it.deployments.iter().map(deployment_to_json).collect());
@@ -358,6 +364,21 @@ fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, rate: Option
         .chain(it.deployments.iter().map(|it| format!("In the window: {}.", deployment_sentence(it))));
     let footer = std::iter::once(lines).chain(beside).collect::<Vec<_>>().join("\n");
     Report { command: "compare", fields, rows: "causes", table, heading: heading(machine, compared, sides), footer }
+}
+
+fn billed_to_json(it: &Billed, rate: Option<Usd>) -> Value {
+    let usd = rate.map(|rate| ((it.after - it.before) * rate.as_f64() * 1e12).round() / 1e12);
+    json!({
+        "state": it.state.as_deref(), "baseline_mean_transitions": rounded(it.before),
+        "incident_mean_transitions": rounded(it.after), "difference_usd": usd,
+    })
+}
+
+fn failing_to_json(it: &Failing) -> Value {
+    json!({
+        "state": it.state.as_deref(), "error": it.error.as_str(), "baseline_rate": it.before, "incident_rate": it.after,
+        "difference": it.after - it.before,
+    })
 }
 
 /// The part of the executions of each side that met an error.
@@ -495,6 +516,26 @@ fn sections(it: &Explained, told: &Report) -> Vec<Section> {
             })
             .collect(),
     };
+    let money = Section {
+        title: "Transitions",
+        said: "Mean billed transitions of an execution by state; the differences add up.".to_owned(),
+        columns: vec!["state", "before", "after", "difference"],
+        rows: it
+            .compared
+            .transitions
+            .iter()
+            .filter(|it| (it.after - it.before).abs() >= 0.005)
+            .map(|it| {
+                let state = it.state.as_deref().unwrap_or("redrives, Map Run children").to_owned();
+                vec![
+                    state,
+                    format!("{:.2}", it.before),
+                    format!("{:.2}", it.after),
+                    format!("{:+.2}", it.after - it.before),
+                ]
+            })
+            .collect(),
+    };
     let errors = Section {
         title: "Errors",
         said: if it.errors.is_empty() {
@@ -520,7 +561,7 @@ fn sections(it: &Explained, told: &Report) -> Vec<Section> {
         title: "Deployments in the window",
         said: if it.deployments.is_empty() { "None is known.".to_owned() } else { String::new() },
         columns: vec!["when (UTC)", "what"],
-        rows: it.deployments.iter().map(|it| vec![minute(Some(it.at)), deployment_sentence(it)]).collect(),
+        rows: it.deployments.iter().map(|it| vec![minute(Some(it.at)), evidence::deployed(it)]).collect(),
     };
     // What has a section of its own is not said twice.
     let is_elsewhere = |line: &&str| {
@@ -531,7 +572,7 @@ fn sections(it: &Explained, told: &Report) -> Vec<Section> {
     let rest = told.footer.lines().filter(|it| !is_elsewhere(it));
     let notes =
         Section { title: "How sure", said: rest.collect::<Vec<_>>().join("\n"), columns: Vec::new(), rows: Vec::new() };
-    vec![causes, slices, errors, deployments, notes]
+    vec![causes, slices, errors, money, deployments, notes]
 }
 
 fn error_row(it: &ErrorGroup) -> Vec<String> {

@@ -105,7 +105,9 @@ fn html(page: &Page) -> String {
             continue;
         }
         let cells = |tag: &str, row: &mut dyn Iterator<Item = &str>| {
-            row.map(|it| format!("<{tag}>{}</{tag}>", escaped(it))).collect::<String>()
+            // What is long may be broken, what is short may not.
+            let class = |it: &str| if it.chars().count() > 40 { " class=\"long\"" } else { "" };
+            row.map(|it| format!("<{tag}{}>{}</{tag}>", class(it), escaped(it))).collect::<String>()
         };
         body +=
             &format!("<div class=\"wide\"><table>\n<tr>{}</tr>\n", cells("th", &mut section.columns.iter().copied()));
@@ -128,8 +130,9 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:0 auto;padding:1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid var(--line)}
 .answer{font-size:1.1rem}dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem;margin:1rem 0}dt{color:var(--dim);font-size:.85rem}dd{margin:0}
+figure{margin:1rem 0}figcaption{color:var(--dim);font-size:.85rem}code{font-size:.95em}td.long{white-space:normal;min-width:20rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}
+th,td{text-align:left;white-space:nowrap;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}
 pre{overflow-x:auto;padding:.6rem;border:1px solid var(--line)}svg{width:100%;height:auto}
 @media print{body{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid}}
 ";
@@ -178,8 +181,16 @@ fn svg(chart: &Chart) -> String {
     )
 }
 
+/// A text that is no markup; what stands between backticks is code.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let plain = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let pieces: Vec<&str> = plain.split('`').collect();
+    if pieces.len().is_multiple_of(2) {
+        return plain;
+    }
+    let piece =
+        |(index, it): (usize, &&str)| if index % 2 == 1 { format!("<code>{it}</code>") } else { (*it).to_owned() };
+    pieces.iter().enumerate().map(piece).collect()
 }
 
 #[cfg(test)]
@@ -197,5 +208,7 @@ mod tests {
     #[test]
     fn what_users_name_cannot_break_the_page() {
         assert_eq!(escaped("<img src=x onerror=\"x\">&"), "&lt;img src=x onerror=&quot;x&quot;&gt;&amp;");
+        assert_eq!(escaped("`<b>` and `"), "`&lt;b&gt;` and `", "an odd backtick is none");
+        assert_eq!(escaped("in `Pay`"), "in <code>Pay</code>");
     }
 }

@@ -40,16 +40,13 @@ pub(super) fn incident(
         (Some(_), None) => Some("one of the two ranges has no closed and complete execution".to_owned()),
         _ => None,
     };
-    let versions = reader.versions(&machine.arn)?;
-    let deployment = |it: queries::VersionRow| {
-        let name = it.version_arn?;
-        Some((it.first_at?, name.rsplit(':').next().unwrap_or(&name).to_owned()))
-    };
+    let name = |it: &str| it.rsplit(':').next().unwrap_or(it).to_owned();
+    let deployments = reader.deployments(&machine.arn)?.iter().map(|it| (it.at, name(&it.label))).collect();
     Ok(Incident {
         series: series.spans.iter().map(series_item).collect(),
         span: series.span,
         changes,
-        deployments: versions.into_iter().filter_map(deployment).collect(),
+        deployments,
         ranges,
         compared,
         why_not,

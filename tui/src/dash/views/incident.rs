@@ -98,7 +98,7 @@ impl Panel for Incident {
             "What changed, where, since when, how sure? The detector proposes two ranges: b is the baseline, i the incident.",
             "With a range of time, the chart begins a day earlier: what is slow all the time shows against that.",
             "← → move along the chart; B begins and ends the baseline, I the incident; dragging draws the incident.",
-            "{ and } turn to other changes that were found. The contributions and the rest add up to the difference.",
+            "v is a deployment: a mark, a version, a definition. { and } turn to other changes that were found. The contributions and the rest add up to the difference.",
             "enter opens an example of the cause, x puts it beside a typical run; a also lists what is not significant.",
         ]
     }
@@ -344,7 +344,7 @@ fn labelled(label: &str) -> Line {
     Line::toned(format!(" {:<LABEL$}", text::cut(label, LABEL)), Tone::Dim)
 }
 
-/// `b` under the baseline, `i` under the incident, `v` where a version was seen first.
+/// `b` under the baseline, `i` under the incident, `v` where something was deployed.
 fn mark_line(
     ui: &Ui,
     it: &super::super::data::Incident,
