@@ -30,39 +30,66 @@ fn two_sided(z: f64) -> f64 {
 }
 
 /// The two-sided p-value of the Mann-Whitney U test.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::many_single_char_names,
-    reason = "ranks and counts, named as in the papers"
-)]
 pub fn mann_whitney(a: &[i64], b: &[i64]) -> f64 {
-    if a.is_empty() || b.is_empty() {
+    let it = RankSum::of(a, b);
+    if !it.has_ties && !a.is_empty() && a.len().min(b.len()) <= SMALL && a.len() * b.len() <= 2_000 {
+        return exact_u(a.len(), b.len(), it.u);
+    }
+    if it.variance <= 0.0 {
         return 1.0;
     }
-    let mut all: Vec<(i64, bool)> = a.iter().map(|&it| (it, true)).chain(b.iter().map(|&it| (it, false))).collect();
-    all.sort_unstable();
-    let (n, m) = (a.len() as f64, b.len() as f64);
-    let (mut rank_sum, mut ties, mut at) = (0.0, 0.0, 0);
-    while at < all.len() {
-        let end = at + all[at..].iter().take_while(|it| it.0 == all[at].0).count();
-        let equal = (end - at) as f64;
-        // Ranks count from 1; tied values share the mean of theirs.
-        let rank = (at + 1 + end) as f64 / 2.0;
-        rank_sum += rank * all[at..end].iter().filter(|it| it.1).count() as f64;
-        ties += equal * equal * equal - equal;
-        at = end;
+    two_sided(((it.u - it.mean).abs() - 0.5).max(0.0) / it.variance.sqrt())
+}
+
+/// The two-sided p-value over strata, each compared within itself (van Elteren 1960): what only moves executions from
+/// one stratum to another is no difference. One stratum is the Mann-Whitney test.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub fn van_elteren(strata: &[[Vec<i64>; 2]]) -> f64 {
+    let strata: Vec<_> = strata.iter().filter(|[a, b]| !a.is_empty() && !b.is_empty()).collect();
+    if let [[a, b]] = strata[..] {
+        return mann_whitney(a, b);
     }
-    let u = rank_sum - n * (n + 1.0) / 2.0;
-    if ties == 0.0 && a.len().min(b.len()) <= SMALL && a.len() * b.len() <= 2_000 {
-        return exact_u(a.len(), b.len(), u);
+    let (mut distance, mut variance) = (0.0, 0.0);
+    for [a, b] in strata {
+        let (it, weight) = (RankSum::of(a, b), 1.0 / (a.len() + b.len() + 1) as f64);
+        distance += weight * (it.u - it.mean);
+        variance += weight * weight * it.variance;
     }
-    let total = n + m;
-    let variance = n * m / 12.0 * ((total + 1.0) - ties / (total * (total - 1.0)).max(1.0));
-    if variance <= 0.0 {
-        return 1.0;
+    if variance <= 0.0 { 1.0 } else { two_sided(distance.abs() / variance.sqrt()) }
+}
+
+/// The U statistic of the first of two samples, and what it is when they do not differ.
+struct RankSum {
+    u: f64,
+    mean: f64,
+    variance: f64,
+    has_ties: bool,
+}
+
+impl RankSum {
+    #[expect(clippy::cast_precision_loss, reason = "ranks and counts, named as in the papers")]
+    fn of(a: &[i64], b: &[i64]) -> Self {
+        let mut all: Vec<(i64, bool)> = a.iter().map(|&it| (it, true)).chain(b.iter().map(|&it| (it, false))).collect();
+        all.sort_unstable();
+        let (n, m) = (a.len() as f64, b.len() as f64);
+        let (mut rank_sum, mut ties, mut at) = (0.0, 0.0, 0);
+        while at < all.len() {
+            let end = at + all[at..].iter().take_while(|it| it.0 == all[at].0).count();
+            let equal = (end - at) as f64;
+            // Ranks count from 1; tied values share the mean of theirs.
+            let rank = (at + 1 + end) as f64 / 2.0;
+            rank_sum += rank * all[at..end].iter().filter(|it| it.1).count() as f64;
+            ties += equal * equal * equal - equal;
+            at = end;
+        }
+        let total = n + m;
+        Self {
+            u: rank_sum - n * (n + 1.0) / 2.0,
+            mean: n * m / 2.0,
+            variance: n * m / 12.0 * ((total + 1.0) - ties / (total * (total - 1.0)).max(1.0)),
+            has_ties: ties > 0.0,
+        }
     }
-    let distance = ((u - n * m / 2.0).abs() - 0.5).max(0.0);
-    two_sided(distance / variance.sqrt())
 }
 
 /// The exact p-value: of all orders of two samples, how many are at least as far from the middle?
@@ -224,10 +251,29 @@ pub fn mean_difference(a: &[Block], b: &[Block]) -> Option<Estimate> {
 mod tests {
     use super::*;
 
+    fn near(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+
+    /// The first value was calculated apart: the distances of U in each stratum, weighted by 1 / (N + 1).
+    #[test]
+    fn what_only_moves_between_strata_is_no_difference() {
+        let fast = [vec![1, 2, 2, 3, 4, 5], vec![3, 4, 5, 6]];
+        let slow = [vec![10, 12, 14], vec![12, 15, 16, 18, 20, 21]];
+        near(van_elteren(&[fast.clone(), slow]), 0.012_172_516_488);
+        near(van_elteren(&[fast.clone(), [vec![7], Vec::new()]]), mann_whitney(&fast[0], &fast[1]));
+        // Most went to the slow stratum before and few do after; within each nothing changed.
+        let (few, many) = ((0..20).collect::<Vec<i64>>(), (0..200).map(|it| it / 10).collect::<Vec<i64>>());
+        let high = |side: &[i64]| side.iter().map(|it| it + 1_000).collect::<Vec<i64>>();
+        let strata = [[few.clone(), many.clone()], [high(&many), high(&few)]];
+        assert!(van_elteren(&strata) > 0.99);
+        let all = |side: usize| strata.iter().flat_map(|it| it[side].clone()).collect::<Vec<i64>>();
+        assert!(mann_whitney(&all(0), &all(1)) < 1e-6);
+    }
+
     /// Reference values of scipy: `mannwhitneyu(a, b, method="exact")` and with `method="asymptotic"`.
     #[test]
     fn mann_whitney_agrees_with_scipy() {
-        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
         near(mann_whitney(&[19, 22, 16, 29, 24], &[20, 11, 17, 12]), 0.111_111_111_111);
         let a: Vec<i64> = (0..30).map(|it| it % 7).collect();
         let b: Vec<i64> = (0..25).map(|it| it % 5 + 2).collect();

@@ -12,6 +12,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use failure::{EXIT_FAILED, Failure};
+use mimalloc::MiMalloc;
+
+// What one thread reads another analyses and frees: the system's allocator spends a fifth of the time on locks there.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Databases hold users' data: whatever this process creates is for this user alone.

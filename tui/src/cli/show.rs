@@ -1,15 +1,18 @@
 //! `show`: the timeline, attempts and critical path of executions.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::thread;
 
 use analyzer::critical_path::{Step, merged};
 use analyzer::execution::Run;
 use analyzer::model::{Micros, Name};
 use analyzer::replay::Replay;
 use analyzer::timeline::{Attempt, Category, Visit};
-use analyzer::traces::{self, Joined, Span, Trace};
+use analyzer::traces::{self, Evidence, Joined, Span, Trace};
 use clap::Args;
-use queries::{ExecutionFilter, ExecutionRow, Reader};
+use crossbeam_channel::bounded;
+use queries::{ExecutionFilter, ExecutionRow, Reader, StoredExecution};
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use tui::gantt;
@@ -20,7 +23,7 @@ use crate::failure::Failure;
 use crate::report::{Output, Report, TextTable};
 
 /// Executions whose events are loaded at once.
-const TOGETHER: usize = 500;
+const TOGETHER: usize = 2000;
 
 #[derive(Args)]
 pub(crate) struct ShowArguments {
@@ -56,7 +59,7 @@ fn wanted(context: &Context, reader: &Reader, arguments: &ShowArguments) -> Resu
     arguments.executions.iter().map(|it| select::execution(reader, it)).collect()
 }
 
-/// Analyses the stored events of executions, a few at a time, in the order of the rows.
+/// Analyses the stored events of executions, a few at a time on all cores, and hands them on in the order of the rows.
 pub(super) fn for_each_run(
     reader: &Reader,
     rows: &[ExecutionRow],
@@ -75,19 +78,68 @@ pub(super) fn for_each_traced_run(
     mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let has_evidence = reader.has_evidence()?;
-    for rows in rows.chunks(TOGETHER) {
-        let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
-        let mut evidence = if has_evidence { reader.evidence(&ids)? } else { FxHashMap::default() };
-        for (row, stored) in rows.iter().zip(reader.stored_executions(&ids, false)?) {
-            let mut run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
-            let traced = evidence.remove(&row.id).map(|it| {
-                let joined = traces::join(&mut run, &it);
-                (it.trace, joined)
+    let n_workers = thread::available_parallelism().map_or(1, |it| it.get().saturating_sub(1)).clamp(1, MOST_WORKERS);
+    thread::scope(|scope| {
+        let (jobs, taken) = bounded::<(usize, Vec<Stored>)>(n_workers);
+        let (done, finished) = bounded::<(usize, Vec<Analysed>)>(n_workers + 1);
+        for _ in 0..n_workers {
+            let (taken, done) = (taken.clone(), done.clone());
+            scope.spawn(move || {
+                for (number, chunk) in taken {
+                    if done.send((number, chunk.into_iter().map(analysed).collect())).is_err() {
+                        return;
+                    }
+                }
             });
-            use_run(row, &run, traced.as_ref())?;
         }
-    }
-    Ok(())
+        drop((taken, done));
+        let mut ready: BTreeMap<usize, Vec<Analysed>> = BTreeMap::new();
+        let chunks: Vec<&[ExecutionRow]> = rows.chunks(TOGETHER).collect();
+        let mut hand_on = |number: usize, runs: Vec<Analysed>| -> Result<(), Failure> {
+            chunks[number].iter().zip(&runs).try_for_each(|(row, (run, traced))| use_run(row, run, traced.as_ref()))
+        };
+        let (mut next, mut n_read) = (0, 0);
+        while next < chunks.len() {
+            // Reading goes on while the workers are busy, and no further ahead than they need.
+            if n_read < chunks.len() && n_read - next <= n_workers {
+                let chunk = read(reader, chunks[n_read], has_evidence)?;
+                if jobs.send((n_read, chunk)).is_err() {
+                    return Err(Failure::new("the analysis has stopped"));
+                }
+                n_read += 1;
+                continue;
+            }
+            let (number, runs) = finished.recv().map_err(|_| Failure::new("the analysis has stopped"))?;
+            ready.insert(number, runs);
+            while let Some(runs) = ready.remove(&next) {
+                hand_on(next, runs)?;
+                next += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Workers that analyse, at most.
+const MOST_WORKERS: usize = 8;
+
+type Stored = (StoredExecution, Option<Evidence>);
+type Analysed = (Run, Option<Traced>);
+
+fn read(reader: &Reader, rows: &[ExecutionRow], has_evidence: bool) -> Result<Vec<Stored>, Failure> {
+    let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
+    let mut evidence = if has_evidence { reader.evidence(&ids)? } else { FxHashMap::default() };
+    let stored = reader.stored_executions(&ids, false)?;
+    Ok(stored.into_iter().map(|it| (evidence.remove(&it.id), it)).map(|(evidence, it)| (it, evidence)).collect())
+}
+
+fn analysed((stored, evidence): Stored) -> Analysed {
+    let mut run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
+    let traced = evidence.map(|it| {
+        let joined = traces::join(&mut run, &it);
+        (it.trace, joined)
+    });
+    (run, traced)
 }
 
 fn whole(context: &Context, reader: &Reader, rows: &[ExecutionRow], all: bool) -> Result<(), Failure> {

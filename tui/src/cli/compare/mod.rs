@@ -122,11 +122,12 @@ struct Explained {
 fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained, Failure> {
     let mut slices = Slices::default();
     let (compared, left_out, rows) = compared(reader, &sides.baseline, &sides.incident, &mut slices)?;
+    let slices = if is_different(&compared) { slices.finish() } else { Vec::new() };
     let errors = evidence::errors(reader, [(&rows[0], Side::Baseline), (&rows[1], Side::Incident)])?;
     let mut it = Explained {
         compared,
         left_out,
-        slices: slices.finish(),
+        slices,
         errors: Vec::new(),
         deployments: evidence::deployments(reader, machine, sides.baseline.since, sides.incident.until)?,
     };
@@ -141,6 +142,12 @@ fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained
     errors.sort_by(|a, b| b.0.total_cmp(&a.0));
     it.errors = errors.into_iter().map(|it| it.1).collect();
     Ok(it)
+}
+
+/// Whether there is a difference to be carried by anybody: the durations differ, and by one percent.
+fn is_different(it: &Compared) -> bool {
+    let share = it.difference_ms.zip(it.baseline.mean_ms).map(|(difference, mean)| (difference / mean.max(1e-9)).abs());
+    it.shift_p_value <= 0.05 && share.is_some_and(|it| it >= 0.01)
 }
 
 /// Both sides against each other, how many executions are left out, and those that are not.
@@ -230,7 +237,7 @@ pub(super) fn told(
     let is_cut = [b.n, i.n].iter().any(|n| *n as u64 + left_out >= limit);
     let cut = is_cut
         .then(|| format!("At most the newest {} executions of each range are compared here.", text::count(limit)));
-    let carried = slices.finish();
+    let carried = if is_different(&compared) { slices.finish() } else { Vec::new() };
     let notes = carried.iter().take(TOLD).map(slice_sentence).chain(notes).chain(cut).collect();
     Ok(Some(tui::dash::Compared { answer, causes: named.iter().map(item).collect(), notes, command }))
 }
