@@ -7,6 +7,9 @@
 //! only decide which parts are worth naming.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
+
+use rustc_hash::FxHashMap;
 
 use crate::execution::Run;
 use crate::model::{Micros, Name, StateType, Status, Timestamp};
@@ -23,8 +26,57 @@ const RISEN: f64 = 0.01;
 const MINUTE: i64 = 60_000_000;
 const EVIDENCE: usize = 3;
 
+/// A state, by its place in [`States`]: there are few of them, and many executions.
+type State = u32;
+
 /// A part of an execution's wall time; the state is `None` for the execution's own.
-type Part = (Option<Name>, Category);
+type Part = (Option<State>, Category);
+
+/// The names of states.
+#[derive(Debug, Default)]
+struct States {
+    ids: FxHashMap<Name, State>,
+    names: Vec<Name>,
+}
+
+impl States {
+    fn id(&mut self, name: &Name) -> State {
+        if let Some(&id) = self.ids.get(name) {
+            return id;
+        }
+        let id = State::try_from(self.names.len()).unwrap_or(State::MAX);
+        self.ids.insert(name.clone(), id);
+        self.names.push(name.clone());
+        id
+    }
+
+    fn name(&self, id: State) -> &Name {
+        &self.names[id as usize]
+    }
+}
+
+/// A map of a few entries.
+#[derive(Clone, Debug)]
+struct Few<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for Few<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Copy + Eq, V: Copy + Default + AddAssign> Few<K, V> {
+    fn get(&self, key: K) -> Option<V> {
+        self.0.iter().find(|it| it.0 == key).map(|it| it.1)
+    }
+
+    fn add(&mut self, key: K, more: V) {
+        match self.0.iter_mut().find(|it| it.0 == key) {
+            Some(it) => it.1 += more,
+            None => self.0.push((key, more)),
+        }
+    }
+}
 
 /// What is kept of one execution.
 #[derive(Clone, Debug)]
@@ -37,20 +89,20 @@ struct Seen {
     is_failed: bool,
     version: Option<Name>,
     group: u32,
-    critical: BTreeMap<Part, i64>,
+    critical: Few<Part, i64>,
     /// Visits of each state that are on the path.
-    on_path: BTreeMap<Name, u32>,
+    on_path: Few<State, u32>,
     /// Visits of each state, on the path or not.
-    visits: BTreeMap<Name, u32>,
+    visits: Few<State, u32>,
     /// Items of each Map, over all its rounds.
-    items: BTreeMap<Name, u32>,
+    items: Few<State, u32>,
     /// The time of each state, on the path or not.
-    spans: BTreeMap<Name, i64>,
+    spans: Few<State, i64>,
     /// Branches that each Choice took.
-    choices: Vec<(Name, Name)>,
+    choices: Vec<(State, State)>,
     transitions: u64,
     /// Transitions that each state bills: its visits and retries.
-    billed: BTreeMap<Name, u64>,
+    billed: Few<State, u64>,
 }
 
 /// Collects the executions of both sides.
@@ -58,11 +110,12 @@ struct Seen {
 pub struct Comparison {
     baseline: Vec<Seen>,
     incident: Vec<Seen>,
-    groups: BTreeMap<Vec<Name>, u32>,
+    states: States,
+    groups: BTreeMap<Vec<State>, u32>,
     /// The Map that a state runs inside of.
-    maps: BTreeMap<Name, Name>,
+    maps: BTreeMap<State, State>,
     /// Parallels and Maps.
-    containers: BTreeSet<Name>,
+    containers: BTreeSet<State>,
 }
 
 /// Which side an execution belongs to.
@@ -198,46 +251,46 @@ impl Comparison {
             return;
         }
         let visits = &run.timeline.visits;
-        let mut critical: BTreeMap<Part, i64> = BTreeMap::new();
+        let states: Vec<State> = visits.iter().map(|it| self.states.id(&it.state)).collect();
+        let mut critical = Few::default();
         let mut on_path: BTreeSet<usize> = BTreeSet::new();
         for step in &run.path {
-            let state = step.owner.map(|owner| visits[owner].state.clone());
-            *critical.entry((state, step.category)).or_default() += step.span().0;
+            critical.add((step.owner.map(|owner| states[owner]), step.category), step.span().0);
             on_path.extend(step.owner);
         }
-        let mut path_visits: BTreeMap<Name, u32> = BTreeMap::new();
+        let mut path_visits = Few::default();
         for &visit in &on_path {
-            *path_visits.entry(visits[visit].state.clone()).or_default() += 1;
+            path_visits.add(states[visit], 1);
         }
-        let mut items: BTreeMap<Name, BTreeSet<(u64, u32)>> = BTreeMap::new();
-        let mut spans: BTreeMap<Name, i64> = BTreeMap::new();
-        let mut counts: BTreeMap<Name, u32> = BTreeMap::new();
-        let mut billed: BTreeMap<Name, u64> = BTreeMap::new();
+        let containers = visits.iter().enumerate().filter(|it| it.1.kind.is_container());
+        let places: FxHashMap<u64, usize> = containers.map(|(index, it)| (it.id, index)).collect();
+        let mut items: BTreeMap<State, BTreeSet<(u64, u32)>> = BTreeMap::new();
+        let (mut spans, mut counts, mut billed) = (Few::default(), Few::default(), Few::default());
         let mut choices = Vec::new();
-        let mut way: Vec<Name> = Vec::new();
+        let mut way: Vec<State> = Vec::new();
         for (index, visit) in visits.iter().enumerate() {
-            *counts.entry(visit.state.clone()).or_default() += 1;
-            *billed.entry(visit.state.clone()).or_default() += 1 + visit.retries();
+            let state = states[index];
+            counts.add(state, 1);
+            billed.add(state, 1 + visit.retries());
+            spans.add(state, visit.duration().unwrap_or_default().0);
             if visit.kind.is_container() {
-                self.containers.insert(visit.state.clone());
+                self.containers.insert(state);
             }
-            *spans.entry(visit.state.clone()).or_default() += visit.duration().unwrap_or_default().0;
             if let (Some(parent), Some(iteration)) = (visit.parent, visit.iteration)
-                && let Some(map) = visits.iter().find(|it| it.id == parent)
+                && let Some(&map) = places.get(&parent)
             {
-                items.entry(map.state.clone()).or_default().insert((parent, iteration));
-                if !self.maps.contains_key(&visit.state) {
-                    self.maps.insert(visit.state.clone(), map.state.clone());
-                }
+                items.entry(states[map]).or_default().insert((parent, iteration));
+                self.maps.entry(state).or_insert(states[map]);
             }
             if visit.kind == StateType::Choice {
                 let place = (visit.parent, visit.branch, visit.iteration);
-                let next = visits[index + 1..].iter().find(|it| (it.parent, it.branch, it.iteration) == place);
+                let next = (index + 1..visits.len())
+                    .find(|&it| (visits[it].parent, visits[it].branch, visits[it].iteration) == place);
                 if let Some(next) = next {
-                    let taken = (visit.state.clone(), next.state.clone());
+                    let taken = (state, states[next]);
                     // A way through a loop is one way, however often it is gone; inside items it is no way of the run.
                     if visit.iteration.is_none() && !choices.contains(&taken) {
-                        way.extend([taken.0.clone(), taken.1.clone()]);
+                        way.extend([taken.0, taken.1]);
                     }
                     choices.push(taken);
                 }
@@ -262,7 +315,7 @@ impl Comparison {
             critical,
             on_path: path_visits,
             visits: counts,
-            items: items.into_iter().map(|(map, it)| (map, u32::try_from(it.len()).unwrap_or(u32::MAX))).collect(),
+            items: Few(items.into_iter().map(|(map, it)| (map, u32::try_from(it.len()).unwrap_or(u32::MAX))).collect()),
             spans,
             choices,
             transitions: it.transitions.billed().0,
@@ -317,15 +370,19 @@ impl Comparison {
     fn billed(&self) -> Vec<Billed> {
         let mut means: BTreeMap<Option<Name>, [f64; 2]> = BTreeMap::new();
         for (side, runs) in [&self.baseline, &self.incident].into_iter().enumerate() {
+            let mut sums: FxHashMap<Option<State>, u64> = FxHashMap::default();
             for it in runs {
                 let mut rest = it.transitions;
-                for (state, n) in &it.billed {
-                    means.entry(Some(state.clone())).or_default()[side] += mean_of(*n, runs);
-                    rest = rest.saturating_sub(*n);
+                for &(state, n) in &it.billed.0 {
+                    *sums.entry(Some(state)).or_default() += n;
+                    rest = rest.saturating_sub(n);
                 }
                 if rest > 0 {
-                    means.entry(None).or_default()[side] += mean_of(rest, runs);
+                    *sums.entry(None).or_default() += rest;
                 }
+            }
+            for (state, n) in sums {
+                means.entry(state.map(|it| self.states.name(it).clone())).or_default()[side] = mean_of(n, runs);
             }
         }
         let mut all: Vec<Billed> =
@@ -352,13 +409,18 @@ impl Comparison {
 
     /// The parts of the difference of the means, which add up to it, and what carries no latency.
     fn causes(&self) -> Vec<Cause> {
-        let mut parts = self.decomposed();
+        let parts = self.decomposed();
         let mut causes = Vec::new();
-        for ((state, category), us) in std::mem::take(&mut parts.time) {
+        // In the order of the names, not of their appearance.
+        let mut time: Vec<(Part, f64)> = parts.time.into_iter().collect();
+        time.sort_by_key(|((state, category), _)| (self.name_of(*state), *category));
+        for ((state, category), us) in time {
             causes.push(self.time_cause(state, category, us));
         }
-        for (state, us) in parts.mix {
-            causes.push(self.mix_cause(state.as_ref(), us));
+        let mut mix: Vec<(Option<State>, f64)> = parts.mix.into_iter().collect();
+        mix.sort_by_key(|(state, _)| self.name_of(*state));
+        for (state, us) in mix {
+            causes.push(self.mix_cause(state, us));
         }
         causes.extend(self.error_causes());
         causes.extend(self.version_cause());
@@ -369,10 +431,10 @@ impl Comparison {
     fn decomposed(&self) -> Parts {
         let mut parts = Parts::default();
         let (n_b, n_i) = (self.baseline.len() as f64, self.incident.len() as f64);
-        for group in 0..u32::try_from(self.groups.len()).unwrap_or(0) {
-            let (b, i) = (Means::of(&self.baseline, group), Means::of(&self.incident, group));
+        let decides = self.deciding_choice();
+        let means = [&self.baseline, &self.incident].map(|side| Means::by_group(side, self.groups.len()));
+        for (b, i) in means[0].iter().zip(&means[1]) {
             let (w_b, w_i) = (b.n / n_b, i.n / n_i);
-            let decides = self.deciding_choice();
             if b.n == 0.0 || i.n == 0.0 {
                 let total = w_i * i.total() - w_b * b.total();
                 *parts.mix.entry(decides).or_default() += total;
@@ -380,110 +442,110 @@ impl Comparison {
             }
             *parts.mix.entry(decides).or_default() += (w_i - w_b) * f64::midpoint(b.total(), i.total());
             let weight = f64::midpoint(w_b, w_i);
-            let keys: BTreeSet<&Part> = b.critical.keys().chain(i.critical.keys()).collect();
+            let keys: BTreeSet<Part> = b.critical.keys().chain(i.critical.keys()).copied().collect();
             for key in keys {
                 let (m_b, m_i) = (b.mean(key), i.mean(key));
-                let (often_b, often_i) = (b.often(key.0.as_ref()), i.often(key.0.as_ref()));
-                if often_b == 0.0 || often_i == 0.0 || key.0.is_none() {
-                    *parts.time.entry(key.clone()).or_default() += weight * (m_i - m_b);
+                let (often_b, often_i) = (b.often(key.0), i.often(key.0));
+                let (Some(state), true) = (key.0, often_b != 0.0 && often_i != 0.0) else {
+                    *parts.time.entry(key).or_default() += weight * (m_i - m_b);
                     continue;
-                }
+                };
                 let (each_b, each_i) = (m_b / often_b, m_i / often_i);
                 let each = f64::midpoint(each_b, each_i);
-                let state = key.0.clone().unwrap_or_else(|| "".into());
                 // A run has the state on its path or not, because of what is slow beside it; and if so, so often.
-                let (present_b, present_i) = (b.present(&state), i.present(&state));
+                let (present_b, present_i) = (b.present(state), i.present(state));
                 let (rounds_b, rounds_i) = (often_b / present_b, often_i / present_i);
                 let present = f64::midpoint(present_b, present_i);
-                let map = self.maps.get(&state);
+                let map = self.maps.get(&state).copied();
                 let (count_b, count_i) =
-                    map.map_or_else(|| (b.visits(&state), i.visits(&state)), |map| (b.items(map), i.items(map)));
+                    map.map_or_else(|| (b.visits(state), i.visits(state)), |map| (b.items(map), i.items(map)));
                 let by_count = if count_b > 0.0 { rounds_b * count_i / count_b } else { rounds_i };
                 // More items, or more rounds of a loop.
                 let more = present * (by_count - rounds_b) * each;
-                *parts.mix.entry(Some(map.unwrap_or(&state).clone())).or_default() += weight * more;
+                *parts.mix.entry(Some(map.unwrap_or(state))).or_default() += weight * more;
                 // As many items, but more of them one after the other: fewer slots.
                 let fewer_slots = if map.is_some() { present * (rounds_i - by_count) * each } else { 0.0 };
-                if let Some(map) = map {
-                    *parts.time.entry((Some(map.clone()), Category::SlotWait)).or_default() += weight * fewer_slots;
+                if map.is_some() {
+                    *parts.time.entry((map, Category::SlotWait)).or_default() += weight * fewer_slots;
                 }
-                *parts.time.entry(key.clone()).or_default() += weight * (m_i - m_b - more - fewer_slots);
+                *parts.time.entry(key).or_default() += weight * (m_i - m_b - more - fewer_slots);
             }
         }
         parts
     }
 
     /// The Choice whose branches changed their shares most; `None` where none did.
-    #[expect(clippy::cast_precision_loss, reason = "shares")]
-    fn deciding_choice(&self) -> Option<Name> {
+    fn deciding_choice(&self) -> Option<State> {
         let shares = |side: &[Seen]| {
-            let mut taken: BTreeMap<(Name, Name), f64> = BTreeMap::new();
+            let mut taken: FxHashMap<(State, State), u64> = FxHashMap::default();
             for it in side.iter().flat_map(|it| &it.choices) {
-                *taken.entry(it.clone()).or_default() += 1.0 / side.len() as f64;
+                *taken.entry(*it).or_default() += 1;
             }
             taken
         };
         let (b, i) = (shares(&self.baseline), shares(&self.incident));
         let mut moved: BTreeMap<&Name, f64> = BTreeMap::new();
         for key in b.keys().chain(i.keys()).collect::<BTreeSet<_>>() {
-            let change = i.get(key).unwrap_or(&0.0) - b.get(key).unwrap_or(&0.0);
-            *moved.entry(&key.0).or_default() += change.abs();
+            let share = |taken: &FxHashMap<_, u64>, side: &[Seen]| mean_of(taken.get(key).copied().unwrap_or(0), side);
+            let change = share(&i, &self.incident) - share(&b, &self.baseline);
+            *moved.entry(self.states.name(key.0)).or_default() += change.abs();
         }
-        moved.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).map(|it| it.0.clone())
+        let name = moved.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).map(|it| it.0)?;
+        self.states.ids.get(name).copied()
     }
 
-    fn time_cause(&self, state: Option<Name>, category: Category, us: f64) -> Cause {
-        let key = (state.clone(), category);
-        let value = |it: &Seen| it.critical.get(&key).copied().unwrap_or(0);
+    fn name_of(&self, state: Option<State>) -> Option<Name> {
+        state.map(|it| self.states.name(it).clone())
+    }
+
+    fn time_cause(&self, state: Option<State>, category: Category, us: f64) -> Cause {
+        let key = (state, category);
+        let value = |it: &Seen| it.critical.get(key).unwrap_or(0);
         // Fewer slots show in how many items follow one another, not in the Map's own spans.
-        let inner: Vec<&Name> = self.maps.iter().filter(|it| Some(it.1) == state.as_ref()).map(|it| it.0).collect();
-        let slots = |it: &Seen| inner.iter().map(|inner| i64::from(it.on_path.get(*inner).copied().unwrap_or(0))).sum();
+        let inner: Vec<State> = self.maps.iter().filter(|it| Some(*it.1) == state).map(|it| *it.0).collect();
+        let slots = |it: &Seen| inner.iter().map(|&inner| i64::from(it.on_path.get(inner).unwrap_or(0))).sum();
         if category == Category::SlotWait && !inner.is_empty() {
             return self.cause(state, CauseKind::Time(category), us, &slots);
         }
         self.cause(state, CauseKind::Time(category), us, &value)
     }
 
-    fn mix_cause(&self, state: Option<&Name>, us: f64) -> Cause {
-        let taken: BTreeSet<&Name> = self
-            .baseline
-            .iter()
-            .chain(&self.incident)
-            .flat_map(|it| &it.choices)
-            .filter(|it| Some(&it.0) == state)
-            .map(|it| &it.1)
-            .collect();
+    fn mix_cause(&self, state: Option<State>, us: f64) -> Cause {
+        let choices = self.baseline.iter().chain(&self.incident).flat_map(|it| &it.choices);
+        let taken: BTreeSet<State> = choices.filter(|it| Some(it.0) == state).map(|it| it.1).collect();
+        let mut taken: Vec<State> = taken.into_iter().collect();
+        taken.sort_by_key(|&it| self.states.name(it));
         if taken.is_empty() {
             let measure = |it: &Seen| {
                 let Some(state) = state else { return 0 };
-                let items = it.items.get(state).or_else(|| it.on_path.get(state));
-                i64::from(items.copied().unwrap_or(0))
+                i64::from(it.items.get(state).or_else(|| it.on_path.get(state)).unwrap_or(0))
             };
-            return self.cause(state.cloned(), CauseKind::PathMix, us, &measure);
+            return self.cause(state, CauseKind::PathMix, us, &measure);
         }
         // Each branch is asked about; the surest answer counts, corrected for their number.
         let (n_b, n_i) = (self.baseline.len() as u64, self.incident.len() as u64);
-        let count = |side: &[Seen], branch: &Name| {
-            side.iter().filter(|it| it.choices.iter().any(|it| Some(&it.0) == state && it.1 == *branch)).count() as u64
+        let count = |side: &[Seen], branch: State| {
+            side.iter().filter(|it| it.choices.iter().any(|it| Some(it.0) == state && it.1 == branch)).count() as u64
         };
-        let tested = taken.iter().filter_map(|branch| {
+        let tested = taken.iter().filter_map(|&branch| {
             let (b, i) = (count(&self.baseline, branch), count(&self.incident, branch));
-            proportions(b, n_b, i, n_i).map(|it| (*branch, it.0.estimate, it.1, b, i))
+            proportions(b, n_b, i, n_i).map(|it| (branch, it.0.estimate, it.1, b, i))
         });
         let Some((branch, change, p, b, i)) = tested.min_by(|x, y| x.2.total_cmp(&y.2)) else {
-            return self.cause(state.cloned(), CauseKind::PathMix, us, &|_| 0);
+            return self.cause(state, CauseKind::PathMix, us, &|_| 0);
         };
         #[expect(clippy::cast_precision_loss, reason = "a count of branches")]
         let p_value = (p * taken.len() as f64).min(1.0);
-        let measure = |it: &Seen| i64::from(it.choices.iter().any(|it| it.1 == *branch));
-        let mut cause = self.cause(state.cloned(), CauseKind::PathMix, us, &measure);
+        let measure = |it: &Seen| i64::from(it.choices.iter().any(|it| it.1 == branch));
+        let mut cause = self.cause(state, CauseKind::PathMix, us, &measure);
         cause.p_value = p_value;
         let more = if change > 0.0 { "more" } else { "fewer" };
+        let branch = self.states.name(branch);
         cause.detail = Some(format!("{more} executions go to `{branch}`: {b} of {n_b} before, {i} of {n_i} after"));
         cause
     }
 
-    fn cause(&self, state: Option<Name>, kind: CauseKind, us: f64, measure: &dyn Fn(&Seen) -> i64) -> Cause {
+    fn cause(&self, state: Option<State>, kind: CauseKind, us: f64, measure: &dyn Fn(&Seen) -> i64) -> Cause {
         let values = |side: &[Seen]| side.iter().map(measure).collect::<Vec<i64>>();
         let (b, i) = (values(&self.baseline), values(&self.incident));
         let mut sorted = b.clone();
@@ -500,7 +562,7 @@ impl Comparison {
             // The interval of the plain difference, moved to the part of it that the cause stands for.
             .map(|it| ((us + it.low - it.estimate) / 1e3, (us + it.high - it.estimate) / 1e3));
         Cause {
-            state,
+            state: self.name_of(state),
             kind,
             error: None,
             contribution_ms: us / 1e3,
@@ -584,22 +646,23 @@ impl Comparison {
 
     /// States that became a fifth slower, surely, without a named cause of their own: they are not on the path.
     fn harmless(&self, causes: &[Cause]) -> Vec<Harmless> {
-        let states: BTreeSet<&Name> = self.incident.iter().flat_map(|it| it.spans.keys()).collect();
+        let mut states: Vec<(&Name, State)> = self.states.ids.iter().map(|(name, id)| (name, *id)).collect();
+        states.sort_unstable();
         let mut found = Vec::new();
-        for state in states {
-            let is_named = causes.iter().any(|it| it.is_named() && it.state.as_ref() == Some(state));
-            if is_named || self.containers.contains(state) {
+        for (name, state) in states {
+            let is_named = causes.iter().any(|it| it.is_named() && it.state.as_ref() == Some(name));
+            if is_named || self.containers.contains(&state) {
                 continue;
             }
             let spans = |side: &[Seen]| {
-                let mut all: Vec<i64> = side.iter().filter_map(|it| it.spans.get(state).copied()).collect();
+                let mut all: Vec<i64> = side.iter().filter_map(|it| it.spans.get(state)).collect();
                 all.sort_unstable();
                 all
             };
             let (b, i) = (spans(&self.baseline), spans(&self.incident));
             let (Some(&before), Some(&after)) = (b.get(b.len() / 2), i.get(i.len() / 2)) else { continue };
             if after * 5 > before * 6 && mann_whitney(&b, &i) < 0.001 {
-                found.push(Harmless { state: state.clone(), before: Micros(before), after: Micros(after) });
+                found.push(Harmless { state: name.clone(), before: Micros(before), after: Micros(after) });
             }
         }
         found
@@ -610,72 +673,67 @@ impl Comparison {
 #[derive(Debug, Default)]
 struct Parts {
     time: BTreeMap<Part, f64>,
-    mix: BTreeMap<Option<Name>, f64>,
+    mix: BTreeMap<Option<State>, f64>,
 }
 
-/// Means of the executions of one path group.
+/// Sums of the executions of one path group.
+#[derive(Clone, Default)]
 struct Means {
     n: f64,
-    present: BTreeMap<Name, f64>,
-    visits: BTreeMap<Name, f64>,
+    present: FxHashMap<State, f64>,
+    visits: FxHashMap<State, f64>,
     critical: BTreeMap<Part, f64>,
-    on_path: BTreeMap<Name, f64>,
-    items: BTreeMap<Name, f64>,
+    on_path: FxHashMap<State, f64>,
+    items: FxHashMap<State, f64>,
 }
 
 impl Means {
     #[expect(clippy::cast_precision_loss, reason = "means")]
-    fn of(side: &[Seen], group: u32) -> Self {
-        let mut it = Self {
-            n: 0.0,
-            present: BTreeMap::new(),
-            visits: BTreeMap::new(),
-            critical: BTreeMap::new(),
-            on_path: BTreeMap::new(),
-            items: BTreeMap::new(),
-        };
-        for seen in side.iter().filter(|it| it.group == group) {
+    fn by_group(side: &[Seen], n_groups: usize) -> Vec<Self> {
+        let mut groups = vec![Self::default(); n_groups];
+        for seen in side {
+            let it = &mut groups[seen.group as usize];
             it.n += 1.0;
-            for (key, us) in &seen.critical {
-                *it.critical.entry(key.clone()).or_default() += *us as f64;
+            for (key, us) in &seen.critical.0 {
+                *it.critical.entry(*key).or_default() += *us as f64;
             }
-            for (state, count) in &seen.on_path {
-                *it.on_path.entry(state.clone()).or_default() += f64::from(*count);
-                *it.present.entry(state.clone()).or_default() += 1.0;
+            for (state, count) in &seen.on_path.0 {
+                *it.on_path.entry(*state).or_default() += f64::from(*count);
+                *it.present.entry(*state).or_default() += 1.0;
             }
-            for (state, count) in &seen.visits {
-                *it.visits.entry(state.clone()).or_default() += f64::from(*count);
+            for (state, count) in &seen.visits.0 {
+                *it.visits.entry(*state).or_default() += f64::from(*count);
             }
-            for (map, count) in &seen.items {
-                *it.items.entry(map.clone()).or_default() += f64::from(*count);
+            for (map, count) in &seen.items.0 {
+                *it.items.entry(*map).or_default() += f64::from(*count);
             }
         }
-        it
+        groups
     }
 
-    fn mean(&self, key: &Part) -> f64 {
-        self.critical.get(key).map_or(0.0, |it| it / self.n)
+    fn mean(&self, key: Part) -> f64 {
+        self.critical.get(&key).map_or(0.0, |it| it / self.n)
     }
 
     fn total(&self) -> f64 {
         if self.n == 0.0 { 0.0 } else { self.critical.values().sum::<f64>() / self.n }
     }
 
-    fn often(&self, state: Option<&Name>) -> f64 {
-        state.and_then(|it| self.on_path.get(it)).map_or(0.0, |it| it / self.n)
+    fn often(&self, state: Option<State>) -> f64 {
+        state.and_then(|it| self.on_path.get(&it)).map_or(0.0, |it| it / self.n)
     }
 
     /// The part of the executions that have the state on their path.
-    fn present(&self, state: &Name) -> f64 {
-        self.present.get(state).map_or(0.0, |it| it / self.n)
+    fn present(&self, state: State) -> f64 {
+        self.present.get(&state).map_or(0.0, |it| it / self.n)
     }
 
-    fn visits(&self, state: &Name) -> f64 {
-        self.visits.get(state).map_or(0.0, |it| it / self.n)
+    fn visits(&self, state: State) -> f64 {
+        self.visits.get(&state).map_or(0.0, |it| it / self.n)
     }
 
-    fn items(&self, map: &Name) -> f64 {
-        self.items.get(map).map_or(0.0, |it| it / self.n)
+    fn items(&self, map: State) -> f64 {
+        self.items.get(&map).map_or(0.0, |it| it / self.n)
     }
 }
 

@@ -481,6 +481,15 @@ fn a_report_stands_alone_and_names_no_account() {
         assert!(!text.contains("123456789012"), "{name} names the account");
         assert!(!text.contains("<script") && !text.contains("http://") && !text.contains("https://"), "{name}");
     }
+    // Who reads it has a clock of their own.
+    let path = bench.folder.path().join("local.md");
+    let range =
+        ["--baseline", "2026-10-31T20:00Z/2026-10-31T22:00Z", "--incident", "2026-10-31T22:00Z/2026-11-01T00:00Z"];
+    let mut command = bench.command(&["compare", ORDERS, "--report", &path.to_string_lossy()]);
+    let output = command.args(range).env("TZ", "XYZ-2").output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(&path).expect("a page");
+    assert!(text.contains("| incident, local time | 2026-11-01 00:00 to 2026-11-01 02:00 XYZ |"), "{text}");
     let html = std::fs::read_to_string(bench.folder.path().join("incident.html")).expect("a page");
     assert!(html.starts_with("<!doctype html>") && html.contains("<svg") && html.trim_end().ends_with("</html>"));
     for tag in ["table", "div", "dl", "svg", "figure", "p", "h2", "tr", "td"] {

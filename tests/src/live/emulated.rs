@@ -198,7 +198,7 @@ fn segment(id: u32, seconds: f64) -> String {
         "id": format!("{id:016x}"), "trace_id": format!("1-{:08x}-{id:024x}", whole(seconds)), "name": "orders",
         "start_time": seconds, "end_time": seconds + 1.5, "origin": "AWS::StepFunctions::StateMachine",
         "aws": {"resource_arn": format!("arn:aws:states:eu-west-1:123456789012:execution:orders:run-{id}")},
-        "metadata": {"card": "4111"},
+        "metadata": {"card": "4111-1111-secret"},
     })
     .to_string()
 }
@@ -242,7 +242,7 @@ fn traces_metrics_and_roles_of_moto_are_read() {
     let traced = result(&run(&["--source", "xray"]));
     assert_eq!(traced["targets"][0]["segments"], 12, "{traced}");
     assert_eq!(bench.rows("SELECT count(*), count(DISTINCT execution_arn) FROM segments"), ["[12,12]"]);
-    assert_eq!(bench.rows("SELECT count(*) FROM segments WHERE document LIKE '%4111%'"), ["[0]"]);
+    assert_eq!(bench.rows("SELECT count(*) FROM segments WHERE document LIKE '%4111-1111%'"), ["[0]"]);
     let role = ["--source", "metrics", "--role-arn", "arn:aws:iam::222222222222:role/obs", "--external-id", "x"];
     let measured = result(&run(&role));
     assert_eq!(measured["targets"][0]["account"], "222222222222", "{measured}");

@@ -23,6 +23,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::{Report, TextTable};
 use evidence::{deployment_sentence, deployment_to_json, error_to_json, slice_name, slice_sentence, slice_to_json};
+use jiff::tz::{Offset, TimeZone};
 use page::{Chart, Page, Section};
 
 /// How long before and after `--around` is looked at.
@@ -439,6 +440,15 @@ fn heading(machine: &Name, compared: &Compared, sides: &Sides) -> String {
     heading
 }
 
+/// The range on the clock of whoever asks; `None` where that is UTC, or not known.
+fn local_range(since: Timestamp, until: Timestamp) -> Option<String> {
+    let zone = TimeZone::try_system().ok()?;
+    let local = |at: Timestamp| Some(jiff::Timestamp::from_microsecond(at.0).ok()?.to_zoned_datetime(zone.clone()));
+    let (since, until) = (local(since)?, local(until)?);
+    let is_utc = since.offset() == Offset::UTC && until.offset() == Offset::UTC;
+    (!is_utc).then(|| format!("{} to {}", since.strftime("%Y-%m-%d %H:%M"), until.strftime("%Y-%m-%d %H:%M %Z")))
+}
+
 /// The page to hand on.
 fn page_of(reader: &Reader, machine: &Name, it: &Explained, sides: &Sides, told: &Report) -> Result<Page, Failure> {
     let (b, i) = (&it.compared.baseline, &it.compared.incident);
@@ -447,13 +457,16 @@ fn page_of(reader: &Reader, machine: &Name, it: &Explained, sides: &Sides, told:
         (from, to, None) => format!("{} to {}", minute(from), minute(to)),
     };
     let pair = |of: &dyn Fn(&SideSummary) -> String| format!("{} → {}", of(b), of(i));
+    let local = |filter: &ExecutionFilter| local_range(filter.since?, filter.until?);
     let facts = [
-        ("baseline", format!("{} UTC, {} runs", range(&sides.baseline), text::count(b.n as u64))),
-        ("incident", format!("{} UTC, {} runs", range(&sides.incident), text::count(i.n as u64))),
-        ("mean", pair(&|it| ms(it.mean_ms))),
-        ("p50", pair(&|it| text::opt_span(it.p50))),
-        ("p95", pair(&|it| text::opt_span(it.p95))),
-        ("failed", pair(&|it| text::percent(it.failed, it.n as u64))),
+        ("baseline", Some(format!("{} UTC, {} runs", range(&sides.baseline), text::count(b.n as u64)))),
+        ("baseline, local time", local(&sides.baseline)),
+        ("incident", Some(format!("{} UTC, {} runs", range(&sides.incident), text::count(i.n as u64)))),
+        ("incident, local time", local(&sides.incident)),
+        ("mean", Some(pair(&|it| ms(it.mean_ms)))),
+        ("p50", Some(pair(&|it| text::opt_span(it.p50)))),
+        ("p95", Some(pair(&|it| text::opt_span(it.p95)))),
+        ("failed", Some(pair(&|it| text::percent(it.failed, it.n as u64)))),
     ];
     let ranges = sides.baseline.since.zip(sides.baseline.until).zip(sides.incident.since.zip(sides.incident.until));
     let chart = match ranges {
@@ -484,7 +497,7 @@ fn page_of(reader: &Reader, machine: &Name, it: &Explained, sides: &Sides, told:
     Ok(Page {
         title: format!("{name}: what changed"),
         answer: told.heading.lines().map(str::to_owned).collect(),
-        facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        facts: facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         sections: sections(it, told),
         commands,
         chart,
