@@ -93,8 +93,8 @@ impl Replay<'_> {
                     let latest = self.last_end(flows).unwrap_or_default();
                     Room::Known(latest - self.at(self.end_of(flow, false)) + own)
                 }
-                Room::Unknowable => Room::Unknowable,
-                Room::Known(_) | Room::Unknown => Room::Unknown,
+                Room::Known(Micros::ZERO) | Room::Unknown => Room::Unknown,
+                Room::Known(_) | Room::Unknowable => Room::Unknowable,
             };
         }
         if shares_slots && succeeded && matches!(own, Room::Known(_)) {
