@@ -1,5 +1,6 @@
 //! End-to-end tests, in one binary: DuckDB is linked once.
 
+mod attribution;
 mod command_line;
 mod concurrency;
 mod corpus;

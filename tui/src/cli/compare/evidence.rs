@@ -8,7 +8,7 @@ use analyzer::slices::Slice;
 use queries::{Deployment, ExecutionRow, Reader};
 use serde_json::{Value, json};
 
-use super::rounded;
+use super::json::rounded;
 use crate::failure::Failure;
 
 /// Executions with errors whose causes are read, of each side: the newest.

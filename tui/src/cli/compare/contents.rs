@@ -1,0 +1,196 @@
+//! What the page of `--report` says.
+
+use analyzer::compare::SideSummary;
+use analyzer::error_groups::ErrorGroup;
+use analyzer::model::{Name, Timestamp};
+use jiff::tz::{Offset, TimeZone};
+use queries::{ExecutionFilter, Reader};
+use tui::text;
+
+use super::evidence::{deployed, slice_name};
+use super::page::{Chart, Page, Section};
+use super::sides::Sides;
+use super::{Explained, TOLD, ms, short};
+use crate::cli::incidents;
+use crate::failure::Failure;
+use crate::report::Report;
+
+/// The range on the clock of whoever asks; `None` where that is UTC, or not known.
+pub(super) fn local_range(since: Timestamp, until: Timestamp) -> Option<String> {
+    let zone = TimeZone::try_system().ok()?;
+    let local = |at: Timestamp| Some(jiff::Timestamp::from_microsecond(at.0).ok()?.to_zoned_datetime(zone.clone()));
+    let (since, until) = (local(since)?, local(until)?);
+    let is_utc = since.offset() == Offset::UTC && until.offset() == Offset::UTC;
+    (!is_utc).then(|| format!("{} to {}", since.strftime("%Y-%m-%d %H:%M"), until.strftime("%Y-%m-%d %H:%M %Z")))
+}
+
+/// The page to hand on.
+pub(super) fn page_of(
+    reader: &Reader,
+    machine: &Name,
+    it: &Explained,
+    sides: &Sides,
+    told: &Report,
+) -> Result<Page, Failure> {
+    let (b, i) = (&it.compared.baseline, &it.compared.incident);
+    let range = |filter: &ExecutionFilter| match (filter.since, filter.until, &filter.version) {
+        (_, _, Some(version)) => format!("version {version}"),
+        (from, to, None) => format!("{} to {}", minute(from), minute(to)),
+    };
+    let pair = |of: &dyn Fn(&SideSummary) -> String| format!("{} → {}", of(b), of(i));
+    let local = |filter: &ExecutionFilter| local_range(filter.since?, filter.until?);
+    let facts = [
+        ("baseline", Some(format!("{} UTC, {} runs", range(&sides.baseline), text::count(b.n as u64)))),
+        ("baseline, local time", local(&sides.baseline)),
+        ("incident", Some(format!("{} UTC, {} runs", range(&sides.incident), text::count(i.n as u64)))),
+        ("incident, local time", local(&sides.incident)),
+        ("mean", Some(pair(&|it| ms(it.mean_ms)))),
+        ("p50", Some(pair(&|it| text::opt_span(it.p50)))),
+        ("p95", Some(pair(&|it| text::opt_span(it.p95)))),
+        ("failed", Some(pair(&|it| text::percent(it.failed, it.n as u64)))),
+    ];
+    let ranges = sides.baseline.since.zip(sides.baseline.until).zip(sides.incident.since.zip(sides.incident.until));
+    let chart = match ranges {
+        Some((baseline, incident)) => {
+            let series =
+                incidents::series(reader, machine, Some(baseline.0.min(incident.0)), Some(baseline.1.max(incident.1)))?;
+            series.map(|it| Chart { spans: it.spans, baseline, incident })
+        }
+        None => None,
+    };
+    let name = short(machine);
+    let mut commands = vec![match ranges {
+        Some((baseline, incident)) => format!(
+            "stepscope compare {} --baseline {} --incident {}",
+            text::quoted(name),
+            incidents::range(baseline),
+            incidents::range(incident)
+        ),
+        None => format!("stepscope compare {}", text::quoted(name)),
+    }];
+    let examples = it.compared.causes.iter().filter(|it| it.is_named()).filter_map(|it| it.evidence.first());
+    let example = |arn: &Name| format!("stepscope show {}", text::quoted(arn.rsplit(':').next().unwrap_or(arn)));
+    for command in examples.map(example).take(TOLD) {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
+    Ok(Page {
+        title: format!("{name}: what changed"),
+        answer: told.heading.lines().map(str::to_owned).collect(),
+        facts: facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        sections: sections(it, told),
+        commands,
+        chart,
+    })
+}
+
+pub(super) fn sections(it: &Explained, told: &Report) -> Vec<Section> {
+    let causes = Section {
+        title: "Causes",
+        said: "Contributions and the unexplained rest add up to the difference of the means. q is the false-alarm rate over \
+               all that was asked."
+            .to_owned(),
+        columns: vec!["#", "cause", "what", "contribution", "share", "95 % interval", "q", "since (UTC)"],
+        rows: told.table.rows.clone(),
+    };
+    let slices = Section {
+        title: "Who carries it",
+        said: if it.slices.is_empty() {
+            "No part of the executions carries more of it than its size.".to_owned()
+        } else {
+            String::new()
+        },
+        columns: vec!["executions", "share of the difference", "part of the executions", "mean before", "mean after"],
+        rows: it
+            .slices
+            .iter()
+            .map(|it| {
+                let percent = |it: f64| format!("{:.0} %", it * 100.0);
+                vec![
+                    slice_name(it),
+                    percent(it.share),
+                    percent(it.weight),
+                    ms(it.mean_baseline_ms),
+                    ms(it.mean_incident_ms),
+                ]
+            })
+            .collect(),
+    };
+    let money = Section {
+        title: "Transitions",
+        said: "Mean billed transitions of an execution by state; the differences add up.".to_owned(),
+        columns: vec!["state", "before", "after", "difference"],
+        rows: it
+            .compared
+            .transitions
+            .iter()
+            .filter(|it| (it.after - it.before).abs() >= 0.005)
+            .map(|it| {
+                let state = it.state.as_deref().unwrap_or("redrives, Map Run children").to_owned();
+                vec![
+                    state,
+                    format!("{:.2}", it.before),
+                    format!("{:.2}", it.after),
+                    format!("{:+.2}", it.after - it.before),
+                ]
+            })
+            .collect(),
+    };
+    let errors = Section {
+        title: "Errors",
+        said: if it.errors.is_empty() {
+            "None on either side.".to_owned()
+        } else {
+            "Executions that met each; ids, numbers and times in causes are masked.".to_owned()
+        },
+        columns: vec![
+            "state",
+            "error",
+            "cause",
+            "before",
+            "after",
+            "retried",
+            "caught",
+            "fatal",
+            "first seen (UTC)",
+            "last seen (UTC)",
+        ],
+        rows: it.errors.iter().map(error_row).collect(),
+    };
+    let deployments = Section {
+        title: "Deployments in the window",
+        said: if it.deployments.is_empty() { "None is known.".to_owned() } else { String::new() },
+        columns: vec!["when (UTC)", "what"],
+        rows: it.deployments.iter().map(|it| vec![minute(Some(it.at)), deployed(it)]).collect(),
+    };
+    // What has a section of its own is not said twice.
+    let is_elsewhere = |line: &&str| {
+        line.starts_with("See for yourself")
+            || line.starts_with("In the window")
+            || line.contains("% of the difference is carried")
+    };
+    let rest = told.footer.lines().filter(|it| !is_elsewhere(it));
+    let notes =
+        Section { title: "How sure", said: rest.collect::<Vec<_>>().join("\n"), columns: Vec::new(), rows: Vec::new() };
+    vec![causes, slices, errors, money, deployments, notes]
+}
+
+pub(super) fn error_row(it: &ErrorGroup) -> Vec<String> {
+    vec![
+        it.state.as_deref().unwrap_or("–").to_owned(),
+        it.error.to_string(),
+        it.cause.clone().unwrap_or_else(|| "–".to_owned()),
+        text::count(it.executions[0]),
+        text::count(it.executions[1]),
+        text::count(it.retried),
+        text::count(it.caught),
+        text::count(it.fatal),
+        minute(it.first_seen),
+        minute(it.last_seen),
+    ]
+}
+
+pub(super) fn minute(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "–".to_owned(), |at| analyzer::time::format(at)[..16].replace('T', " "))
+}
