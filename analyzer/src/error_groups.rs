@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::Side;
 use crate::execution::Run;
-use crate::model::{Name, PayloadField, Timestamp};
+use crate::model::{Event, Name, PayloadField, Timestamp};
 use crate::timeline::VisitStatus;
 
 /// Examples that are kept of a group.
@@ -34,14 +34,23 @@ pub struct ErrorGroup {
 
 type Key = (Option<Name>, Name, Option<String>);
 
+fn is_error(event: &Event) -> bool {
+    event.kind.fails_attempt() || event.kind.times_out_attempt()
+}
+
 /// Collects the errors of executions.
 #[derive(Debug, Default)]
 pub struct ErrorGroups(BTreeMap<Key, ErrorGroup>);
 
 impl ErrorGroups {
+    /// Whether a run met any error.
+    pub fn is_met_by(run: &Run) -> bool {
+        run.failure().is_some() || run.events.iter().any(is_error)
+    }
+
     pub fn add(&mut self, run: &Run, side: Side) {
         let mut met: Vec<Key> = Vec::new();
-        for event in run.events.iter().filter(|it| it.kind.fails_attempt() || it.kind.times_out_attempt()) {
+        for event in run.events.iter().filter(|it| is_error(it)) {
             let Some(owner) = run.visit_of_event(event.id) else { continue };
             let visit = &run.timeline.visits[owner];
             let last = visit.attempts.last().and_then(|it| it.ended_at);
@@ -64,14 +73,9 @@ impl ErrorGroups {
             }
         }
         // An execution that fails without an attempt that did: a Fail state, a time-out of the whole.
-        if let (Some(error), true) =
-            (&run.execution.error, met.iter().all(|it| Some(&it.1) != run.execution.error.as_ref()))
-        {
-            let blamed =
-                run.timeline.visits.iter().rev().find(|it| it.status == VisitStatus::Failed && !it.kind.is_container());
-            let closing = run.events.last();
-            let cause = closing.and_then(|it| it.payload(PayloadField::Cause)).map(normalised);
-            let key = (blamed.map(|it| it.state.clone()), error.clone(), cause);
+        if let Some((state, error)) = run.failure().filter(|(_, error)| met.iter().all(|it| it.1 != *error)) {
+            let cause = run.events.last().and_then(|it| it.payload(PayloadField::Cause)).map(normalised);
+            let key = (state, error, cause);
             let at = run.execution.stopped_at;
             let group = self.group(&key);
             group.fatal += 1;

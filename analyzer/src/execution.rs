@@ -4,7 +4,7 @@ use crate::critical_path::{Step, critical_path};
 use crate::model::{
     Detail, Event, EventKind, ExecutionArn, ExecutionRecord, Micros, Name, Status, Timestamp, WorkflowType,
 };
-use crate::timeline::{Category, Timeline};
+use crate::timeline::{Category, Timeline, Visit, VisitStatus};
 use crate::transitions::TransitionCount;
 
 /// Everything that is computed from the events and the record of one execution.
@@ -70,6 +70,16 @@ impl Run {
     }
 
     /// The index of the visit that an event belongs to.
+    /// Where and with what it failed: the last state that did, and the execution's error, or its status where it has none.
+    pub fn failure(&self) -> Option<(Option<Name>, Name)> {
+        let it = &self.execution;
+        let is_failed = matches!(it.status, Status::Failed | Status::TimedOut | Status::Aborted);
+        let failed = |it: &&Visit| matches!(it.status, VisitStatus::Failed | VisitStatus::TimedOut);
+        let blamed = self.timeline.visits.iter().rev().filter(failed).find(|it| !it.kind.is_container());
+        let error = || it.error.clone().unwrap_or_else(|| it.status.as_str().into());
+        is_failed.then(|| (blamed.map(|it| it.state.clone()), error()))
+    }
+
     pub fn visit_of_event(&self, id: u64) -> Option<usize> {
         let index = self.events.binary_search_by_key(&id, |it| it.id).ok()?;
         self.timeline.links[index].owner

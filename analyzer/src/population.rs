@@ -183,13 +183,11 @@ impl Population {
             if visit.parent.is_none() && !way.contains(&visit.state) {
                 way.push(visit.state.clone());
             }
-            if visit.kind == StateType::Choice {
-                let place = (visit.parent, visit.branch, visit.iteration);
-                let next = visits[index + 1..].iter().find(|it| (it.parent, it.branch, it.iteration) == place);
-                if let Some(next) = next {
-                    let ways = self.choices.entry(visit.state.clone()).or_default();
-                    *ways.entry(next.state.clone()).or_default() += 1;
-                }
+            if visit.kind == StateType::Choice
+                && let Some(next) = run.timeline.next_in_place(index)
+            {
+                let ways = self.choices.entry(visit.state.clone()).or_default();
+                *ways.entry(visits[next].state.clone()).or_default() += 1;
             }
         }
         let (durations, transitions) = self.variants.entry(way).or_default();

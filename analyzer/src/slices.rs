@@ -104,20 +104,25 @@ impl Slices {
         own.extend(it.error.as_ref().map(|error| (Dimension::Error, error.to_string())));
         own.extend(it.started_at.map(|at| (Dimension::Hour, hour(at))));
         let visits = &run.timeline.visits;
-        let mut items: BTreeMap<u64, (Name, u32)> =
-            visits.iter().filter(|it| it.kind == StateType::Map).map(|it| (it.id, (it.state.clone(), 0))).collect();
+        let inside = run.timeline.inside_items();
+        let maps = (0..visits.len()).filter(|&it| visits[it].kind == StateType::Map && !inside[it]);
+        let mut rounds: BTreeMap<u64, (Name, u32)> =
+            maps.map(|it| (visits[it].id, (visits[it].state.clone(), 0))).collect();
         for (index, visit) in visits.iter().enumerate() {
-            if let Some((_, n)) = visit.parent.and_then(|it| items.get_mut(&it)) {
+            if let Some((_, n)) = visit.parent.and_then(|it| rounds.get_mut(&it)) {
                 *n = (*n).max(visit.iteration.map_or(0, |it| it + 1));
             }
             // What happens inside items is no property of the execution.
-            if visit.kind == StateType::Choice && visit.iteration.is_none() {
-                let place = (visit.parent, visit.branch);
-                let next = visits[index + 1..].iter().find(|it| (it.parent, it.branch) == place);
-                own.extend(next.map(|next| (Dimension::Branch(visit.state.clone()), next.state.to_string())));
+            if visit.kind == StateType::Choice && !inside[index] {
+                let next = run.timeline.next_in_place(index).map(|it| visits[it].state.to_string());
+                own.extend(next.map(|next| (Dimension::Branch(visit.state.clone()), next)));
             }
         }
-        own.extend(items.into_values().map(|(map, n)| (Dimension::Items(map), bucket(n))));
+        let mut items: BTreeMap<Name, u32> = BTreeMap::new();
+        for (map, n) in rounds.into_values() {
+            *items.entry(map).or_default() += n;
+        }
+        own.extend(items.into_iter().map(|(map, n)| (Dimension::Items(map), bucket(n))));
         let values = own.into_iter().map(|(dimension, value)| self.number(dimension, value)).collect();
         self.runs.push((side, duration.0, values));
     }
@@ -178,7 +183,10 @@ impl Slices {
             sums.iter().filter(|it| is_worth(it.0, it.1)).map(|it| (*it.0, *it.1)).collect();
         let score = |it: &Sums| part(it) / difference * (1.0 - it.n[1] as f64 / whole.n[1] as f64);
         found.sort_by(|a, b| score(&b.1).total_cmp(&score(&a.1)).then(a.0.cmp(&b.0)));
-        let p_values: Vec<f64> = found.iter().map(|it| self.p_value(it.0)).collect();
+        let mut p_values: Vec<f64> = found.iter().map(|it| self.p_value(it.0)).collect();
+        // All that were looked at count, also those that are not worth a test.
+        let n_asked = sums.values().filter(|it| it.n[1] >= LEAST).count();
+        p_values.resize(n_asked.max(found.len()), 1.0);
         let q_values = benjamini_hochberg(&p_values);
         let named = found.into_iter().zip(q_values).filter(|it| it.1 <= Q).take(NAMED);
         let average = |it: &Sums, side: usize| (it.n[side] > 0).then(|| it.us[side] as f64 / it.n[side] as f64 / 1e3);

@@ -33,16 +33,20 @@ pub struct StoredExecution {
 pub(crate) type Query<'a> = &'a dyn Fn(&str, &[Cell]) -> Result<Vec<Vec<Cell>>, StoreError>;
 
 impl Reader {
-    /// The executions with these ids, their events in ascending order of id; payloads only when asked for.
-    pub fn stored_executions(&self, ids: &[u32], with_payloads: bool) -> Result<Vec<StoredExecution>, StoreError> {
-        stored_executions(&|sql, params| self.query(sql, params), ids, with_payloads)
+    /// The executions with these ids, their events in ascending order of id, with the payloads that are asked for.
+    pub fn stored_executions(
+        &self,
+        ids: &[u32],
+        payloads: &[PayloadField],
+    ) -> Result<Vec<StoredExecution>, StoreError> {
+        stored_executions(&|sql, params| self.query(sql, params), ids, payloads)
     }
 }
 
 pub(crate) fn stored_executions(
     query: Query<'_>,
     ids: &[u32],
-    with_payloads: bool,
+    payloads: &[PayloadField],
 ) -> Result<Vec<StoredExecution>, StoreError> {
     let mut executions = stored_records(query, ids)?;
     let list = id_list(ids);
@@ -55,8 +59,10 @@ pub(crate) fn stored_executions(
             event.detail = json_to_detail(take.opt_text().as_deref(), error);
         }
     }
-    if with_payloads {
-        for row in query(&PAYLOADS.replace("$ids", &list), &[])? {
+    if !payloads.is_empty() {
+        let fields = PayloadField::ALL.iter().enumerate().filter(|it| payloads.contains(it.1));
+        let fields = fields.map(|it| it.0.to_string()).collect::<Vec<_>>().join(",");
+        for row in query(&PAYLOADS.replace("$ids", &list).replace("$fields", &fields), &[])? {
             add_payload(&mut executions, &mut Take::new(row))?;
         }
     }

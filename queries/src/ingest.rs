@@ -2,7 +2,7 @@
 
 use analyzer::assembly::{Assembler, Assembly, fingerprint, hash_of};
 use analyzer::execution::Run;
-use analyzer::model::{MachineTags, MetricPoint, Name, Observation, Observed, Timestamp};
+use analyzer::model::{MachineTags, MetricPoint, Name, Observation, Observed, PayloadField, Timestamp};
 use duckdb::types::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -301,7 +301,7 @@ impl<'a> Ingest<'a> {
             found.extend(same.into_iter().map(|it| (it.id, it)));
             let other: Vec<u32> = other.into_iter().map(|it| it.id).collect();
             if !other.is_empty() {
-                found.extend(stored_executions(&query, &other, true)?.into_iter().map(|it| (it.id, it)));
+                found.extend(stored_executions(&query, &other, &PayloadField::ALL)?.into_iter().map(|it| (it.id, it)));
             }
         }
         Ok(found)

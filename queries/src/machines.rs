@@ -209,10 +209,11 @@ impl Reader {
         self.query(STARTED_SINCE, &[time(Some(since))])?.into_iter().map(row).collect()
     }
 
-    /// When the newest execution of all started.
-    pub fn newest_start(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut rows = self.query("SELECT max(started_at) FROM execution", &[])?.into_iter();
-        Ok(rows.next().and_then(|row| Take::new(row).opt_int()).map(Timestamp))
+    /// When the oldest and the newest execution of all started.
+    pub fn first_and_last_start(&self) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError> {
+        let mut rows = self.query("SELECT min(started_at), max(started_at) FROM execution", &[])?.into_iter();
+        let mut row = Take::new(rows.next().unwrap_or_default());
+        Ok((row.opt_int().map(Timestamp), row.opt_int().map(Timestamp)))
     }
 
     pub fn month_transitions(

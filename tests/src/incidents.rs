@@ -122,6 +122,7 @@ fn a_report_stands_alone_and_names_no_account() {
         let output = bench.run(&["compare", ORDERS, "--report", &path.to_string_lossy()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = std::fs::read_to_string(&path).expect("a page");
+        assert!(name != "incident.json" || serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
         assert!(text.contains("ChargeCard") && text.contains("TooManyRequests"), "{name}");
         assert!(!text.contains("123456789012"), "{name} names the account");
         assert!(!text.contains("<script") && !text.contains("http://") && !text.contains("https://"), "{name}");

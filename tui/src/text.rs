@@ -31,6 +31,11 @@ pub fn opt_span(it: Option<Micros>) -> String {
     it.map_or_else(|| "–".to_owned(), span)
 }
 
+/// A difference of spans: what is longer has a `+`.
+pub fn signed_span(it: Micros) -> String {
+    if it > Micros::ZERO { format!("+{}", span(it)) } else { span(it) }
+}
+
 /// Dollars: cents from a dollar up, more digits below.
 pub fn usd(amount: Usd) -> String {
     let value = amount.as_f64();

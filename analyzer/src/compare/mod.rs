@@ -254,7 +254,7 @@ fn summary(side: &[Seen], sorted: &[i64]) -> SideSummary {
     let mean = |sum: f64| (!side.is_empty()).then(|| sum / side.len() as f64);
     SideSummary {
         n: side.len(),
-        failed: side.iter().filter(|it| it.is_failed).count() as u64,
+        failed: side.iter().filter(|it| it.failure.is_some()).count() as u64,
         p50: crate::quantile::of_sorted(&spans, 0.5),
         p95: crate::quantile::of_sorted(&spans, 0.95),
         mean_ms: mean(sorted.iter().sum::<i64>() as f64 / 1e3),

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::{Comparison, Side};
 use crate::execution::Run;
-use crate::model::{Micros, Name, StateType, Status, Timestamp};
-use crate::timeline::{Category, VisitStatus};
+use crate::model::{Micros, Name, StateType, Timestamp};
+use crate::timeline::Category;
 
 /// A state, by its place in [`States`]: there are few of them, and many executions.
 pub(super) type State = u32;
@@ -70,7 +70,6 @@ pub(super) struct Seen {
     pub(super) duration: Micros,
     /// Where and with what it failed.
     pub(super) failure: Option<(Option<Name>, Name)>,
-    pub(super) is_failed: bool,
     pub(super) version: Option<Name>,
     pub(super) group: u32,
     pub(super) critical: Few<Part, i64>,
@@ -115,6 +114,7 @@ impl Comparison {
         let (mut spans, mut counts, mut billed) = (Few::default(), Few::default(), Few::default());
         let mut choices = Vec::new();
         let mut way: Vec<State> = Vec::new();
+        let inside = run.timeline.inside_items();
         for (index, visit) in visits.iter().enumerate() {
             let state = states[index];
             counts.add(state, 1);
@@ -129,34 +129,25 @@ impl Comparison {
                 items.entry(states[map]).or_default().insert((parent, iteration));
                 self.maps.entry(state).or_insert(states[map]);
             }
-            if visit.kind == StateType::Choice {
-                let place = (visit.parent, visit.branch, visit.iteration);
-                let next = (index + 1..visits.len())
-                    .find(|&it| (visits[it].parent, visits[it].branch, visits[it].iteration) == place);
-                if let Some(next) = next {
-                    let taken = (state, states[next]);
-                    // A way through a loop is one way, however often it is gone; inside items it is no way of the run.
-                    if visit.iteration.is_none() && !choices.contains(&taken) {
-                        way.extend([taken.0, taken.1]);
-                    }
-                    choices.push(taken);
+            if visit.kind == StateType::Choice
+                && let Some(next) = run.timeline.next_in_place(index)
+            {
+                let taken = (state, states[next]);
+                // A way through a loop is one way, however often it is gone; inside items it is no way of the run.
+                if !inside[index] && !choices.contains(&taken) {
+                    way.extend([taken.0, taken.1]);
                 }
+                choices.push(taken);
             }
         }
         let next_group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
         let group = *self.groups.entry(way).or_insert(next_group);
-        let is_failed = matches!(it.status, Status::Failed | Status::TimedOut | Status::Aborted);
-        let blamed = visits
-            .iter()
-            .rev()
-            .find(|it| matches!(it.status, VisitStatus::Failed | VisitStatus::TimedOut) && !it.kind.is_container());
-        let error = it.error.clone().or_else(|| is_failed.then(|| it.status.as_str().into()));
+        let failure = run.failure();
         let seen = Seen {
             arn: it.arn.clone(),
             started_at,
             duration,
-            failure: error.filter(|_| is_failed).map(|error| (blamed.map(|it| it.state.clone()), error)),
-            is_failed,
+            failure,
             version: it.version_arn.clone(),
             group,
             critical,

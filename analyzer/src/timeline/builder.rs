@@ -4,53 +4,7 @@ use crate::model::{Event, EventKind, Micros, Name, StateType, Timestamp};
 
 use super::phase::{between, cut_off_after};
 use super::scope::{Places, Progress, Scope, ScopeIndex, VisitIndex};
-use super::{Attempt, AttemptStatus, Category, Split, Visit, VisitStatus};
-
-/// The timeline of one execution, as far as its events tell it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timeline {
-    /// In the order in which they were entered.
-    pub visits: Vec<Visit>,
-    /// For every event, what it waited for.
-    pub links: Vec<Link>,
-    /// Index of the event that closed the execution for good.
-    pub closing: Option<usize>,
-    /// What the events do not tell; sentences for people.
-    pub gaps: Vec<String>,
-    /// The places in which states ran one after the other; the root is the first.
-    pub flows: Vec<Flow>,
-    /// For every event, the flow it happened in.
-    pub flow_of: Vec<usize>,
-}
-
-/// The root, one branch of a Parallel, or one iteration of a Map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// Index of the visit of the Parallel or Map, and the round of it, counted from 1.
-    pub owner: Option<(usize, u32)>,
-    pub iteration: Option<u32>,
-}
-
-/// What decided when an event could happen, and whose time the span between the two is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Index of the binding predecessor; `None` for the first event and where it is missing.
-    pub binding: Option<usize>,
-    pub category: Category,
-    /// Index of the visit that owns the span; `None` before the first state.
-    pub owner: Option<usize>,
-}
-
-impl Timeline {
-    /// Reconstructs the timeline from events in ascending order of id, each id once.
-    pub fn of(events: &[Event]) -> Self {
-        let mut builder = Builder::new(events);
-        for index in 0..events.len() {
-            builder.take(index);
-        }
-        builder.finish()
-    }
-}
+use super::{Attempt, AttemptStatus, Category, Flow, Link, Split, Timeline, Visit, VisitStatus};
 
 pub(super) struct Builder<'a> {
     pub(super) events: &'a [Event],

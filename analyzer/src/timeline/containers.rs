@@ -1,6 +1,7 @@
 //! Rounds of Parallel and Map states, their items, and what is cleaned up when one fails.
 
-use super::builder::{Builder, Link};
+use super::Link;
+use super::builder::Builder;
 use super::phase::between;
 use super::scope::{Scope, VisitIndex};
 use super::{Category, VisitStatus};

@@ -1,6 +1,7 @@
 //! How an execution ends, what that ends with it, and how a redrive opens it again.
 
-use super::builder::{Builder, Link, ends_with_failure};
+use super::Link;
+use super::builder::{Builder, ends_with_failure};
 use super::phase::cut_off_after;
 use super::scope::VisitIndex;
 use super::{Category, VisitStatus};

@@ -40,13 +40,17 @@ impl Coverage {
                 }
             }
         }
-        let of_interest = self.0.iter().filter(|it| machine_arn.is_none_or(|arn| arn == it.machine_arn));
-        for note in of_interest.filter_map(note) {
+        for note in self.notes(machine_arn) {
             if !report.footer.is_empty() {
                 report.footer.push('\n');
             }
             report.footer += &note;
         }
+    }
+
+    /// Where something is missing.
+    pub(crate) fn notes(&self, machine_arn: Option<&str>) -> impl Iterator<Item = String> {
+        self.0.iter().filter(move |it| machine_arn.is_none_or(|arn| arn == it.machine_arn)).filter_map(note)
     }
 }
 

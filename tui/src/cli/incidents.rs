@@ -3,7 +3,7 @@
 use analyzer::change_point::{ChangePoint, change_points};
 use analyzer::model::{Micros, Name, Timestamp};
 use clap::Args;
-use queries::{Reader, SpanRow};
+use queries::{MachineRow, Reader, SpanRow};
 use serde_json::{Value, json};
 use tui::text;
 
@@ -49,7 +49,7 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
     let mut all = Vec::new();
     for machine in reader.machines(since, until)? {
         if wanted.as_deref().is_none_or(|it| it == machine.arn) {
-            all.extend(found(&reader, &machine.arn.as_str().into(), since, until)?);
+            all.extend(found_of(&reader, &machine, (since, until))?);
         }
     }
     all.sort_by_key(|it| std::cmp::Reverse(it.at));
@@ -119,13 +119,20 @@ pub(super) fn series(
     until: Option<Timestamp>,
 ) -> Result<Option<Series>, Failure> {
     let row = reader.machines(since, until)?.into_iter().find(|it| it.arn == **machine);
-    let Some((first, last, executions)) = row.and_then(|it| Some((it.first_at?, it.last_at?, it.executions))) else {
-        return Ok(None);
-    };
-    let n_spans = (executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
+    row.map_or(Ok(None), |row| series_of(reader, &row, (since, until)))
+}
+
+/// The same of a machine as it was found in the range.
+fn series_of(
+    reader: &Reader,
+    machine: &MachineRow,
+    range: (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Option<Series>, Failure> {
+    let Some((first, last)) = machine.first_at.zip(machine.last_at) else { return Ok(None) };
+    let n_spans = (machine.executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
     // The last span ends with the newest execution: what began a moment ago is not diluted.
     let seconds = ((last - first).0 / 1_000_000 / n_spans).max(60);
-    let spans = reader.duration_series(machine, seconds, (since, until), last + Micros(1))?;
+    let spans = reader.duration_series(&machine.arn, seconds, range, last + Micros(1))?;
     Ok(Some(Series { spans, span: Micros::from_seconds(seconds), last }))
 }
 
@@ -137,6 +144,16 @@ pub(super) fn found(
     until: Option<Timestamp>,
 ) -> Result<Vec<Found>, Failure> {
     Ok(series(reader, machine, since, until)?.map_or_else(Vec::new, |it| found_in(machine, &it)))
+}
+
+/// The same of a machine as it was found in the range.
+pub(super) fn found_of(
+    reader: &Reader,
+    machine: &MachineRow,
+    range: (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Vec<Found>, Failure> {
+    let series = series_of(reader, machine, range)?;
+    Ok(series.map_or_else(Vec::new, |it| found_in(&machine.arn.as_str().into(), &it)))
 }
 
 /// The changes in a series.

@@ -6,7 +6,7 @@ use std::thread;
 
 use analyzer::critical_path::{Step, merged};
 use analyzer::execution::Run;
-use analyzer::model::{Micros, Name};
+use analyzer::model::{Micros, Name, PayloadField};
 use analyzer::replay::Replay;
 use analyzer::timeline::{Attempt, Category, Visit};
 use analyzer::traces::{self, Evidence, Joined, Span, Trace};
@@ -63,9 +63,19 @@ fn wanted(context: &Context, reader: &Reader, arguments: &ShowArguments) -> Resu
 pub(super) fn for_each_run(
     reader: &Reader,
     rows: &[ExecutionRow],
+    use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for_each_run_with(reader, rows, &[], use_run)
+}
+
+/// The same with those of their payloads.
+pub(super) fn for_each_run_with(
+    reader: &Reader,
+    rows: &[ExecutionRow],
+    payloads: &'static [PayloadField],
     mut use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    for_each_traced_run(reader, rows, |row, run, _| use_run(row, run))
+    analyse(reader, rows, payloads, |row, run, _| use_run(row, run))
 }
 
 /// The spans of an execution's traces, and which attempt each belongs to.
@@ -75,6 +85,15 @@ pub(super) type Traced = (Trace, Joined);
 pub(super) fn for_each_traced_run(
     reader: &Reader,
     rows: &[ExecutionRow],
+    use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    analyse(reader, rows, &[], use_run)
+}
+
+fn analyse(
+    reader: &Reader,
+    rows: &[ExecutionRow],
+    payloads: &[PayloadField],
     mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let has_evidence = reader.has_evidence()?;
@@ -102,7 +121,7 @@ pub(super) fn for_each_traced_run(
         while next < chunks.len() {
             // Reading goes on while the workers are busy, and no further ahead than they need.
             if n_read < chunks.len() && n_read - next <= n_workers {
-                let chunk = read(reader, chunks[n_read], has_evidence)?;
+                let chunk = read(reader, chunks[n_read], payloads, has_evidence)?;
                 if jobs.send((n_read, chunk)).is_err() {
                     return Err(Failure::new("the analysis has stopped"));
                 }
@@ -126,10 +145,25 @@ const MOST_WORKERS: usize = 8;
 type Stored = (StoredExecution, Option<Evidence>);
 type Analysed = (Run, Option<Traced>);
 
-fn read(reader: &Reader, rows: &[ExecutionRow], has_evidence: bool) -> Result<Vec<Stored>, Failure> {
+/// Everything that is known of one execution.
+pub(super) fn run_of(
+    reader: &Reader,
+    row: &ExecutionRow,
+    payloads: &[PayloadField],
+) -> Result<Option<(Run, Option<Traced>)>, Failure> {
+    let stored = read(reader, std::slice::from_ref(row), payloads, reader.has_evidence()?)?;
+    Ok(stored.into_iter().next().map(analysed))
+}
+
+fn read(
+    reader: &Reader,
+    rows: &[ExecutionRow],
+    payloads: &[PayloadField],
+    has_evidence: bool,
+) -> Result<Vec<Stored>, Failure> {
     let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
     let mut evidence = if has_evidence { reader.evidence(&ids)? } else { FxHashMap::default() };
-    let stored = reader.stored_executions(&ids, false)?;
+    let stored = reader.stored_executions(&ids, payloads)?;
     Ok(stored.into_iter().map(|it| (evidence.remove(&it.id), it)).map(|(evidence, it)| (it, evidence)).collect())
 }
 
@@ -272,7 +306,7 @@ fn opened(reader: &Reader, arn: &Name, depth: usize) -> Result<Value, Failure> {
     let Some(row) = reader.executions(&filter)?.into_iter().find(|it| it.arn == **arn) else {
         return Ok(Value::Null);
     };
-    let Some(stored) = reader.stored_executions(&[row.id], false)?.pop() else { return Ok(Value::Null) };
+    let Some(stored) = reader.stored_executions(&[row.id], &[])?.pop() else { return Ok(Value::Null) };
     let run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
     Ok(json!({
         "execution_arn": arn.as_str(),

@@ -154,7 +154,6 @@ pub struct ExecutionItem {
 /// One execution with everything that is stored of it.
 #[derive(Clone, Debug)]
 pub struct OpenedRun {
-    pub id: u32,
     pub run: Run,
     pub traced: Option<(Trace, Joined)>,
     pub usd: Option<Usd>,

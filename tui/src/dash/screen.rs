@@ -92,9 +92,8 @@ pub struct MachineRef {
 pub enum Subject {
     #[default]
     Nothing,
-    Execution(u32),
-    /// An execution of which the ARN is known.
-    ExecutionOf(String),
+    /// An execution by its ARN.
+    Execution(String),
     /// Executions that have not ended, whenever they began; the oldest first.
     Open,
     /// The children of a Map Run.

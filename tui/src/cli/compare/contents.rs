@@ -10,7 +10,7 @@ use tui::text;
 use super::evidence::{deployed, slice_name};
 use super::page::{Chart, Page, Section};
 use super::sides::Sides;
-use super::{Explained, TOLD, ms, short};
+use super::{Explained, TOLD, minute, ms, short};
 use crate::cli::incidents;
 use crate::failure::Failure;
 use crate::report::Report;
@@ -31,6 +31,7 @@ pub(super) fn page_of(
     it: &Explained,
     sides: &Sides,
     told: &Report,
+    notes: &[String],
 ) -> Result<Page, Failure> {
     let (b, i) = (&it.compared.baseline, &it.compared.incident);
     let range = |filter: &ExecutionFilter| match (filter.since, filter.until, &filter.version) {
@@ -79,13 +80,13 @@ pub(super) fn page_of(
         title: format!("{name}: what changed"),
         answer: told.heading.lines().map(str::to_owned).collect(),
         facts: facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
-        sections: sections(it, told),
+        sections: sections(it, told, notes),
         commands,
         chart,
     })
 }
 
-pub(super) fn sections(it: &Explained, told: &Report) -> Vec<Section> {
+pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<Section> {
     let causes = Section {
         title: "Causes",
         said: "Contributions and the unexplained rest add up to the difference of the means. q is the false-alarm rate over \
@@ -165,14 +166,7 @@ pub(super) fn sections(it: &Explained, told: &Report) -> Vec<Section> {
         rows: it.deployments.iter().map(|it| vec![minute(Some(it.at)), deployed(it)]).collect(),
     };
     // What has a section of its own is not said twice.
-    let is_elsewhere = |line: &&str| {
-        line.starts_with("See for yourself")
-            || line.starts_with("In the window")
-            || line.contains("% of the difference is carried")
-    };
-    let rest = told.footer.lines().filter(|it| !is_elsewhere(it));
-    let notes =
-        Section { title: "How sure", said: rest.collect::<Vec<_>>().join("\n"), columns: Vec::new(), rows: Vec::new() };
+    let notes = Section { title: "How sure", said: notes.join("\n"), columns: Vec::new(), rows: Vec::new() };
     vec![causes, slices, errors, money, deployments, notes]
 }
 
@@ -189,8 +183,4 @@ pub(super) fn error_row(it: &ErrorGroup) -> Vec<String> {
         minute(it.first_seen),
         minute(it.last_seen),
     ]
-}
-
-pub(super) fn minute(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "–".to_owned(), |at| analyzer::time::format(at)[..16].replace('T', " "))
 }

@@ -2,30 +2,24 @@
 
 use analyzer::compare::Side;
 use analyzer::error_groups::{ErrorGroup, ErrorGroups};
-use analyzer::execution::Run;
-use analyzer::model::{Name, Timestamp};
-use analyzer::slices::Slice;
+use analyzer::model::{Name, PayloadField, Timestamp};
+use analyzer::slices::{Dimension, Slice};
 use queries::{Deployment, ExecutionRow, Reader};
 use serde_json::{Value, json};
 
 use super::json::rounded;
+use super::minute;
+use crate::cli::show::for_each_run_with;
 use crate::failure::Failure;
 
-/// Executions with errors whose causes are read, of each side: the newest.
-const READ: usize = 2_000;
-const TOGETHER: usize = 200;
-
-/// The errors of both sides. Their causes are read, where they are kept.
-pub(super) fn errors(reader: &Reader, sides: [(&[ExecutionRow], Side); 2]) -> Result<Vec<ErrorGroup>, Failure> {
+/// The errors of those executions of each side that met any. Their causes are read, where they are kept.
+pub(super) fn errors(reader: &Reader, met: &[Vec<ExecutionRow>; 2]) -> Result<Vec<ErrorGroup>, Failure> {
     let mut groups = ErrorGroups::default();
-    for (rows, side) in sides {
-        let met: Vec<u32> =
-            rows.iter().filter(|it| it.error.is_some() || it.retries > 0).take(READ).map(|it| it.id).collect();
-        for ids in met.chunks(TOGETHER) {
-            for stored in reader.stored_executions(ids, true)? {
-                groups.add(&Run::of(stored.arn, stored.events, stored.record.unwrap_or_default()), side);
-            }
-        }
+    for (rows, side) in met.iter().zip([Side::Baseline, Side::Incident]) {
+        for_each_run_with(reader, rows, &[PayloadField::Cause], |_, run| {
+            groups.add(run, side);
+            Ok(())
+        })?;
     }
     Ok(groups.finish())
 }
@@ -53,7 +47,7 @@ pub(super) fn error_to_json(it: &ErrorGroup) -> Value {
 }
 
 pub(super) fn slice_to_json(it: &Slice) -> Value {
-    let of = |(dimension, value): &(analyzer::slices::Dimension, String)| json!({"dimension": dimension.as_str(), "state": dimension.state().map(Name::as_str), "value": value});
+    let of = |(dimension, value): &(Dimension, String)| json!({"dimension": dimension.as_str(), "state": dimension.state().map(Name::as_str), "value": value});
     json!({
         "of": it.of.iter().map(of).collect::<Vec<_>>(),
         "baseline_executions": it.n_baseline, "incident_executions": it.n_incident,
@@ -68,10 +62,12 @@ pub(super) fn deployment_to_json(it: &Deployment) -> Value {
 
 /// A slice in words.
 pub(super) fn slice_name(it: &Slice) -> String {
-    let one = |(dimension, value): &(analyzer::slices::Dimension, String)| match dimension.state() {
-        Some(state) if dimension.as_str() == "branch" => format!("`{state}` leads to `{value}`"),
-        Some(state) => format!("{value} items of `{state}`"),
-        None => format!("{} {value}", dimension.as_str()),
+    let one = |(dimension, value): &(Dimension, String)| match dimension {
+        Dimension::Branch(state) => format!("`{state}` leads to `{value}`"),
+        Dimension::Items(state) => format!("{value} items of `{state}`"),
+        Dimension::Version | Dimension::Status | Dimension::Error | Dimension::Hour => {
+            format!("{} {value}", dimension.as_str())
+        }
     };
     it.of.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
@@ -86,7 +82,7 @@ pub(super) fn slice_sentence(it: &Slice) -> String {
 }
 
 pub(super) fn deployment_sentence(it: &Deployment) -> String {
-    format!("{} at {}", deployed(it), &analyzer::time::format(it.at)[..16].replace('T', " "))
+    format!("{} at {}", deployed(it), minute(Some(it.at)))
 }
 
 /// What was deployed.

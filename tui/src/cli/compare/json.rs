@@ -4,15 +4,16 @@ use analyzer::compare::{Billed, Cause, Compared, Failing, SideSummary};
 use analyzer::model::{Micros, Name, Usd};
 use queries::ExecutionFilter;
 use serde_json::{Map, Value, json};
+use tui::text;
 
 use super::evidence::{deployment_sentence, deployment_to_json, error_to_json, slice_sentence, slice_to_json};
 use super::sides::Sides;
-use super::{Explained, TOLD, cause_row, errors_told, footer, heading};
+use super::{Explained, TOLD, cause_row, errors_told, findings, heading, listed};
 use crate::report::{Report, TextTable};
 
 pub(super) fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, rate: Option<Usd>) -> Report {
     let compared = &it.compared;
-    let named: Vec<&Cause> = compared.causes.iter().filter(|it| all || it.is_named()).collect();
+    let named = listed(compared, all);
     let mut table = TextTable::with_columns(&[
         "#",
         "cause",
@@ -27,24 +28,17 @@ pub(super) fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, r
         table.rows.push(cause_row(rank, it).into());
     }
     let mut fields = fields(machine, compared, sides, &named, all, it.left_out, rate);
-    if let Some(cost) = fields.get_mut("cost") {
-        cost["by_state"] = compared.transitions.iter().map(|it| billed_to_json(it, rate)).collect();
-    }
-    if let Some(failures) = fields.get_mut("failures") {
-        failures["by_error"] = compared.failing.iter().map(failing_to_json).collect();
-    }
     fields.insert("slices".to_owned(), it.slices.iter().map(slice_to_json).collect());
     fields.insert("errors".to_owned(), it.errors.iter().map(error_to_json).collect());
     fields.insert("deployments".to_owned(), it.deployments.iter().map(deployment_to_json).collect());
-    let lines = footer(compared, &named, all, it.left_out);
-    let beside = it
-        .slices
-        .iter()
-        .take(TOLD)
-        .map(slice_sentence)
+    let example = named.first().and_then(|it| it.evidence.first());
+    let footer = findings(compared, &named, all, it.left_out)
+        .into_iter()
+        .chain(example.map(|it| format!("See for yourself: stepscope show {}", text::quoted(it))))
+        .chain(it.slices.iter().take(TOLD).map(slice_sentence))
         .chain(errors_told(it))
         .chain(it.deployments.iter().map(|it| format!("In the window: {}.", deployment_sentence(it))));
-    let footer = std::iter::once(lines).chain(beside).collect::<Vec<_>>().join("\n");
+    let footer = footer.collect::<Vec<_>>().join("\n");
     Report { command: "compare", fields, rows: "causes", table, heading: heading(machine, compared, sides), footer }
 }
 
@@ -111,9 +105,13 @@ pub(super) fn fields(
             json!({
                 "baseline": failed(b), "incident": failed(i), "p_value": failures.map(|it| it.1),
                 "difference": failures.map(|it| json!({"estimate": it.0.estimate, "low": it.0.low, "high": it.0.high})),
+                "by_error": compared.failing.iter().map(failing_to_json).collect::<Value>(),
             }),
         ),
-        ("cost", json!({"baseline": paid(b), "incident": paid(i)})),
+        ("cost", json!({
+                "baseline": paid(b), "incident": paid(i),
+                "by_state": compared.transitions.iter().map(|it| billed_to_json(it, rate)).collect::<Value>(),
+            })),
         ("causes", causes.into()),
         ("unexplained_ms", compared.unexplained_ms(all).map(rounded).into()),
         ("harmless", compared.harmless.iter().map(harmless).collect()),

@@ -10,8 +10,9 @@ mod twins;
 use std::path::PathBuf;
 
 use analyzer::compare::{Cause, CauseKind, Compared, Comparison, Side, SideSummary};
-use analyzer::error_groups::ErrorGroup;
-use analyzer::model::{Micros, Name, Timestamp, Usd};
+use analyzer::error_groups::{ErrorGroup, ErrorGroups};
+use analyzer::execution::Run;
+use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::slices::{Slice, Slices};
 use clap::Args;
 use queries::{Deployment, ExecutionFilter, ExecutionRow, Reader};
@@ -28,7 +29,7 @@ use crate::report::Report;
 use contents::page_of;
 use evidence::slice_sentence;
 use json::report;
-use sides::{Sides, machine, sides};
+use sides::{Sides, Span, machine, sides};
 
 /// Slices and errors that the footer names.
 const TOLD: usize = 3;
@@ -86,7 +87,7 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
         ))
         .hint("`stepscope executions` lists what is stored, `stepscope incidents` proposes ranges"));
     }
-    let rate = Prices::new(context)?.transitions(&machine, 1);
+    let rate = by_transitions(Prices::new(context)?.transitions(&machine, 1), it.is_express);
     let mut told = report(&machine, &it, &sides, arguments.all, rate);
     let covered = |it: &ExecutionFilter| Coverage::load(&reader, it.since, it.until);
     let (baseline, incident) = (covered(&sides.baseline)?, covered(&sides.incident)?);
@@ -94,7 +95,10 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
     told.fields.insert("coverage".to_owned(), coverage);
     incident.tell(&mut told, Some(&machine));
     if let Some(path) = &arguments.report {
-        page::write(path, &page_of(&reader, &machine, &it, &sides, &told)?, &told)?;
+        let named = listed(&it.compared, arguments.all);
+        let notes = findings(&it.compared, &named, arguments.all, it.left_out);
+        let notes: Vec<String> = notes.into_iter().chain(incident.notes(Some(&machine))).collect();
+        page::write(path, &page_of(&reader, &machine, &it, &sides, &told, &notes)?, &told)?;
         eprintln!("written to {}", path.display());
     }
     Ok(told)
@@ -105,6 +109,7 @@ struct Explained {
     compared: Compared,
     /// Executions that are running, or not known in full.
     left_out: u64,
+    is_express: bool,
     slices: Vec<Slice>,
     errors: Vec<ErrorGroup>,
     deployments: Vec<Deployment>,
@@ -112,83 +117,111 @@ struct Explained {
 
 fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained, Failure> {
     let mut slices = Slices::default();
-    let (compared, left_out, rows) = compared(reader, &sides.baseline, &sides.incident, &mut slices)?;
-    let slices = if is_different(&compared) { slices.finish() } else { Vec::new() };
-    let errors = evidence::errors(reader, [(&rows[0], Side::Baseline), (&rows[1], Side::Incident)])?;
-    let mut it = Explained {
+    let mut met: [Vec<ExecutionRow>; 2] = Default::default();
+    let Measured { compared, left_out, is_express, .. } =
+        measured(reader, [&sides.baseline, &sides.incident], |row, run, side| {
+            slices.add(run, side);
+            if ErrorGroups::is_met_by(run) {
+                met[usize::from(side == Side::Incident)].push(row.clone());
+            }
+        })?;
+    let mut errors = evidence::errors(reader, &met)?;
+    // What has risen most comes first.
+    let risen = |it: &ErrorGroup| rates(&compared, it)[1] - rates(&compared, it)[0];
+    errors.sort_by(|a, b| risen(b).total_cmp(&risen(a)));
+    Ok(Explained {
+        slices: carriers(slices, &compared),
+        errors,
+        deployments: evidence::deployments(reader, machine, sides.baseline.since, sides.incident.until)?,
         compared,
         left_out,
-        slices,
-        errors: Vec::new(),
-        deployments: evidence::deployments(reader, machine, sides.baseline.since, sides.incident.until)?,
-    };
-    // What has risen most comes first.
-    let mut errors: Vec<(f64, ErrorGroup)> = errors
-        .into_iter()
-        .map(|error| {
-            let [before, after] = rates(&it, &error);
-            (after - before, error)
-        })
-        .collect();
-    errors.sort_by(|a, b| b.0.total_cmp(&a.0));
-    it.errors = errors.into_iter().map(|it| it.1).collect();
-    Ok(it)
+        is_express,
+    })
 }
 
-/// Whether there is a difference to be carried by anybody: the durations differ, and by one percent.
-fn is_different(it: &Compared) -> bool {
+/// The slices that carry the difference, where the durations differ, and by one percent.
+fn carriers(slices: Slices, it: &Compared) -> Vec<Slice> {
     let share = it.difference_ms.zip(it.baseline.mean_ms).map(|(difference, mean)| (difference / mean.max(1e-9)).abs());
-    it.shift_p_value <= 0.05 && share.is_some_and(|it| it >= 0.01)
+    let is_different = it.shift_p_value <= 0.05 && share.is_some_and(|it| it >= 0.01);
+    if is_different { slices.finish() } else { Vec::new() }
 }
 
-/// Both sides against each other, how many executions are left out, and those that are not.
-fn compared(
+/// Two sides, and how many executions they rest on.
+struct Measured {
+    compared: Compared,
+    /// Executions that are running, or not known in full.
+    left_out: u64,
+    /// Whether a side has as many executions as were asked for.
+    is_cut: bool,
+    is_express: bool,
+}
+
+/// Both sides against each other; what else is to be made of the runs is made beside.
+fn measured(
     reader: &Reader,
-    baseline: &ExecutionFilter,
-    incident: &ExecutionFilter,
-    slices: &mut Slices,
-) -> Result<(Compared, u64, [Vec<ExecutionRow>; 2]), Failure> {
+    filters: [&ExecutionFilter; 2],
+    mut beside: impl FnMut(&ExecutionRow, &Run, Side),
+) -> Result<Measured, Failure> {
     let mut comparison = Comparison::default();
-    let mut left_out = 0_u64;
-    let mut of_side = |side: Side, filter: &ExecutionFilter| -> Result<Vec<ExecutionRow>, Failure> {
+    let (mut left_out, mut is_cut, mut is_express) = (0, false, false);
+    for (filter, side) in filters.into_iter().zip([Side::Baseline, Side::Incident]) {
         let mut rows = reader.executions(filter)?;
-        let n_all = rows.len();
+        let n_all = rows.len() as u64;
+        is_cut |= filter.limit.is_some_and(|limit| n_all >= limit);
         rows.retain(|it| it.status.is_closed() && it.complete);
-        left_out += (n_all - rows.len()) as u64;
-        for_each_run(reader, &rows, |_, run| {
+        left_out += n_all - rows.len() as u64;
+        is_express |= rows.iter().any(|it| it.workflow_type == WorkflowType::Express);
+        for_each_run(reader, &rows, |row, run| {
             comparison.add(run, side);
-            slices.add(run, side);
+            beside(row, run, side);
             Ok(())
         })?;
-        Ok(rows)
-    };
-    let rows = [of_side(Side::Baseline, baseline)?, of_side(Side::Incident, incident)?];
-    Ok((comparison.finish(), left_out, rows))
+    }
+    Ok(Measured { compared: comparison.finish(), left_out, is_cut, is_express })
+}
+
+/// The first cause of a change, of at most so many executions of each range.
+pub(super) fn first_cause(
+    reader: &Reader,
+    machine: &Name,
+    ranges: (Span, Span),
+    limit: u64,
+) -> Result<Option<tui::dash::CauseItem>, Failure> {
+    let filters = [ranges.0, ranges.1].map(|it| newest(machine, it, limit));
+    let it = measured(reader, [&filters[0], &filters[1]], |_, _, _| ())?;
+    Ok(it.compared.causes.iter().find(|it| it.is_named()).map(cause_item))
+}
+
+/// The newest executions of a range.
+fn newest(machine: &Name, (since, until): Span, limit: u64) -> ExecutionFilter {
+    ExecutionFilter {
+        machine_arn: Some(machine.clone()),
+        since: Some(since),
+        until: Some(until),
+        limit: Some(limit),
+        ..ExecutionFilter::default()
+    }
 }
 
 /// What the dashboard says of two ranges: at most so many executions of each, the newest, and the price of a transition.
 pub(super) fn told(
     reader: &Reader,
     machine: &Name,
-    (baseline, incident): ((Timestamp, Timestamp), (Timestamp, Timestamp)),
+    (baseline, incident): (Span, Span),
     all: bool,
     (limit, rate): (u64, Option<Usd>),
 ) -> Result<Option<tui::dash::Compared>, Failure> {
-    let filter = |(since, until): (Timestamp, Timestamp)| ExecutionFilter {
-        machine_arn: Some(machine.clone()),
-        since: Some(since),
-        until: Some(until),
-        limit: Some(limit),
-        ..ExecutionFilter::default()
-    };
+    let filters = [baseline, incident].map(|it| newest(machine, it, limit));
     let mut slices = Slices::default();
-    let (compared, left_out, _) = compared(reader, &filter(baseline), &filter(incident), &mut slices)?;
+    let Measured { compared, left_out, is_cut, is_express } =
+        measured(reader, [&filters[0], &filters[1]], |_, run, side| slices.add(run, side))?;
     if compared.baseline.n == 0 || compared.incident.n == 0 {
         return Ok(None);
     }
-    let named: Vec<&Cause> = compared.causes.iter().filter(|it| all || it.is_named()).collect();
+    let named = listed(&compared, all);
     let (b, i) = (&compared.baseline, &compared.incident);
     let difference = compared.difference_ms.map_or_else(String::new, |it| format!("   {}", signed(it)));
+    let rate = by_transitions(rate, is_express);
     let paid = |it: &SideSummary| it.mean_transitions.zip(rate).map(|(mean, rate)| mean * rate.as_f64());
     let paid = paid(b).zip(paid(i)).map_or_else(String::new, |(b, i)| format!("   a run ${b:.6} → ${i:.6}"));
     let answer = format!(
@@ -202,20 +235,6 @@ pub(super) fn told(
         text::count(i.n as u64),
         text::count(b.n as u64),
     );
-    let item = |it: &&Cause| {
-        let [_, state, what, contribution, _, interval, q, since] = cause_row(0, it);
-        tui::dash::CauseItem {
-            state,
-            what,
-            contribution,
-            share: it.share,
-            interval,
-            q,
-            since,
-            is_significant: it.is_named(),
-            examples: it.evidence.iter().map(ToString::to_string).collect(),
-        }
-    };
     let command = format!(
         "stepscope compare {} --baseline {} --incident {}{}",
         text::quoted(machine),
@@ -223,14 +242,32 @@ pub(super) fn told(
         incidents::range(incident),
         if all { " --all" } else { "" }
     );
-    let notes = footer(&compared, &named, all, left_out);
-    let notes = notes.lines().filter(|it| !it.starts_with("See for yourself")).map(str::to_owned);
-    let is_cut = [b.n, i.n].iter().any(|n| *n as u64 + left_out >= limit);
     let cut = is_cut
         .then(|| format!("At most the newest {} executions of each range are compared here.", text::count(limit)));
-    let carried = if is_different(&compared) { slices.finish() } else { Vec::new() };
-    let notes = carried.iter().take(TOLD).map(slice_sentence).chain(notes).chain(cut).collect();
-    Ok(Some(tui::dash::Compared { answer, causes: named.iter().map(item).collect(), notes, command }))
+    let carried = carriers(slices, &compared);
+    let carried = carried.iter().take(TOLD).map(slice_sentence);
+    let notes = carried.chain(findings(&compared, &named, all, left_out)).chain(cut).collect();
+    Ok(Some(tui::dash::Compared { answer, causes: named.into_iter().map(cause_item).collect(), notes, command }))
+}
+
+fn cause_item(it: &Cause) -> tui::dash::CauseItem {
+    let [_, state, what, contribution, _, interval, q, since] = cause_row(0, it);
+    tui::dash::CauseItem {
+        state,
+        what,
+        contribution,
+        share: it.share,
+        interval,
+        q,
+        since,
+        is_significant: it.is_named(),
+        examples: it.evidence.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The price of a transition, where executions are paid by them: an Express machine pays by time.
+fn by_transitions(rate: Option<Usd>, is_express: bool) -> Option<Usd> {
+    rate.filter(|_| !is_express)
 }
 
 fn short(arn: &str) -> &str {
@@ -239,14 +276,15 @@ fn short(arn: &str) -> &str {
 
 /// The part of the executions of each side that met an error.
 #[expect(clippy::cast_precision_loss, reason = "rates")]
-fn rates(it: &Explained, error: &ErrorGroup) -> [f64; 2] {
+fn rates(it: &Compared, error: &ErrorGroup) -> [f64; 2] {
     let of = |met: u64, n: usize| met as f64 / n.max(1) as f64;
-    [of(error.executions[0], it.compared.baseline.n), of(error.executions[1], it.compared.incident.n)]
+    [of(error.executions[0], it.baseline.n), of(error.executions[1], it.incident.n)]
 }
 
 /// Errors that a larger part of the executions met than before.
 fn errors_told(it: &Explained) -> impl Iterator<Item = String> {
-    let risen = it.errors.iter().map(|error| (error, rates(it, error))).filter(|(_, rate)| rate[1] > rate[0] * 1.5);
+    let risen =
+        it.errors.iter().map(|error| (error, rates(&it.compared, error))).filter(|(_, rate)| rate[1] > rate[0] * 1.5);
     risen.take(TOLD).map(|(it, rate)| {
         format!(
             "`{}`{}: met by {:.1} % of the executions, {:.1} % before; {} times retried, {} caught, {} fatal{}.",
@@ -306,11 +344,12 @@ fn cause_row(rank: u64, it: &Cause) -> [String; 8] {
         if has_latency { format!("{:.0} %", it.share * 100.0) } else { "–".to_owned() },
         it.interval.map_or_else(|| "–".to_owned(), |(low, high)| format!("{} to {}", signed(low), signed(high))),
         if it.q_value < 1e-9 { "<1e-9".to_owned() } else { format!("{:.1e}", it.q_value) },
-        it.first_seen.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..16].replace('T', " ")),
+        minute(it.first_seen),
     ]
 }
 
-fn footer(compared: &Compared, named: &[&Cause], all: bool, left_out: u64) -> String {
+/// What the table does not say, a line each.
+fn findings(compared: &Compared, named: &[&Cause], all: bool, left_out: u64) -> Vec<String> {
     let mut lines = Vec::new();
     if named.is_empty() {
         lines.push("No significant change.".to_owned());
@@ -326,13 +365,19 @@ fn footer(compared: &Compared, named: &[&Cause], all: bool, left_out: u64) -> St
             text::span(it.before)
         ));
     }
-    if let Some(example) = named.first().and_then(|it| it.evidence.first()) {
-        lines.push(format!("See for yourself: stepscope show '{example}'"));
-    }
     if left_out > 0 {
         lines.push(format!("{} executions are left out: running, or not known in full.", text::count(left_out)));
     }
-    lines.join("\n")
+    lines
+}
+
+/// The causes that are listed.
+fn listed(compared: &Compared, all: bool) -> Vec<&Cause> {
+    compared.causes.iter().filter(|it| all || it.is_named()).collect()
+}
+
+fn minute(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "–".to_owned(), |at| analyzer::time::format(at)[..16].replace('T', " "))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "for people")]

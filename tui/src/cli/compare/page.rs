@@ -4,9 +4,10 @@ use std::path::Path;
 
 use analyzer::model::Timestamp;
 use queries::SpanRow;
+use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::report::{Output, Report};
+use crate::report::{Output, Report, TextTable};
 
 /// What the page says.
 pub(super) struct Page {
@@ -39,7 +40,13 @@ pub(super) fn write(path: &Path, page: &Page, report: &Report) -> Result<(), Fai
     let text = match path.extension().and_then(|it| it.to_str()) {
         Some("md" | "markdown") => masked(&markdown(page)),
         Some("html" | "htm") => masked(&html(page)),
-        Some("json") => masked(&report.to_text(Output::Json)?),
+        Some("json") => {
+            let mut fields = report.fields.clone();
+            fields.values_mut().for_each(mask);
+            let Report { command, rows, .. } = *report;
+            let (table, heading, footer) = (TextTable::default(), String::new(), String::new());
+            Report { command, fields, rows, table, heading, footer }.to_text(Output::Json)?
+        }
         _ => {
             return Err(Failure::usage(format!("`{}` does not say which form the report has", path.display()))
                 .hint("name it .md, .html or .json"));
@@ -67,6 +74,16 @@ fn masked(text: &str) -> String {
     }
     flush(&mut digits, &mut masked);
     masked
+}
+
+/// The texts of a JSON value without them; a number is never an account.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = masked(text),
+        Value::Array(all) => all.iter_mut().for_each(mask),
+        Value::Object(all) => all.values_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn markdown(page: &Page) -> String {

@@ -36,7 +36,7 @@ fn report(rows: &[ExecutionRow; 2], first: &Run, second: &Run) -> Report {
             it.category.as_str().to_owned(),
             text::span(it.first),
             text::span(it.second),
-            signed(it.difference()),
+            text::signed_span(it.difference()),
         ]);
     }
     let difference: Micros = parts.iter().map(Part::difference).sum();
@@ -67,7 +67,7 @@ fn report(rows: &[ExecutionRow; 2], first: &Run, second: &Run) -> Report {
             text::opt_span(rows[0].duration),
             rows[1].name,
             text::opt_span(rows[1].duration),
-            signed(difference)
+            text::signed_span(difference)
         ),
         footer: partly.collect::<Vec<_>>().join("\n"),
     }
@@ -78,8 +78,4 @@ fn part_to_json(it: &Part) -> Value {
         "state": it.state.as_ref().map(Name::as_str), "category": it.category.as_str(), "first_ms": it.first.as_millis(),
         "second_ms": it.second.as_millis(), "difference_ms": it.difference().as_millis(),
     })
-}
-
-fn signed(it: Micros) -> String {
-    if it > Micros::ZERO { format!("+{}", text::span(it)) } else { text::span(it) }
 }

@@ -1,15 +1,14 @@
 //! The bill as the dashboard shows it: of all machines in a line each, and of one in full.
 
 use analyzer::eligibility::Finding;
-use analyzer::model::{Micros, Usd, WorkflowType};
-use queries::Reader;
+use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
+use queries::{MachineRow, Reader};
 use tui::dash::{BreakEven, CostStudy, HybridPart};
 
 use super::advice::{Advice, Adviser, Part, Recommendation, Waste};
 use super::{assumptions, left_out, sentences};
-use crate::cli::bill::{MachineCost, Prices, costs};
+use crate::cli::bill::{MachineCost, Prices, costs, costs_of};
 use crate::failure::Failure;
-use analyzer::model::Timestamp;
 
 const DAY: i64 = 86_400_000_000;
 
@@ -26,11 +25,12 @@ pub(crate) struct Spending {
 pub(crate) fn spending(
     reader: &Reader,
     prices: &Prices,
+    machines: Vec<MachineRow>,
     (since, until): (Option<Timestamp>, Option<Timestamp>),
     now: Timestamp,
     has_advice: bool,
 ) -> Result<Vec<Spending>, Failure> {
-    let everything = costs(reader, prices, since, until)?;
+    let everything = costs_of(reader, prices, machines, since, until)?;
     let adviser = Adviser::new(reader, prices, since, until, &everything)?;
     let mut found = Vec::with_capacity(everything.len());
     for it in &everything {

@@ -70,11 +70,13 @@ impl Collector {
 fn collect_arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     const WITH_VALUE: [&str; 2] = ["--view", "--range"];
     let mut kept: Vec<OsString> = Vec::new();
-    let mut is_value = false;
+    let (mut is_value, mut is_handed_on) = (false, false);
     for it in arguments {
         let text = it.to_string_lossy();
         // A profile may have the name, too: the command is what is no option's value.
-        let is_command = text == "dash" && kept.last().is_none_or(|it| !it.to_string_lossy().starts_with('-'));
+        let is_command =
+            !is_handed_on && text == "dash" && !kept.last().is_some_and(|it| awaits_value(&it.to_string_lossy()));
+        is_handed_on |= is_command;
         let is_ours = WITH_VALUE.iter().any(|option| text == *option || text.starts_with(&format!("{option}=")));
         if !std::mem::take(&mut is_value) && !is_ours && text != "--ascii" {
             kept.push(if is_command { "collect".into() } else { it.clone() });
@@ -82,6 +84,11 @@ fn collect_arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString>
         is_value = WITH_VALUE.contains(&&*text);
     }
     kept
+}
+
+/// Whether the value of an option is the next word: `--db`, `-o`, but not `--db=x`, `-ojson`.
+fn awaits_value(word: &str) -> bool {
+    if word.starts_with("--") { !word.contains('=') } else { word.starts_with('-') && word.len() == 2 }
 }
 
 /// How collecting goes, where somebody has collected in the last while.
@@ -123,11 +130,14 @@ mod tests {
 
     #[test]
     fn what_is_for_the_screen_is_not_handed_on() {
+        let kept = |words: &str| -> String {
+            let kept = collect_arguments(words.split(' ').map(OsString::from));
+            kept.iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        };
         let words = "--db x dash --region eu-west-1 --view executions --ascii --range=1h --profile dash";
-        let kept = collect_arguments(words.split(' ').map(OsString::from));
-        assert_eq!(
-            kept,
-            "--db x collect --region eu-west-1 --profile dash".split(' ').map(OsString::from).collect::<Vec<_>>()
-        );
+        assert_eq!(kept(words), "--db x collect --region eu-west-1 --profile dash");
+        assert_eq!(kept("--db=dash dash --range 1h"), "--db=dash collect");
+        assert_eq!(kept("-ojson dash"), "-ojson collect");
+        assert_eq!(kept("--db dash dash"), "--db dash collect");
     }
 }

@@ -28,18 +28,26 @@ pub(super) fn find_out(loader: &Loader, range: TimeRange) -> Result<Findout, Fai
     let now = loader.context.now()?;
     let reader = loader.context.reader()?;
     let bounds = range.bounds(now);
-    let newest = reader.newest_start()?;
+    let newest = reader.first_and_last_start()?.1;
     let in_range = reader.machines(bounds.0, bounds.1)?;
     let is_many = in_range.iter().map(|it| it.executions).sum::<u64>() > MANY;
-    let machines = spending(&reader, &loader.prices, bounds, now, !is_many)?;
     let last = in_range.iter().filter_map(|it| it.last_at).max();
     let since = if is_many { last.map(|it| Timestamp(it.0 - DAY.0)).max(bounds.0) } else { bounds.0 };
+    let machines = spending(&reader, &loader.prices, in_range, bounds, now, !is_many)?;
+    // What is slow all the time shows against the day before.
+    let before = since.map(|it| Timestamp(it.0 - DAY.0));
+    let with_day_before = reader.machines(before, bounds.1)?;
     let coverage = Coverage::load(&reader, bounds.0, bounds.1)?;
     let stuck = stuck(loader, &reader, &machines, newest, now)?;
     let mut looks = Vec::new();
     for it in &machines {
         let machine = MachineRef { arn: it.cost.machine.arn.clone(), name: it.cost.machine.name.clone() };
-        let changed = changes(&reader, &machine, (since, bounds.1))?;
+        let mut changed = Vec::new();
+        if let Some(row) = with_day_before.iter().find(|row| row.arn == machine.arn) {
+            let mut found = incidents::found_of(&reader, row, (before, bounds.1))?;
+            found.retain(|it| is_within(it.incident, since));
+            changed = changes(&reader, &machine, found)?;
+        }
         let has_failures = changed.iter().any(|it| it.kind == LookKind::Failing);
         looks.extend(changed);
         looks.extend(failing(it, &machine).filter(|_| !has_failures));
@@ -57,15 +65,8 @@ fn money(it: Spending) -> MoneyItem {
 }
 
 /// The newest change of each kind.
-fn changes(
-    reader: &Reader,
-    machine: &MachineRef,
-    (since, until): (Option<Timestamp>, Option<Timestamp>),
-) -> Result<Vec<Look>, Failure> {
+fn changes(reader: &Reader, machine: &MachineRef, mut found: Vec<incidents::Found>) -> Result<Vec<Look>, Failure> {
     let arn = Name::from(machine.arn.as_str());
-    // What is slow all the time shows against the day before.
-    let mut found = incidents::found(reader, &arn, since.map(|it| Timestamp(it.0 - DAY.0)), until)?;
-    found.retain(|it| is_within(it.incident, since));
     found.sort_by_key(|it| std::cmp::Reverse(it.at));
     let mut looks = Vec::new();
     let duration =
@@ -78,8 +79,7 @@ fn changes(
         };
         let kind = if it.after > it.before { name } else { LookKind::Better };
         let (before, after) = (incidents::shown(it.metric, it.before), incidents::shown(it.metric, it.after));
-        let compared = compare::told(reader, &arn, (it.baseline, it.incident), false, (COMPARED, None))?;
-        let cause = compared.and_then(|it| it.causes.into_iter().next());
+        let cause = compare::first_cause(reader, &arn, (it.baseline, it.incident), COMPARED)?;
         looks.push(Look {
             kind,
             machine: machine.clone(),

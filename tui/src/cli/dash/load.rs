@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use analyzer::execution::Run;
-use analyzer::model::{Micros, Name, Status};
-use analyzer::traces;
+use analyzer::model::{Micros, Name, PayloadField, Status};
 use queries::{ExecutionFilter, ExecutionRow, Reader};
 use tui::dash::{Content, ExecutionItem, Executions, LISTED, Load, MachineRef, OpenedRun, Subject, View};
 
 use super::loader::Loader;
 use super::{investigate, overview, study};
+use crate::cli::show::run_of;
 use crate::cli::{cost, page, select};
 use crate::failure::Failure;
 
@@ -108,11 +108,7 @@ pub(super) fn add_current_states(reader: &Reader, rows: &mut [ExecutionItem]) ->
 
 fn row(reader: &Reader, subject: &Subject) -> Result<ExecutionRow, Failure> {
     match subject {
-        Subject::Execution(id) => {
-            let arn = reader.stored_executions(&[*id], false)?.pop().map(|it| it.arn);
-            by_arn(reader, arn.as_deref().unwrap_or_default())
-        }
-        Subject::ExecutionOf(arn) => by_arn(reader, arn),
+        Subject::Execution(arn) => by_arn(reader, arn),
         _ => Err(Failure::new("no execution was chosen")),
     }
 }
@@ -124,15 +120,9 @@ fn by_arn(reader: &Reader, arn: &str) -> Result<ExecutionRow, Failure> {
 
 /// Everything that is stored of an execution, its inputs and outputs, traces and reports among it.
 fn opened(loader: &Loader, reader: &Reader, row: &ExecutionRow) -> Result<OpenedRun, Failure> {
-    let stored = reader.stored_executions(&[row.id], true)?.pop();
-    let stored = stored.ok_or_else(|| Failure::new("this execution is not stored any more"))?;
-    let mut run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
-    let evidence = if reader.has_evidence()? { reader.evidence(&[row.id])?.remove(&row.id) } else { None };
-    let traced = evidence.map(|it| {
-        let joined = traces::join(&mut run, &it);
-        (it.trace, joined)
-    });
-    Ok(OpenedRun { id: row.id, run, traced, usd: loader.prices.execution(row), parent: row.parent_arn.clone() })
+    let found = run_of(reader, row, &PayloadField::ALL)?;
+    let (run, traced) = found.ok_or_else(|| Failure::new("this execution is not stored any more"))?;
+    Ok(OpenedRun { run, traced, usd: loader.prices.execution(row), parent: row.parent_arn.clone() })
 }
 
 /// Two executions; without the second, one that succeeded, took the same way, and as long as the middle one of those.

@@ -69,7 +69,7 @@ pub(super) fn go(loader: &Loader, ui: Ui, wanted: &str) -> Result<(Ui, Vec<Effec
     let view = |name: &str| View::TABS.into_iter().find(|it| it.as_str() == name);
     match words.as_slice() {
         [] => Ok((ui, Vec::new())),
-        ["timeline", name] => Ok(go_to(ui.clone(), View::Timeline, None, Subject::ExecutionOf(execution(name)?))),
+        ["timeline", name] => Ok(go_to(ui.clone(), View::Timeline, None, Subject::Execution(execution(name)?))),
         ["twins", first] => Ok(go_to(ui.clone(), View::Twins, None, Subject::Pair(execution(first)?, None))),
         ["twins", first, second] => {
             let pair = Subject::Pair(execution(first)?, Some(execution(second)?));

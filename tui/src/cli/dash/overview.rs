@@ -18,7 +18,7 @@ const HOUR: Micros = Micros(3_600_000_000);
 pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Result<Overview, Failure> {
     let now = loader.context.now()?;
     let (since, until) = range.bounds(now);
-    let newest = reader.newest_start()?;
+    let (oldest, newest) = reader.first_and_last_start()?;
     let (machines, (activity, span)) = if range == TimeRange::All {
         let machines = reader.rolled_up_machines()?;
         let first = machines.iter().filter_map(|it| it.first_at).min();
@@ -26,14 +26,13 @@ pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Re
         // Hours say nothing about a day, and few executions are read at once.
         let is_short = first.zip(newest).is_some_and(|(first, newest)| (newest - first).0 < HOUR.0 * 48);
         let activity = if is_short && n_executions < FEW {
-            let from = first_start(reader)?;
-            activity(reader, from, newest.map_or(now, |it| it + Micros(1)))?
+            activity(reader, oldest, newest.map_or(now, |it| it + Micros(1)))?
         } else {
             reader.rolled_up_activity(SPANS)?
         };
         (machines, activity)
     } else {
-        (reader.machines(since, until)?, activity(reader, since, until.unwrap_or(now))?)
+        (reader.machines(since, until)?, activity(reader, since.or(oldest), until.unwrap_or(now))?)
     };
     // Of what ended long ago, the last hour is that of the data.
     let end = newest.map_or(now, |it| if now - it > HOUR { it + Micros(1) } else { now });
@@ -52,15 +51,8 @@ pub(super) fn overview(loader: &Loader, reader: &Reader, range: TimeRange) -> Re
     })
 }
 
-fn first_start(reader: &Reader) -> Result<Option<Timestamp>, Failure> {
-    Ok(reader.machines(None, None)?.iter().filter_map(|it| it.first_at).min())
-}
-
 fn activity(reader: &Reader, since: Option<Timestamp>, until: Timestamp) -> Result<(Vec<Activity>, Micros), Failure> {
-    let from = match since {
-        Some(since) => since,
-        None => first_start(reader)?.unwrap_or(until),
-    };
+    let from = since.unwrap_or(until);
     let span = Micros((until - from).0 / i64::try_from(SPANS).unwrap_or(1));
     Ok((reader.activity(from, until, SPANS)?, span))
 }

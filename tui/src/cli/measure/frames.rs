@@ -60,9 +60,9 @@ pub(super) fn frames(visits: u64, frames: usize, seed: u64) -> Result<Value, Fai
 fn opened(visits: u64) -> Result<Ui, Failure> {
     let now = Timestamp::from_millis(BEGAN + 3_600_000);
     let (ui, _) = start(Ui::new("stepscope", Preferences::default(), now, SIZE));
-    let (ui, _) = go_to(ui, View::Timeline, None, Subject::Execution(1));
+    let (ui, _) = go_to(ui, View::Timeline, None, Subject::Execution(String::new()));
     let ticket = ui.stop().awaited.ok_or_else(|| Failure::new("the timeline asks for nothing"))?;
-    let run = OpenedRun { id: 1, run: map_of(visits), traced: None, usd: None, parent: None };
+    let run = OpenedRun { run: map_of(visits), traced: None, usd: None, parent: None };
     let (ui, _) = update(ui, Msg::Loaded(ticket, Ok(Content::Run(Arc::new(run)))));
     let (ui, _) = update(ui, Msg::Key(Key::Char(' ')));
     Ok(ui)

@@ -168,7 +168,7 @@ pub(super) fn run(is_open: bool) -> Run {
 }
 
 pub(super) fn opened(is_open: bool) -> OpenedRun {
-    OpenedRun { id: 7, run: run(is_open), traced: None, usd: Usd::parse("0.0001"), parent: None }
+    OpenedRun { run: run(is_open), traced: None, usd: Usd::parse("0.0001"), parent: None }
 }
 
 pub(super) const DEFINITION: &str = r#"{"StartAt": "Fulfil", "States": {
@@ -358,7 +358,7 @@ pub(super) const VIEWS: [View; 9] = [
 pub(super) fn subject(view: View) -> Subject {
     match view {
         View::Report => Subject::Words(vec!["bottlenecks".to_owned()]),
-        View::Timeline => Subject::Execution(7),
+        View::Timeline => Subject::Execution(execution(7, Status::Running).arn),
         View::Twins => Subject::Pair("a".to_owned(), None),
         _ => Subject::Nothing,
     }

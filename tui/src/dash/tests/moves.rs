@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use analyzer::model::{Micros, Timestamp};
+use analyzer::model::{Micros, Status, Timestamp};
 
 use super::super::screen::{Subject, TimeRange, View};
 use super::super::ui::{Form, Mode, Preferences, Word};
@@ -16,7 +16,10 @@ fn what_was_opened_is_loaded_and_back_returns() {
     assert_eq!((load.view, load.machine.as_ref().map(|it| it.name.as_str())), (View::Executions, Some("image-ingest")));
     let ui = update(ui, Msg::Loaded(*ticket, Ok(executions()))).0;
     let (ui, effects) = press(ui, "down enter");
-    assert!(matches!(&effects[..], [Effect::Load(_, load)] if load.subject == Subject::Execution(8)), "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Load(_, load)] if load.subject == Subject::Execution(execution(8, Status::Failed).arn)),
+        "{effects:?}"
+    );
     // Who leaves gives up what they waited for; what comes after that is dropped.
     let (ui, effects) = press(ui, "esc");
     assert!(matches!(effects[..], [Effect::Cancel(3)]), "{effects:?}");
@@ -341,7 +344,7 @@ fn what_changes_while_one_is_elsewhere_is_seen_when_one_comes_back() {
 
 #[test]
 fn the_keys_of_an_open_execution_are_about_its_machine() {
-    let (ui, effects) = go_to(at_size((80, 24)), View::Timeline, None, Subject::ExecutionOf("x".to_owned()));
+    let (ui, effects) = go_to(at_size((80, 24)), View::Timeline, None, Subject::Execution("x".to_owned()));
     let ui = update(ui, Msg::Loaded(asked(&effects).0, Ok(content(View::Timeline)))).0;
     let (_, effects) = press(ui, "b");
     assert_eq!(asked(&effects).1.machine.map(|it| it.name).as_deref(), Some("order-processing"));

@@ -135,7 +135,7 @@ impl Panel for Bottlenecks {
             Action::Open => {
                 let arn = rows.get(ui.stop().row)?.worst.as_ref()?.to_string();
                 let machine = ui.stop().machine.clone();
-                let stop = Stop::new(super::View::Timeline, machine, super::Subject::ExecutionOf(arn));
+                let stop = Stop::new(super::View::Timeline, machine, super::Subject::Execution(arn));
                 return Some(Step::Go(Box::new(stop)));
             }
             _ => return None,

@@ -258,7 +258,7 @@ fn example(ui: &mut Ui, is_beside_twin: bool) -> Step {
     let stop = if is_beside_twin {
         Stop::new(super::View::Twins, machine, super::Subject::Pair(arn, None))
     } else {
-        Stop::new(super::View::Timeline, machine, super::Subject::ExecutionOf(arn))
+        Stop::new(super::View::Timeline, machine, super::Subject::Execution(arn))
     };
     Step::Go(Box::new(stop))
 }

@@ -278,7 +278,7 @@ fn encoded(text: &str) -> String {
 
 fn timeline_of(it: &ExecutionItem) -> Step {
     let machine = Some(it.machine.clone()).filter(|it| !it.arn.is_empty());
-    Step::Go(Box::new(Stop::new(View::Timeline, machine, Subject::Execution(it.id))))
+    Step::Go(Box::new(Stop::new(View::Timeline, machine, Subject::Execution(it.arn.clone()))))
 }
 
 fn toned_status(status: analyzer::model::Status) -> Tone {

@@ -242,7 +242,7 @@ fn open(ui: &mut Ui) -> Step {
     let Some(it) = opened(ui) else { return Step::Stay };
     match child_of(ui, &it.run) {
         Some((true, map_run)) => Step::Go(Box::new(Stop::new(View::Executions, None, Subject::MapRun(map_run)))),
-        Some((false, child)) => Step::Go(Box::new(Stop::new(View::Timeline, None, Subject::ExecutionOf(child)))),
+        Some((false, child)) => Step::Go(Box::new(Stop::new(View::Timeline, None, Subject::Execution(child)))),
         None => {
             ui.stop_mut().detail = Some(0);
             Step::Stay
@@ -296,7 +296,7 @@ fn go_to_parent(ui: &mut Ui) -> Step {
         ui.notice = Some("no execution is known that started this one".to_owned());
         return Step::Stay;
     };
-    Step::Go(Box::new(Stop::new(View::Timeline, None, Subject::ExecutionOf(parent))))
+    Step::Go(Box::new(Stop::new(View::Timeline, None, Subject::Execution(parent))))
 }
 
 fn turn_traces(ui: &mut Ui) -> Step {

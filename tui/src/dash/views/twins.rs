@@ -50,7 +50,11 @@ impl Panel for Twins {
         if let Some(part) = differences(&a.run, &b.run).into_iter().next() {
             let state = part.state.as_deref().unwrap_or("the execution itself").to_owned();
             line.push(
-                format!("   most of the difference: {state}, {} {}", part.category.as_str(), signed(part.difference())),
+                format!(
+                    "   most of the difference: {state}, {} {}",
+                    part.category.as_str(),
+                    text::signed_span(part.difference())
+                ),
                 Tone::Strong,
             );
         }
@@ -82,10 +86,10 @@ impl Panel for Twins {
     }
 
     fn act(&self, ui: &mut Ui, action: Action) -> Option<Step> {
-        let id = pair(ui)?.0.id;
+        let arn = pair(ui)?.0.run.execution.arn.to_string();
         let machine = ui.stop().machine.clone();
         matches!(action, Action::Open | Action::Right)
-            .then(|| Step::Go(Box::new(Stop::new(View::Timeline, machine, Subject::Execution(id)))))
+            .then(|| Step::Go(Box::new(Stop::new(View::Timeline, machine, Subject::Execution(arn)))))
     }
 
     fn copies(&self, ui: &Ui) -> Vec<(char, String, String)> {
@@ -111,15 +115,11 @@ impl Panel for Twins {
                 Value::text(format!("{} {}", gantt::glyph(part.category), part.category.as_str())),
                 Value::text(text::span(part.first)),
                 Value::text(text::span(part.second)),
-                Value::text(signed(part.difference())).toned(tone),
+                Value::text(text::signed_span(part.difference())).toned(tone),
             ]);
         }
         table
     }
-}
-
-fn signed(it: Micros) -> String {
-    if it > Micros::ZERO { format!("+{}", text::span(it)) } else { text::span(it) }
 }
 
 /// One of the two in so many lines: its name, the axis, its path, and as many visits as there is room for.
