@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::compare::Side;
-use crate::execution::Run;
-use crate::model::{Event, Name, PayloadField, Timestamp};
-use crate::timeline::VisitStatus;
+use crate::digest::{Fate, MetError};
+use crate::model::{Name, Timestamp};
 
 /// Examples that are kept of a group.
 const EXAMPLES: usize = 3;
@@ -34,60 +33,33 @@ pub struct ErrorGroup {
 
 type Key = (Option<Name>, Name, Option<String>);
 
-fn is_error(event: &Event) -> bool {
-    event.kind.fails_attempt() || event.kind.times_out_attempt()
-}
-
 /// Collects the errors of executions.
 #[derive(Debug, Default)]
 pub struct ErrorGroups(BTreeMap<Key, ErrorGroup>);
 
 impl ErrorGroups {
-    /// Whether a run met any error.
-    pub fn is_met_by(run: &Run) -> bool {
-        run.failure().is_some() || run.events.iter().any(is_error)
-    }
-
-    pub fn add(&mut self, run: &Run, side: Side) {
+    /// Takes the errors of an execution in, and the cause of each where it is kept.
+    pub fn add<'a>(&mut self, arn: &Name, errors: &[MetError], side: Side, cause: impl Fn(u64) -> Option<&'a str>) {
         let mut met: Vec<Key> = Vec::new();
-        for event in run.events.iter().filter(|it| is_error(it)) {
-            let Some(owner) = run.visit_of_event(event.id) else { continue };
-            let visit = &run.timeline.visits[owner];
-            let last = visit.attempts.last().and_then(|it| it.ended_at);
-            let detail = event.detail.as_ref();
-            let Some(error) = detail.and_then(|it| it.error.clone()).or_else(|| visit.error.clone()) else { continue };
-            let cause = event.payload(PayloadField::Cause).map(normalised);
-            let key = (Some(visit.state.clone()), error, cause);
+        for it in errors {
+            let key = (it.state.clone(), it.error.clone(), cause(it.event).map(normalised));
             let group = self.group(&key);
-            // What came before the last attempt of a visit was tried again.
-            match visit.status {
-                _ if last.is_some_and(|last| event.at < last) => group.retried += 1,
-                VisitStatus::Caught => group.caught += 1,
-                VisitStatus::Succeeded | VisitStatus::Running => group.retried += 1,
-                VisitStatus::Failed | VisitStatus::Aborted | VisitStatus::TimedOut => group.fatal += 1,
+            match it.fate {
+                Fate::Retried => group.retried += 1,
+                Fate::Caught => group.caught += 1,
+                Fate::Fatal => group.fatal += 1,
             }
-            group.first_seen = Some(group.first_seen.map_or(event.at, |it| it.min(event.at)));
-            group.last_seen = Some(group.last_seen.map_or(event.at, |it| it.max(event.at)));
+            group.first_seen = Some(group.first_seen.map_or(it.at, |first| first.min(it.at)));
+            group.last_seen = Some(group.last_seen.map_or(it.at, |last| last.max(it.at)));
             if !met.contains(&key) {
                 met.push(key);
             }
-        }
-        // An execution that fails without an attempt that did: a Fail state, a time-out of the whole.
-        if let Some((state, error)) = run.failure().filter(|(_, error)| met.iter().all(|it| it.1 != *error)) {
-            let cause = run.events.last().and_then(|it| it.payload(PayloadField::Cause)).map(normalised);
-            let key = (state, error, cause);
-            let at = run.execution.stopped_at;
-            let group = self.group(&key);
-            group.fatal += 1;
-            group.first_seen = [group.first_seen, at].into_iter().flatten().min();
-            group.last_seen = group.last_seen.max(at);
-            met.push(key);
         }
         for key in met {
             let group = self.group(&key);
             group.executions[usize::from(side == Side::Incident)] += 1;
             if group.examples.len() < EXAMPLES && side == Side::Incident {
-                group.examples.push(run.execution.arn.clone());
+                group.examples.push(arn.clone());
             }
         }
     }

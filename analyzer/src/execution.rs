@@ -69,7 +69,6 @@ impl Run {
         Self { execution, events, record, timeline, path }
     }
 
-    /// The index of the visit that an event belongs to.
     /// Where and with what it failed: the last state that did, and the execution's error, or its status where it has none.
     pub fn failure(&self) -> Option<(Option<Name>, Name)> {
         let it = &self.execution;
@@ -80,6 +79,7 @@ impl Run {
         is_failed.then(|| (blamed.map(|it| it.state.clone()), error()))
     }
 
+    /// The index of the visit that an event belongs to.
     pub fn visit_of_event(&self, id: u64) -> Option<usize> {
         let index = self.events.binary_search_by_key(&id, |it| it.id).ok()?;
         self.timeline.links[index].owner

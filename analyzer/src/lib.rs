@@ -7,6 +7,7 @@ pub mod assembly;
 pub mod change_point;
 pub mod compare;
 pub mod critical_path;
+pub mod digest;
 pub mod eligibility;
 pub mod error_groups;
 pub mod execution;

@@ -8,10 +8,12 @@
 //! Source: Bhagwan et al., "Adtributor: Revenue Debugging in Advertising Systems", NSDI 2014 (explanatory power and
 //! succinctness); we have durations instead of counts, and the definition above keeps the parts additive.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 use crate::compare::Side;
-use crate::execution::Run;
+use crate::digest::Digest;
 use crate::model::{Name, StateType, Timestamp};
 use crate::statistics::{benjamini_hochberg, mann_whitney};
 
@@ -31,31 +33,39 @@ const HOUR: i64 = 3_600_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dimension {
     Version,
+    Alias,
     Status,
     Error,
     Hour,
+    /// The size of the input, in powers of two.
+    Input,
     /// Where a Choice led.
     Branch(Name),
     /// How many items a Map had, in powers of two.
     Items(Name),
+    /// What a Task called: a function's version, say.
+    Resource(Name),
 }
 
 impl Dimension {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Version => "version",
+            Self::Alias => "alias",
             Self::Status => "status",
             Self::Error => "error",
             Self::Hour => "hour",
+            Self::Input => "input_bytes",
             Self::Branch(_) => "branch",
             Self::Items(_) => "items",
+            Self::Resource(_) => "resource",
         }
     }
 
     /// The state that it is about.
     pub fn state(&self) -> Option<&Name> {
         match self {
-            Self::Branch(state) | Self::Items(state) => Some(state),
+            Self::Branch(state) | Self::Items(state) | Self::Resource(state) => Some(state),
             _ => None,
         }
     }
@@ -94,37 +104,27 @@ struct Sums {
 }
 
 impl Slices {
-    /// Takes a closed and complete run in.
-    pub fn add(&mut self, run: &Run, side: Side) {
-        let it = &run.execution;
-        let Some(duration) = it.duration().filter(|_| it.complete) else { return };
+    /// Takes an execution in.
+    pub fn add(&mut self, it: &Digest, side: Side) {
         let mut own: BTreeMap<Dimension, String> = BTreeMap::new();
         own.insert(Dimension::Status, it.status.as_str().to_owned());
         own.extend(it.version_arn.as_ref().map(|arn| (Dimension::Version, last_part(arn))));
+        own.extend(it.sums.alias_arn.as_ref().map(|arn| (Dimension::Alias, last_part(arn))));
         own.extend(it.error.as_ref().map(|error| (Dimension::Error, error.to_string())));
-        own.extend(it.started_at.map(|at| (Dimension::Hour, hour(at))));
-        let visits = &run.timeline.visits;
-        let inside = run.timeline.inside_items();
-        let maps = (0..visits.len()).filter(|&it| visits[it].kind == StateType::Map && !inside[it]);
-        let mut rounds: BTreeMap<u64, (Name, u32)> =
-            maps.map(|it| (visits[it].id, (visits[it].state.clone(), 0))).collect();
-        for (index, visit) in visits.iter().enumerate() {
-            if let Some((_, n)) = visit.parent.and_then(|it| rounds.get_mut(&it)) {
-                *n = (*n).max(visit.iteration.map_or(0, |it| it + 1));
-            }
-            // What happens inside items is no property of the execution.
-            if visit.kind == StateType::Choice && !inside[index] {
-                let next = run.timeline.next_in_place(index).map(|it| visits[it].state.to_string());
-                own.extend(next.map(|next| (Dimension::Branch(visit.state.clone()), next)));
-            }
+        own.extend(it.sums.input_bytes.map(|n| (Dimension::Input, size(n))));
+        own.insert(Dimension::Hour, hour(it.started_at));
+        // What happens inside items is no property of the execution.
+        for it in it.sums.branches.iter().filter(|it| !it.is_inside_items) {
+            own.insert(Dimension::Branch(it.choice.clone()), it.next.to_string());
         }
-        let mut items: BTreeMap<Name, u32> = BTreeMap::new();
-        for (map, n) in rounds.into_values() {
-            *items.entry(map).or_default() += n;
+        for it in it.sums.states.iter().filter(|it| !it.is_inside_items) {
+            if it.kind == StateType::Map {
+                own.insert(Dimension::Items(it.state.clone()), bucket(it.items));
+            }
+            own.extend(it.resource.as_ref().map(|what| (Dimension::Resource(it.state.clone()), what.to_string())));
         }
-        own.extend(items.into_iter().map(|(map, n)| (Dimension::Items(map), bucket(n))));
         let values = own.into_iter().map(|(dimension, value)| self.number(dimension, value)).collect();
-        self.runs.push((side, duration.0, values));
+        self.runs.push((side, it.duration.0, values));
     }
 
     fn number(&mut self, dimension: Dimension, value: String) -> Value {
@@ -141,13 +141,22 @@ impl Slices {
     /// The slices that are worth naming, the most telling first.
     #[expect(clippy::cast_precision_loss, reason = "means")]
     pub fn finish(self) -> Vec<Slice> {
-        let mut whole = Sums::default();
-        let mut sums: HashMap<(Value, Option<Value>), Sums> = HashMap::new();
+        // Many executions have the same values.
+        let mut alike: FxHashMap<&[Value], Sums> = FxHashMap::default();
         for (side, us, values) in &self.runs {
+            let it = alike.entry(values).or_default();
             let side = usize::from(*side == Side::Incident);
+            it.n[side] += 1;
+            it.us[side] += us;
+        }
+        let mut whole = Sums::default();
+        let mut sums: FxHashMap<(Value, Option<Value>), Sums> = FxHashMap::default();
+        for (values, own) in alike {
             let add = |it: &mut Sums| {
-                it.n[side] += 1;
-                it.us[side] += us;
+                for side in 0..2 {
+                    it.n[side] += own.n[side];
+                    it.us[side] += own.us[side];
+                }
             };
             add(&mut whole);
             for (index, first) in values.iter().enumerate() {
@@ -234,7 +243,7 @@ fn hour(at: Timestamp) -> String {
 }
 
 /// The power of two above: `0`, `1`, `2`, `3–4`, `5–8`, …
-fn bucket(n: u32) -> String {
+fn bucket(n: u64) -> String {
     match n {
         0..=2 => n.to_string(),
         n => {
@@ -242,6 +251,11 @@ fn bucket(n: u32) -> String {
             format!("{}–{above}", above / 2 + 1)
         }
     }
+}
+
+/// The power of two above, in kilobytes.
+fn size(bytes: u64) -> String {
+    format!("{} KB", bucket(bytes.div_ceil(1_024)))
 }
 
 #[cfg(test)]

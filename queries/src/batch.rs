@@ -1,6 +1,7 @@
 //! One batch of analysed executions as rows of all tables.
 
 use analyzer::critical_path::{Step, merged};
+use analyzer::digest::{Digest, Sums};
 use analyzer::execution::{Execution, Run};
 use analyzer::model::{Detail, Event, Micros, Name, PayloadField, Timestamp};
 use analyzer::timeline::{Category, Visit};
@@ -13,6 +14,7 @@ use crate::names::Names;
 use crate::packed::{PackedEvent, Packer};
 use crate::packed_attempts::{self, PackedAttempt};
 use crate::packed_path::{self, PackedStep};
+use crate::packed_sums;
 use crate::rollup::Contributions;
 use crate::rows::{
     Appenders, At, ChildLine, ChildRows, EventDetailLine, EventDetailRows, ExecutionLine, ExecutionRows, HistoryLine,
@@ -26,6 +28,7 @@ pub(crate) struct Batch {
     packer: Packer,
     path: Vec<u8>,
     attempts: Vec<u8>,
+    sums: Vec<u8>,
     histories: HistoryRows,
     event_details: EventDetailRows,
     payloads: PayloadRows,
@@ -147,13 +150,18 @@ impl Batch {
             resource: it.resource.as_ref().map(|it| names.id_of(it)),
         });
         packed_attempts::pack(attempts, &mut self.attempts);
-        let (histories, path, attempts) = (&mut self.histories, &self.path, &self.attempts);
+        self.sums.clear();
+        if let Some(start) = run.execution.started_at.filter(|_| Digest::is_of(run)) {
+            packed_sums::pack(&Sums::of(run), start, names, &mut self.sums);
+        }
+        let (histories, path, attempts, sums) = (&mut self.histories, &self.path, &self.attempts, &self.sums);
         self.packer.take(|events| {
             histories.push(HistoryLine {
                 execution_id: Some(id),
                 events: Some(events.into()),
                 path: Some(path.as_slice().into()),
                 attempts: Some(attempts.as_slice().into()),
+                sums: (!sums.is_empty()).then(|| sums.as_slice().into()),
             });
         });
     }

@@ -120,13 +120,20 @@ impl Take {
 
     /// A BLOB, which comes as hexadecimal digits.
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.opt_bytes()?.ok_or_else(|| StoreError::Corrupt("a binary value is missing".to_owned()))
+    }
+
+    pub(crate) fn opt_bytes(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
-        let text = self.text()?;
+        let Some(text) = self.opt_text() else { return Ok(None) };
         let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
             &[high, low] => Some(digit(high)? << 4 | digit(low)?),
             _ => None,
         });
-        pairs.collect::<Option<_>>().ok_or_else(|| StoreError::Corrupt("a binary value is damaged".to_owned()))
+        pairs
+            .collect::<Option<_>>()
+            .map(Some)
+            .ok_or_else(|| StoreError::Corrupt("a binary value is damaged".to_owned()))
     }
 
     pub(crate) fn opt_int(&mut self) -> Option<i64> {

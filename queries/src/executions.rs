@@ -132,7 +132,7 @@ fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
     })
 }
 
-fn status(code: u64) -> Result<Status, StoreError> {
+pub(crate) fn status(code: u64) -> Result<Status, StoreError> {
     usize::try_from(code)
         .ok()
         .and_then(|it| Status::ALL.get(it).copied())

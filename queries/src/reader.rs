@@ -101,6 +101,21 @@ impl Reader {
         self.table(sql, params).map(|it| it.rows)
     }
 
+    /// Hands on the rows of one of our own statements, one after the other.
+    pub(crate) fn for_each_row<E: From<StoreError>>(
+        &self,
+        sql: &str,
+        params: &[Cell],
+        use_row: impl FnMut(Vec<Cell>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &self.source {
+            Source::Here(connection) if !self.is_stopped.load(Ordering::Relaxed) => {
+                for_each_row(connection, sql, params, use_row).map(|_| ())
+            }
+            _ => self.query(sql, params)?.into_iter().try_for_each(use_row),
+        }
+    }
+
     fn table(&self, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
         if self.is_stopped.load(Ordering::Relaxed) {
             return Err(StoreError::Interrupted);
@@ -138,16 +153,30 @@ pub(crate) fn open_with_access(path: &Path, external_access: &str) -> Result<Con
 
 /// Runs a statement on a connection of this process.
 pub(crate) fn run(connection: &Connection, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
-    let mut statement = connection.prepare(sql)?;
+    let mut rows = Vec::new();
+    let columns = for_each_row(connection, sql, params, |row| {
+        rows.push(row);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(Table { columns, rows })
+}
+
+/// The same, row by row; returns the names of the columns.
+fn for_each_row<E: From<StoreError>>(
+    connection: &Connection,
+    sql: &str,
+    params: &[Cell],
+    mut use_row: impl FnMut(Vec<Cell>) -> Result<(), E>,
+) -> Result<Vec<String>, E> {
+    let mut statement = connection.prepare(sql).map_err(StoreError::from)?;
     let params: Vec<duckdb::types::Value> = params.iter().map(bound).collect();
-    let mut rows = statement.query(duckdb::params_from_iter(params))?;
+    let mut rows = statement.query(duckdb::params_from_iter(params)).map_err(StoreError::from)?;
     let columns = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
-    let mut table = Table { columns, rows: Vec::new() };
-    while let Some(row) = rows.next()? {
-        let cells = (0..table.columns.len()).map(|index| row.get_ref(index).map(Cell::of)).collect::<Result<_, _>>()?;
-        table.rows.push(cells);
+    while let Some(row) = rows.next().map_err(StoreError::from)? {
+        let cells = (0..columns.len()).map(|index| row.get_ref(index).map(Cell::of)).collect::<Result<_, _>>();
+        use_row(cells.map_err(StoreError::from)?)?;
     }
-    Ok(table)
+    Ok(columns)
 }
 
 fn bound(cell: &Cell) -> duckdb::types::Value {

@@ -150,7 +150,7 @@ table!(ExecutionRows, ExecutionLine, "execution" {
     record: Box<str>,
 });
 
-table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]> });
+table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]>, sums: Box<[u8]> });
 
 table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u32, event_id: u32, error_id: u32, detail: Box<str> });
 

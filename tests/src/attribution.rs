@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use analyzer::compare::{CauseKind, Comparison, Side};
+use analyzer::digest::Digest;
 use analyzer::execution::Run;
 use analyzer::timeline::Category;
 use collector::synthetic::{Incident, IncidentKind, Plan, Random, image_ingest, order_processing, simulate};
@@ -256,6 +257,10 @@ fn the_injected_cause_is_named_first_and_nothing_else_is_an_alarm() {
     assert!(all.others.iter().all(|it| *it < first), "no simpler ranking is as good: {:?} {first}", all.others);
 }
 
+fn digest(run: &Run) -> Digest {
+    Digest::of(run).expect("a closed and complete run")
+}
+
 fn judge(fault: &Fault, random: &mut Random, score: &mut Score) {
     let plan = (fault.plan)();
     let changed = fault.incidents.iter().fold(plan.clone(), |plan, it| it.applied_to(&plan));
@@ -264,7 +269,7 @@ fn judge(fault: &Fault, random: &mut Random, score: &mut Score) {
         let (side, plan) = if number < 400 { (Side::Baseline, &plan) } else { (Side::Incident, &changed) };
         let run = run_of(plan, number, random);
         rankings.add(&run, usize::from(side == Side::Incident));
-        comparison.add(&run, side);
+        comparison.add(&digest(&run), side);
     }
     let compared = comparison.finish();
     let sum: f64 = compared.causes.iter().map(|it| it.contribution_ms).sum();
@@ -317,13 +322,13 @@ fn the_share_of_a_fault_is_right_to_two_points() {
                 |plan| run_of(plan, number, &mut Random::new(seed.wrapping_mul(1_000_003) + number.unsigned_abs()));
             let usual = run(&plan);
             if number < runs {
-                comparison.add(&usual, Side::Baseline);
+                comparison.add(&digest(&usual), Side::Baseline);
                 continue;
             }
             let slow = run(&changed);
             let span = |it: &Run| it.execution.duration().map_or(0, |it| it.0);
             effect += span(&slow) - span(&usual);
-            comparison.add(&slow, Side::Incident);
+            comparison.add(&digest(&slow), Side::Incident);
         }
         let compared = comparison.finish();
         let difference = compared.difference_ms.expect("both sides have executions");
@@ -344,8 +349,8 @@ fn a_decoy_off_the_path_is_harmless() {
     let mut random = Random::new(11);
     let mut comparison = Comparison::default();
     for number in 0..400 {
-        comparison.add(&run_of(&plan, number, &mut random), Side::Baseline);
-        comparison.add(&run_of(&changed, number, &mut random), Side::Incident);
+        comparison.add(&digest(&run_of(&plan, number, &mut random)), Side::Baseline);
+        comparison.add(&digest(&run_of(&changed, number, &mut random)), Side::Incident);
     }
     let compared = comparison.finish();
     let named = compared.causes.iter().filter(|it| it.is_named());

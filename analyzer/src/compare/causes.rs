@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::seen::{Part, Seen, State};
+use rustc_hash::FxHashMap;
+
+use super::seen::{Part, Seen, Spent, State};
 use super::{Cause, CauseKind, Comparison, Harmless};
 use crate::model::{Micros, Name};
 use crate::statistics::{Block, mann_whitney, mean_difference, proportions, van_elteren};
 use crate::timeline::Category;
+
+/// Of the executions of the baseline, and of the incident.
+type Values = [Vec<i64>; 2];
 
 const MINUTE: i64 = 60_000_000;
 /// Examples of each cause.
@@ -20,8 +25,10 @@ impl Comparison {
         // In the order of the names, not of their appearance.
         let mut time: Vec<(Part, f64)> = parts.time.into_iter().collect();
         time.sort_by_key(|((state, category), _)| (self.name_of(*state), *category));
-        for ((state, category), us) in time {
-            causes.push(self.time_cause(state, category, us));
+        let mut columns = self.columns();
+        for (part, us) in time {
+            let values = columns.remove(&part).unwrap_or_else(|| self.values(&|_| 0));
+            causes.push(self.time_cause(part, us, &values));
         }
         let mut mix: Vec<(Option<State>, f64)> = parts.mix.into_iter().collect();
         mix.sort_by_key(|(state, _)| self.name_of(*state));
@@ -33,46 +40,66 @@ impl Comparison {
         causes
     }
 
-    fn time_cause(&self, state: Option<State>, category: Category, us: f64) -> Cause {
-        let key = (state, category);
-        let value = |it: &Seen| it.critical.get(key).unwrap_or(0);
+    /// The time of each part in every execution.
+    fn columns(&self) -> FxHashMap<Part, Values> {
+        let mut columns: FxHashMap<Part, Values> = FxHashMap::default();
+        for (side, runs) in [&self.baseline, &self.incident].into_iter().enumerate() {
+            for (place, run) in runs.iter().enumerate() {
+                for (part, us) in &run.critical.0 {
+                    columns.entry(*part).or_insert_with(|| self.values(&|_| 0))[side][place] += us;
+                }
+            }
+        }
+        columns
+    }
+
+    /// A measure of every execution of either side.
+    fn values(&self, measure: &dyn Fn(&Seen) -> i64) -> Values {
+        [&self.baseline, &self.incident].map(|side| side.iter().map(measure).collect())
+    }
+
+    fn time_cause(&self, (state, spent): Part, us: f64, values: &Values) -> Cause {
         // Fewer slots show in how many items follow one another, not in the Map's own spans.
         let inner: Vec<State> = self.maps.iter().filter(|it| Some(*it.1) == state).map(|it| *it.0).collect();
-        let slots = |it: &Seen| inner.iter().map(|&inner| i64::from(it.on_path.get(inner).unwrap_or(0))).sum();
-        if category == Category::SlotWait && !inner.is_empty() {
-            return self.cause(state, CauseKind::Time(category), us, &slots);
+        let slots = |it: &Seen| inner.iter().map(|&inner| it.on_path.get(inner).unwrap_or(0).cast_signed()).sum();
+        match spent {
+            Spent::On(Category::SlotWait) if !inner.is_empty() => {
+                self.cause(state, CauseKind::Time(Category::SlotWait), us, &self.values(&slots))
+            }
+            Spent::On(category) => self.cause(state, CauseKind::Time(category), us, values),
+            Spent::ColdStart => self.cause(state, CauseKind::ColdStart, us, values),
         }
-        self.cause(state, CauseKind::Time(category), us, &value)
     }
 
     fn mix_cause(&self, state: Option<State>, us: f64) -> Cause {
-        let choices = self.baseline.iter().chain(&self.incident).flat_map(|it| &it.choices);
+        let choices = self.baseline.iter().chain(&self.incident).flat_map(|it| &it.choices).map(|it| it.0);
         let taken: BTreeSet<State> = choices.filter(|it| Some(it.0) == state).map(|it| it.1).collect();
         let mut taken: Vec<State> = taken.into_iter().collect();
         taken.sort_by_key(|&it| self.states.name(it));
         if taken.is_empty() {
             let measure = |it: &Seen| {
                 let Some(state) = state else { return 0 };
-                i64::from(it.items.get(state).or_else(|| it.on_path.get(state)).unwrap_or(0))
+                it.items.get(state).or_else(|| it.on_path.get(state)).unwrap_or(0).cast_signed()
             };
-            return self.cause(state, CauseKind::PathMix, us, &measure);
+            return self.cause(state, CauseKind::PathMix, us, &self.values(&measure));
         }
         // Each branch is asked about; the surest answer counts, corrected for their number.
         let (n_b, n_i) = (self.baseline.len() as u64, self.incident.len() as u64);
         let count = |side: &[Seen], branch: State| {
-            side.iter().filter(|it| it.choices.iter().any(|it| Some(it.0) == state && it.1 == branch)).count() as u64
+            side.iter().filter(|it| it.choices.iter().any(|it| Some(it.0.0) == state && it.0.1 == branch)).count()
+                as u64
         };
         let tested = taken.iter().filter_map(|&branch| {
             let (b, i) = (count(&self.baseline, branch), count(&self.incident, branch));
             proportions(b, n_b, i, n_i).map(|it| (branch, it.0.estimate, it.1, b, i))
         });
         let Some((branch, change, p, b, i)) = tested.min_by(|x, y| x.2.total_cmp(&y.2)) else {
-            return self.cause(state, CauseKind::PathMix, us, &|_| 0);
+            return self.cause(state, CauseKind::PathMix, us, &self.values(&|_| 0));
         };
         #[expect(clippy::cast_precision_loss, reason = "a count of branches")]
         let p_value = (p * taken.len() as f64).min(1.0);
-        let measure = |it: &Seen| i64::from(it.choices.iter().any(|it| it.1 == branch));
-        let mut cause = self.cause(state, CauseKind::PathMix, us, &measure);
+        let measure = |it: &Seen| i64::from(it.choices.iter().any(|it| it.0.1 == branch));
+        let mut cause = self.cause(state, CauseKind::PathMix, us, &self.values(&measure));
         cause.p_value = p_value;
         let more = if change > 0.0 { "more" } else { "fewer" };
         let branch = self.states.name(branch);
@@ -80,19 +107,17 @@ impl Comparison {
         cause
     }
 
-    fn cause(&self, state: Option<State>, kind: CauseKind, us: f64, measure: &dyn Fn(&Seen) -> i64) -> Cause {
-        let values = |side: &[Seen]| side.iter().map(measure).collect::<Vec<i64>>();
-        let (b, i) = (values(&self.baseline), values(&self.incident));
+    fn cause(&self, state: Option<State>, kind: CauseKind, us: f64, [b, i]: &Values) -> Cause {
         let mut sorted = b.clone();
         sorted.sort_unstable();
         let usual = sorted.get(sorted.len() * 95 / 100).or(sorted.last()).copied().unwrap_or(0);
         let mut unusual: Vec<(&Seen, i64)> =
             self.incident.iter().zip(i.iter().copied()).filter(|it| it.1 > usual).collect();
         let first_seen = unusual.iter().map(|it| it.0.started_at).min();
-        unusual.sort_by_key(|it| (std::cmp::Reverse(it.1), it.0.arn.clone()));
-        let is_time = matches!(kind, CauseKind::Time(category) if category != Category::SlotWait);
+        unusual.sort_by(|x, y| y.1.cmp(&x.1).then_with(|| x.0.arn.cmp(&y.0.arn)));
+        let is_time = kind == CauseKind::ColdStart || matches!(kind, CauseKind::Time(it) if it != Category::SlotWait);
         let interval = is_time
-            .then(|| mean_difference(&blocks(&self.baseline, &b), &blocks(&self.incident, &i)))
+            .then(|| mean_difference(&blocks(&self.baseline, b), &blocks(&self.incident, i)))
             .flatten()
             // The interval of the plain difference, moved to the part of it that the cause stands for.
             .map(|it| ((us + it.low - it.estimate) / 1e3, (us + it.high - it.estimate) / 1e3));
@@ -103,7 +128,7 @@ impl Comparison {
             contribution_ms: us / 1e3,
             share: 0.0,
             interval,
-            p_value: if is_time { self.p_within_groups(&b, &i) } else { mann_whitney(&b, &i) },
+            p_value: if is_time { self.p_within_groups(b, i) } else { mann_whitney(b, i) },
             q_value: 1.0,
             first_seen,
             evidence: unusual.iter().take(EVIDENCE).map(|it| it.0.arn.clone()).collect(),

@@ -61,6 +61,8 @@ pub struct SideSummary {
 pub enum CauseKind {
     /// A state spends more or less time in a category.
     Time(Category),
+    /// A part of its work, where traces or reports tell it of every execution.
+    ColdStart,
     /// Other branches, more items, more rounds of a loop.
     PathMix,
     Errors,
@@ -71,6 +73,7 @@ impl CauseKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Time(category) => category.as_str(),
+            Self::ColdStart => "cold_start",
             Self::PathMix => "path_mix",
             Self::Errors => "errors",
             Self::Version => "version",
@@ -163,7 +166,8 @@ impl Compared {
 }
 
 impl Comparison {
-    pub fn finish(self) -> Compared {
+    pub fn finish(mut self) -> Compared {
+        self.split_cold_starts();
         let (b, i) = (&self.baseline, &self.incident);
         let sorted = |side: &[Seen]| {
             let mut all: Vec<i64> = side.iter().map(|it| it.duration.0).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
-use super::seen::{Part, Seen, State};
+use super::seen::{Part, Seen, Spent, State};
 use super::{Comparison, mean_of};
 use crate::model::Name;
 use crate::timeline::Category;
@@ -38,14 +38,14 @@ impl Means {
                 *it.critical.entry(*key).or_default() += *us as f64;
             }
             for (state, count) in &seen.on_path.0 {
-                *it.on_path.entry(*state).or_default() += f64::from(*count);
+                *it.on_path.entry(*state).or_default() += *count as f64;
                 *it.present.entry(*state).or_default() += 1.0;
             }
             for (state, count) in &seen.visits.0 {
-                *it.visits.entry(*state).or_default() += f64::from(*count);
+                *it.visits.entry(*state).or_default() += *count as f64;
             }
             for (map, count) in &seen.items.0 {
-                *it.items.entry(*map).or_default() += f64::from(*count);
+                *it.items.entry(*map).or_default() += *count as f64;
             }
         }
         groups
@@ -117,7 +117,7 @@ impl Comparison {
                 // As many items, but more of them one after the other: fewer slots.
                 let fewer_slots = if map.is_some() { present * (rounds_i - by_count) * each } else { 0.0 };
                 if map.is_some() {
-                    *parts.time.entry((map, Category::SlotWait)).or_default() += weight * fewer_slots;
+                    *parts.time.entry((map, Spent::On(Category::SlotWait))).or_default() += weight * fewer_slots;
                 }
                 *parts.time.entry(key).or_default() += weight * (m_i - m_b - more - fewer_slots);
             }
@@ -129,8 +129,8 @@ impl Comparison {
     fn deciding_choice(&self) -> Option<State> {
         let shares = |side: &[Seen]| {
             let mut taken: FxHashMap<(State, State), u64> = FxHashMap::default();
-            for it in side.iter().flat_map(|it| &it.choices) {
-                *taken.entry(*it).or_default() += 1;
+            for (branch, times) in side.iter().flat_map(|it| &it.choices) {
+                *taken.entry(*branch).or_default() += times;
             }
             taken
         };

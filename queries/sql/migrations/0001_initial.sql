@@ -18,10 +18,11 @@ CREATE TABLE execution (
 
 -- All events of an execution as one value (`queries/src/packed.rs`), and the steps of its critical path and all attempts as
 -- others: whoever wants them wants all, and a row each costs three times as much to append. The views `event`, `path_step`
--- and `attempt` have them as rows. In the ids of events 0 stands for "none".
+-- and `attempt` have them as rows. In the ids of events 0 stands for "none". `sums` is what is kept of a closed and complete
+-- one to compare it (`queries/src/packed_sums.rs`).
 CREATE TABLE history (
     execution_id UINTEGER, events BLOB USING COMPRESSION uncompressed, path BLOB USING COMPRESSION uncompressed,
-    attempts BLOB USING COMPRESSION uncompressed
+    attempts BLOB USING COMPRESSION uncompressed, sums BLOB USING COMPRESSION uncompressed
 );
 
 -- What few events have: an error, and members without a column of their own, as JSON.

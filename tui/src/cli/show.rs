@@ -63,19 +63,19 @@ fn wanted(context: &Context, reader: &Reader, arguments: &ShowArguments) -> Resu
 pub(super) fn for_each_run(
     reader: &Reader,
     rows: &[ExecutionRow],
-    use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    for_each_run_with(reader, rows, &[], use_run)
-}
-
-/// The same with those of their payloads.
-pub(super) fn for_each_run_with(
-    reader: &Reader,
-    rows: &[ExecutionRow],
-    payloads: &'static [PayloadField],
     mut use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    analyse(reader, rows, payloads, |row, run, _| use_run(row, run))
+    let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
+    analyse(reader, &ids, |place, run, _| use_run(&rows[place], run))
+}
+
+/// The same where only their ids are known.
+pub(super) fn for_each_run_of(
+    reader: &Reader,
+    ids: &[u32],
+    mut use_run: impl FnMut(u32, &Run) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    analyse(reader, ids, |place, run, _| use_run(ids[place], run))
 }
 
 /// The spans of an execution's traces, and which attempt each belongs to.
@@ -85,16 +85,17 @@ pub(super) type Traced = (Trace, Joined);
 pub(super) fn for_each_traced_run(
     reader: &Reader,
     rows: &[ExecutionRow],
-    use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
+    mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    analyse(reader, rows, &[], use_run)
+    let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
+    analyse(reader, &ids, |place, run, traced| use_run(&rows[place], run, traced))
 }
 
+/// Hands the runs on with their places among the ids.
 fn analyse(
     reader: &Reader,
-    rows: &[ExecutionRow],
-    payloads: &[PayloadField],
-    mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
+    ids: &[u32],
+    mut use_run: impl FnMut(usize, &Run, Option<&Traced>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let has_evidence = reader.has_evidence()?;
     let n_workers = thread::available_parallelism().map_or(1, |it| it.get().saturating_sub(1)).clamp(1, MOST_WORKERS);
@@ -113,15 +114,16 @@ fn analyse(
         }
         drop((taken, done));
         let mut ready: BTreeMap<usize, Vec<Analysed>> = BTreeMap::new();
-        let chunks: Vec<&[ExecutionRow]> = rows.chunks(TOGETHER).collect();
+        let chunks: Vec<&[u32]> = ids.chunks(TOGETHER).collect();
         let mut hand_on = |number: usize, runs: Vec<Analysed>| -> Result<(), Failure> {
-            chunks[number].iter().zip(&runs).try_for_each(|(row, (run, traced))| use_run(row, run, traced.as_ref()))
+            let mut runs = (number * TOGETHER..).zip(&runs);
+            runs.try_for_each(|(place, (run, traced))| use_run(place, run, traced.as_ref()))
         };
         let (mut next, mut n_read) = (0, 0);
         while next < chunks.len() {
             // Reading goes on while the workers are busy, and no further ahead than they need.
             if n_read < chunks.len() && n_read - next <= n_workers {
-                let chunk = read(reader, chunks[n_read], payloads, has_evidence)?;
+                let chunk = read(reader, chunks[n_read], &[], has_evidence)?;
                 if jobs.send((n_read, chunk)).is_err() {
                     return Err(Failure::new("the analysis has stopped"));
                 }
@@ -151,19 +153,13 @@ pub(super) fn run_of(
     row: &ExecutionRow,
     payloads: &[PayloadField],
 ) -> Result<Option<(Run, Option<Traced>)>, Failure> {
-    let stored = read(reader, std::slice::from_ref(row), payloads, reader.has_evidence()?)?;
+    let stored = read(reader, &[row.id], payloads, reader.has_evidence()?)?;
     Ok(stored.into_iter().next().map(analysed))
 }
 
-fn read(
-    reader: &Reader,
-    rows: &[ExecutionRow],
-    payloads: &[PayloadField],
-    has_evidence: bool,
-) -> Result<Vec<Stored>, Failure> {
-    let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
-    let mut evidence = if has_evidence { reader.evidence(&ids)? } else { FxHashMap::default() };
-    let stored = reader.stored_executions(&ids, payloads)?;
+fn read(reader: &Reader, ids: &[u32], payloads: &[PayloadField], has_evidence: bool) -> Result<Vec<Stored>, Failure> {
+    let mut evidence = if has_evidence { reader.evidence(ids)? } else { FxHashMap::default() };
+    let stored = reader.stored_executions(ids, payloads)?;
     Ok(stored.into_iter().map(|it| (evidence.remove(&it.id), it)).map(|(evidence, it)| (it, evidence)).collect())
 }
 

@@ -1,28 +1,14 @@
 //! What stands beside the causes: errors by group, slices that carry the difference, deployments in the window.
 
-use analyzer::compare::Side;
-use analyzer::error_groups::{ErrorGroup, ErrorGroups};
-use analyzer::model::{Name, PayloadField, Timestamp};
+use analyzer::error_groups::ErrorGroup;
+use analyzer::model::{Name, Timestamp};
 use analyzer::slices::{Dimension, Slice};
-use queries::{Deployment, ExecutionRow, Reader};
+use queries::{Deployment, Reader};
 use serde_json::{Value, json};
 
 use super::json::rounded;
 use super::minute;
-use crate::cli::show::for_each_run_with;
 use crate::failure::Failure;
-
-/// The errors of those executions of each side that met any. Their causes are read, where they are kept.
-pub(super) fn errors(reader: &Reader, met: &[Vec<ExecutionRow>; 2]) -> Result<Vec<ErrorGroup>, Failure> {
-    let mut groups = ErrorGroups::default();
-    for (rows, side) in met.iter().zip([Side::Baseline, Side::Incident]) {
-        for_each_run_with(reader, rows, &[PayloadField::Cause], |_, run| {
-            groups.add(run, side);
-            Ok(())
-        })?;
-    }
-    Ok(groups.finish())
-}
 
 /// Deployments from the beginning of the baseline to the end of the incident.
 pub(super) fn deployments(
@@ -65,7 +51,9 @@ pub(super) fn slice_name(it: &Slice) -> String {
     let one = |(dimension, value): &(Dimension, String)| match dimension {
         Dimension::Branch(state) => format!("`{state}` leads to `{value}`"),
         Dimension::Items(state) => format!("{value} items of `{state}`"),
-        Dimension::Version | Dimension::Status | Dimension::Error | Dimension::Hour => {
+        Dimension::Resource(state) => format!("`{state}` calls {value}"),
+        Dimension::Input => format!("input of {value}"),
+        Dimension::Version | Dimension::Alias | Dimension::Status | Dimension::Error | Dimension::Hour => {
             format!("{} {value}", dimension.as_str())
         }
     };

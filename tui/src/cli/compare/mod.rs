@@ -1,5 +1,6 @@
 //! `compare`: a baseline against an incident. What changed, where, since when, and how sure is that?
 
+mod beside;
 mod contents;
 mod evidence;
 mod json;
@@ -8,29 +9,34 @@ mod sides;
 mod twins;
 
 use std::path::PathBuf;
+use std::thread;
 
 use analyzer::compare::{Cause, CauseKind, Compared, Comparison, Side, SideSummary};
-use analyzer::error_groups::{ErrorGroup, ErrorGroups};
-use analyzer::execution::Run;
+use analyzer::digest::Digest;
+use analyzer::error_groups::ErrorGroup;
 use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
-use analyzer::slices::{Slice, Slices};
+use analyzer::slices::Slice;
 use clap::Args;
-use queries::{Deployment, ExecutionFilter, ExecutionRow, Reader};
+use crossbeam_channel::bounded;
+use queries::{Deployment, ExecutionFilter, Reader};
 use serde_json::json;
 use tui::text;
 
 use super::bill::Prices;
 use super::coverage::Coverage;
-use super::show::for_each_run;
+use super::show::for_each_run_of;
 use super::{Context, incidents};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::Report;
+use beside::Beside;
 use contents::page_of;
 use evidence::slice_sentence;
 use json::report;
 use sides::{Sides, Span, machine, sides};
 
+/// Executions that are read ahead of the comparison.
+const TOGETHER: usize = 1_000;
 /// Slices and errors that the footer names.
 const TOLD: usize = 3;
 
@@ -116,21 +122,15 @@ struct Explained {
 }
 
 fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained, Failure> {
-    let mut slices = Slices::default();
-    let mut met: [Vec<ExecutionRow>; 2] = Default::default();
+    let mut beside = Beside::with_errors();
     let Measured { compared, left_out, is_express, .. } =
-        measured(reader, [&sides.baseline, &sides.incident], |row, run, side| {
-            slices.add(run, side);
-            if ErrorGroups::is_met_by(run) {
-                met[usize::from(side == Side::Incident)].push(row.clone());
-            }
-        })?;
-    let mut errors = evidence::errors(reader, &met)?;
+        measured(reader, [&sides.baseline, &sides.incident], &mut beside)?;
+    let mut errors = beside.errors;
     // What has risen most comes first.
     let risen = |it: &ErrorGroup| rates(&compared, it)[1] - rates(&compared, it)[0];
     errors.sort_by(|a, b| risen(b).total_cmp(&risen(a)));
     Ok(Explained {
-        slices: carriers(slices, &compared),
+        slices: carriers(beside.found, &compared),
         errors,
         deployments: evidence::deployments(reader, machine, sides.baseline.since, sides.incident.until)?,
         compared,
@@ -140,10 +140,10 @@ fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained
 }
 
 /// The slices that carry the difference, where the durations differ, and by one percent.
-fn carriers(slices: Slices, it: &Compared) -> Vec<Slice> {
+fn carriers(slices: Vec<Slice>, it: &Compared) -> Vec<Slice> {
     let share = it.difference_ms.zip(it.baseline.mean_ms).map(|(difference, mean)| (difference / mean.max(1e-9)).abs());
     let is_different = it.shift_p_value <= 0.05 && share.is_some_and(|it| it >= 0.01);
-    if is_different { slices.finish() } else { Vec::new() }
+    if is_different { slices } else { Vec::new() }
 }
 
 /// Two sides, and how many executions they rest on.
@@ -156,28 +156,46 @@ struct Measured {
     is_express: bool,
 }
 
-/// Both sides against each other; what else is to be made of the runs is made beside.
-fn measured(
-    reader: &Reader,
-    filters: [&ExecutionFilter; 2],
-    mut beside: impl FnMut(&ExecutionRow, &Run, Side),
-) -> Result<Measured, Failure> {
-    let mut comparison = Comparison::default();
+/// Both sides against each other: one thread reads, another compares.
+fn measured(reader: &Reader, filters: [&ExecutionFilter; 2], beside: &mut Beside) -> Result<Measured, Failure> {
     let (mut left_out, mut is_cut, mut is_express) = (0, false, false);
-    for (filter, side) in filters.into_iter().zip([Side::Baseline, Side::Incident]) {
-        let mut rows = reader.executions(filter)?;
-        let n_all = rows.len() as u64;
-        is_cut |= filter.limit.is_some_and(|limit| n_all >= limit);
-        rows.retain(|it| it.status.is_closed() && it.complete);
-        left_out += n_all - rows.len() as u64;
-        is_express |= rows.iter().any(|it| it.workflow_type == WorkflowType::Express);
-        for_each_run(reader, &rows, |row, run| {
-            comparison.add(run, side);
-            beside(row, run, side);
-            Ok(())
-        })?;
-    }
-    Ok(Measured { compared: comparison.finish(), left_out, is_cut, is_express })
+    let compared = thread::scope(|scope| {
+        let (hand_on, handed_on) = bounded::<(Digest, Side)>(TOGETHER);
+        let comparing = scope.spawn(move || {
+            let mut comparison = Comparison::default();
+            handed_on.iter().for_each(|(it, side)| comparison.add(&it, side));
+            comparison.finish()
+        });
+        let stopped = || Failure::new("the comparison has stopped");
+        for (filter, side) in filters.into_iter().zip([Side::Baseline, Side::Incident]) {
+            let mut n_all = 0;
+            let mut traced: Vec<u32> = Vec::new();
+            reader.for_each_digest(filter, |row| {
+                n_all += 1;
+                is_express |= row.workflow_type == WorkflowType::Express;
+                match row.digest {
+                    Some(_) if row.may_be_traced => traced.push(row.id),
+                    Some(it) => {
+                        beside.add(row.id, &it, side);
+                        hand_on.send((it, side)).map_err(|_| stopped())?;
+                    }
+                    None => left_out += 1,
+                }
+                Ok::<_, Failure>(())
+            })?;
+            is_cut |= filter.limit.is_some_and(|limit| n_all >= limit);
+            // Traces tell cold starts, which the events do not.
+            for_each_run_of(reader, &traced, |id, run| {
+                let Some(it) = Digest::of(run) else { return Ok(()) };
+                beside.add(id, &it, side);
+                hand_on.send((it, side)).map_err(|_| stopped())
+            })?;
+        }
+        drop(hand_on);
+        beside.finish(reader)?;
+        comparing.join().map_err(|_| stopped())
+    })?;
+    Ok(Measured { compared, left_out, is_cut, is_express })
 }
 
 /// The first cause of a change, of at most so many executions of each range.
@@ -188,7 +206,7 @@ pub(super) fn first_cause(
     limit: u64,
 ) -> Result<Option<tui::dash::CauseItem>, Failure> {
     let filters = [ranges.0, ranges.1].map(|it| newest(machine, it, limit));
-    let it = measured(reader, [&filters[0], &filters[1]], |_, _, _| ())?;
+    let it = measured(reader, [&filters[0], &filters[1]], &mut Beside::default())?;
     Ok(it.compared.causes.iter().find(|it| it.is_named()).map(cause_item))
 }
 
@@ -212,9 +230,9 @@ pub(super) fn told(
     (limit, rate): (u64, Option<Usd>),
 ) -> Result<Option<tui::dash::Compared>, Failure> {
     let filters = [baseline, incident].map(|it| newest(machine, it, limit));
-    let mut slices = Slices::default();
+    let mut beside = Beside::with_slices();
     let Measured { compared, left_out, is_cut, is_express } =
-        measured(reader, [&filters[0], &filters[1]], |_, run, side| slices.add(run, side))?;
+        measured(reader, [&filters[0], &filters[1]], &mut beside)?;
     if compared.baseline.n == 0 || compared.incident.n == 0 {
         return Ok(None);
     }
@@ -244,7 +262,7 @@ pub(super) fn told(
     );
     let cut = is_cut
         .then(|| format!("At most the newest {} executions of each range are compared here.", text::count(limit)));
-    let carried = carriers(slices, &compared);
+    let carried = carriers(beside.found, &compared);
     let carried = carried.iter().take(TOLD).map(slice_sentence);
     let notes = carried.chain(findings(&compared, &named, all, left_out)).chain(cut).collect();
     Ok(Some(tui::dash::Compared { answer, causes: named.into_iter().map(cause_item).collect(), notes, command }))
