@@ -3,7 +3,7 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators terminal demo test check build install bench bench-collect bench-dash bench-large library
+.PHONY: emulators terminal demo test check build install bench bench-change-points bench-collect bench-dash bench-large library
 
 library:
 	@python3 .ci/fetch-duckdb
@@ -56,6 +56,10 @@ bench-collect: build
 bench-dash: build
 	cargo build --release --locked -p stepscope-tests --example stand-in
 	@python3 tests/bench/dash.py $(TARGET)/release/stepscope $(TARGET)/release/examples/stand-in
+
+# Change points against Apache Otava on the same series.
+bench-change-points: build
+	@python3 tests/bench/change_points.py $(TARGET)/release/stepscope
 
 # Reports over a hundred million visits that SQL makes up.
 bench-large: build

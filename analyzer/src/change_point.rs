@@ -8,7 +8,7 @@
 use crate::statistics::mann_whitney;
 
 /// Accepted from this p-value on.
-const ALPHA: f64 = 0.001;
+pub const ALPHA: f64 = 0.001;
 /// Points on both sides that a change needs.
 const LEAST: usize = 4;
 

@@ -53,4 +53,4 @@ pub use rollup::{Hours, StateHistogram};
 pub use spending::{Calibration, MachineMeasures, Observing, RetriedError, Usage};
 pub use states::{PathRow, Runs, StateRow};
 pub use store::Store;
-pub use versions::VersionRow;
+pub use versions::{DeployedDefinition, VersionRow};

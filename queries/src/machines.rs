@@ -13,6 +13,7 @@ const STARTED_SINCE: &str = include_str!("../sql/started_since.sql");
 const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
 const DEFINITION_SIZES: &str = include_str!("../sql/definition_sizes.sql");
 const SERIES: &str = include_str!("../sql/duration_series.sql");
+const STATE_SERIES: &str = include_str!("../sql/state_series.sql");
 const RUNS: &str = include_str!("../sql/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
@@ -89,6 +90,16 @@ pub struct SpanRow {
     pub failed: u64,
 }
 
+fn span_row(it: &mut Take) -> Result<SpanRow, StoreError> {
+    Ok(SpanRow {
+        from: Timestamp(it.int()?),
+        executions: it.count()?,
+        p50: Micros(it.int()?),
+        p95: Micros(it.int()?),
+        failed: it.count()?,
+    })
+}
+
 impl Reader {
     /// How a machine's executions did over time, in spans of so many seconds, one of which begins at `begin`.
     pub fn duration_series(
@@ -99,17 +110,31 @@ impl Reader {
         begin: Timestamp,
     ) -> Result<Vec<SpanRow>, StoreError> {
         let params = [text(Some(machine_arn)), Cell::Int(span_s), time(since), time(until), time(Some(begin))];
-        let row = |cells: Vec<Cell>| {
+        self.query(SERIES, &params)?.into_iter().map(|cells| span_row(&mut Take::new(cells))).collect()
+    }
+
+    /// The same of its states, in the order of their names; what is counted are visits.
+    pub fn state_series(
+        &self,
+        machine_arn: &str,
+        span_s: i64,
+        (since, until): (Option<Timestamp>, Option<Timestamp>),
+        begin: Timestamp,
+    ) -> Result<Vec<(String, Vec<SpanRow>)>, StoreError> {
+        let params = [text(Some(machine_arn)), Cell::Int(span_s), time(since), time(until), time(Some(begin))];
+        let mut states: Vec<(String, Vec<SpanRow>)> = Vec::new();
+        for cells in self.query(STATE_SERIES, &params)? {
             let mut it = Take::new(cells);
-            Ok(SpanRow {
-                from: Timestamp(it.int()?),
-                executions: it.count()?,
-                p50: Micros(it.int()?),
-                p95: Micros(it.int()?),
-                failed: it.count()?,
-            })
-        };
-        self.query(SERIES, &params)?.into_iter().map(row).collect()
+            let state = it.text()?;
+            if states.last().is_none_or(|last| last.0 != state) {
+                states.push((state, Vec::new()));
+            }
+            let row = span_row(&mut it)?;
+            if let Some((_, rows)) = states.last_mut() {
+                rows.push(row);
+            }
+        }
+        Ok(states)
     }
 
     /// The texts of a machine's definitions, the newest first.

@@ -166,3 +166,57 @@ fn money_and_failures_are_split_to_the_last_part() {
     let parts = sum(&compared["failures"]["by_error"], &|it| it["difference"].as_f64());
     assert!((parts - (rate("incident") - rate("baseline"))).abs() < 1e-9, "{parts}");
 }
+
+/// What stands beside the causes: the runs to look at with their own lines, what was deployed and how it differs, throttling.
+#[test]
+fn evidence_of_other_sources_stands_beside_the_causes() {
+    let bench = Bench::demo(1_000);
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:order-processing";
+    let rows =
+        bench.json(&["sql", "SELECT text FROM definitions WHERE state_machine_arn LIKE '%order-processing'"]);
+    let old = rows["rows"][0][0].as_str().expect("a definition").to_owned();
+    let mut new: serde_json::Value = serde_json::from_str(&old).expect("JSON");
+    new["States"]["ValidateOrder"]["TimeoutSeconds"] = 7.into();
+    let described = serde_json::json!({
+        "stateMachineArn": arn, "name": ORDERS, "type": "STANDARD", "definition": new.to_string(), "updateDate": "2026-10-31T22:58:00Z",
+    });
+    let metrics = serde_json::json!({"Label": "ExecutionThrottled", "Datapoints": [
+        {"Timestamp": "2026-10-31T22:10:00Z", "Sum": 2.0, "Unit": "Count"},
+        {"Timestamp": "2026-10-31T23:10:00Z", "Sum": 40.0, "Unit": "Count"},
+    ]});
+    for (name, document) in [("described.json", &described), ("metrics.json", &metrics)] {
+        let path = bench.folder.path().join(name);
+        std::fs::write(&path, document.to_string()).expect("a file");
+        let output = bench.run(&["import", "--state-machine", arn, &path.to_string_lossy()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let range =
+        ["--baseline", "2026-10-31T20:00Z/2026-10-31T22:57Z", "--incident", "2026-10-31T22:57Z/2026-11-01T00:00Z"];
+    let compared = bench.json(&[&["compare", ORDERS][..], &range].concat());
+    let change = &compared["deployments"][0]["changes"][0];
+    assert!(
+        change["path"].as_str().is_some_and(|it| it.contains("/States/ValidateOrder")),
+        "{}",
+        compared["deployments"]
+    );
+    assert_eq!(compared["throttled"], serde_json::json!({"baseline": 2.0, "incident": 40.0}));
+    let exemplars = compared["exemplars"].as_array().expect("exemplars");
+    let roles: Vec<&str> = exemplars.iter().filter_map(|it| it["role"].as_str()).collect();
+    assert_eq!(roles, ["typical", "worst", "before"]);
+    assert!(exemplars[1]["lines"][0]["text"].as_str().is_some_and(|it| it.contains("TooManyRequests")), "{compared}");
+    assert!(exemplars[1]["duration_ms"].as_f64() >= exemplars[0]["duration_ms"].as_f64());
+    let path = bench.folder.path().join("page.md");
+    let page = path.to_string_lossy();
+    assert!(bench.run(&[&["compare", ORDERS, "--report", &page][..], &range].concat()).status.success());
+    let text = std::fs::read_to_string(&path).expect("a page");
+    assert!(text.contains("TimeoutSeconds") && text.contains("throttled the machine 40 times, 2 before"), "{text}");
+}
+
+#[test]
+fn the_state_that_changed_is_named_among_the_changes() {
+    let bench = Bench::demo(2_000);
+    let found = bench.json(&["incidents", ORDERS]);
+    let states: Vec<&str> =
+        found["incidents"].as_array().expect("changes").iter().filter_map(|it| it["state"].as_str()).collect();
+    assert!(!states.is_empty() && states.iter().all(|it| *it == "ChargeCard"), "{found}");
+}

@@ -7,8 +7,11 @@
 //! only decide which parts are worth naming.
 
 mod causes;
+mod exemplars;
 mod parts;
 mod seen;
+
+pub use exemplars::{Exemplar, Exemplars};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,6 +137,7 @@ pub struct Compared {
     /// All parts, the most important first.
     pub causes: Vec<Cause>,
     pub harmless: Vec<Harmless>,
+    pub exemplars: Option<Exemplars>,
     /// What each state bills on average; the differences add up to that of the mean transitions.
     pub transitions: Vec<Billed>,
     /// How often executions fail where and with what; the differences add up to that of the failure rates.
@@ -199,6 +203,7 @@ impl Comparison {
             difference_ms,
             causes,
             harmless,
+            exemplars: self.exemplars(),
             transitions: self.billed(),
             failing: self.failing(),
             baseline,

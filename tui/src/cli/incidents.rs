@@ -1,6 +1,6 @@
 //! `incidents`: since when is something different? Found by the change-point detector, machine by machine.
 
-use analyzer::change_point::{ChangePoint, change_points};
+use analyzer::change_point::{ALPHA, ChangePoint, change_points};
 use analyzer::model::{Micros, Name, Timestamp};
 use clap::Args;
 use queries::{MachineRow, Reader, SpanRow};
@@ -27,6 +27,8 @@ pub(crate) struct IncidentsArguments {
 /// A change of a machine, with the ranges to compare.
 pub(super) struct Found {
     pub(super) machine: Name,
+    /// `None` of the machine as a whole.
+    pub(super) state: Option<String>,
     pub(super) metric: &'static str,
     pub(super) at: Timestamp,
     pub(super) before: f64,
@@ -50,15 +52,17 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
     for machine in reader.machines(since, until)? {
         if wanted.as_deref().is_none_or(|it| it == machine.arn) {
             all.extend(found_of(&reader, &machine, (since, until))?);
+            all.extend(found_in_states(&reader, &machine, (since, until))?);
         }
     }
     all.sort_by_key(|it| std::cmp::Reverse(it.at));
     let mut table =
-        TextTable::with_columns(&["since (UTC)", "machine", "what", "#before", "#after", "#p", "to compare"]);
+        TextTable::with_columns(&["since (UTC)", "machine", "state", "what", "#before", "#after", "#p", "to compare"]);
     for it in &all {
         table.rows.push(vec![
             analyzer::time::format(it.at)[..16].replace('T', " "),
             text::cut(it.machine.rsplit(':').next().unwrap_or(&it.machine), 28),
+            it.state.as_ref().map_or_else(|| "–".to_owned(), |it| text::cut(it, 28)),
             it.metric.replace('_', " "),
             shown(it.metric, it.before),
             shown(it.metric, it.after),
@@ -94,6 +98,7 @@ fn to_json(it: &Found) -> Value {
     let range = |(from, to): (Timestamp, Timestamp)| json!({"from": analyzer::time::format(from), "to": analyzer::time::format(to)});
     json!({
         "state_machine_arn": it.machine.as_str(),
+        "state": it.state,
         "metric": it.metric,
         "at": analyzer::time::format(it.at),
         "before": it.before,
@@ -122,16 +127,21 @@ pub(super) fn series(
     row.map_or(Ok(None), |row| series_of(reader, &row, (since, until)))
 }
 
+/// Seconds of a span of a machine's time, and when its newest execution started; `None` where nothing of it is stored.
+fn span_of(machine: &MachineRow) -> Option<(i64, Timestamp)> {
+    let (first, last) = machine.first_at.zip(machine.last_at)?;
+    let n_spans = (machine.executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
+    Some((((last - first).0 / 1_000_000 / n_spans).max(60), last))
+}
+
 /// The same of a machine as it was found in the range.
 fn series_of(
     reader: &Reader,
     machine: &MachineRow,
     range: (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<Option<Series>, Failure> {
-    let Some((first, last)) = machine.first_at.zip(machine.last_at) else { return Ok(None) };
-    let n_spans = (machine.executions / EXECUTIONS_A_SPAN).clamp(1, SPANS).cast_signed();
+    let Some((seconds, last)) = span_of(machine) else { return Ok(None) };
     // The last span ends with the newest execution: what began a moment ago is not diluted.
-    let seconds = ((last - first).0 / 1_000_000 / n_spans).max(60);
     let spans = reader.duration_series(&machine.arn, seconds, range, last + Micros(1))?;
     Ok(Some(Series { spans, span: Micros::from_seconds(seconds), last }))
 }
@@ -156,6 +166,26 @@ pub(super) fn found_of(
     Ok(series.map_or_else(Vec::new, |it| found_in(&machine.arn.as_str().into(), &it)))
 }
 
+/// The changes of a machine's states. There are many series, so each has to be surer.
+fn found_in_states(
+    reader: &Reader,
+    machine: &MachineRow,
+    range: (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Vec<Found>, Failure> {
+    let Some((seconds, last)) = span_of(machine) else { return Ok(Vec::new()) };
+    let states = reader.state_series(&machine.arn, seconds, range, last + Micros(1))?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of states")]
+    let alpha = ALPHA / states.len().max(1) as f64;
+    let mut all = Vec::new();
+    for (state, spans) in states {
+        let series = Series { spans, span: Micros::from_seconds(seconds), last };
+        let found = found_in(&machine.arn.as_str().into(), &series);
+        let sure = found.into_iter().filter(|it| it.p_value <= alpha);
+        all.extend(sure.map(|it| Found { state: Some(state.clone()), ..it }));
+    }
+    Ok(all)
+}
+
 /// The changes in a series.
 pub(super) fn found_in(machine: &Name, Series { spans: series, last, .. }: &Series) -> Vec<Found> {
     #[expect(clippy::cast_precision_loss, reason = "logarithms of durations")]
@@ -171,10 +201,11 @@ pub(super) fn found_in(machine: &Name, Series { spans: series, last, .. }: &Seri
             all.push(of_change(machine, metric, series, (from, to), change, *last));
         }
     }
-    // A level that moved by less than a tenth, or a rate by less than a point, is nothing anybody is called for.
+    // A level that moved by less than a tenth, or than clocks of milliseconds can tell, or a rate by less than a point, is nothing
+    // anybody is called for.
     all.retain(|it| match it.metric {
         "failure_rate" => (it.after - it.before).abs() >= 0.01,
-        _ => (it.after / it.before.max(1e-9) - 1.0).abs() >= 0.1,
+        _ => (it.after / it.before.max(1e-9) - 1.0).abs() >= 0.1 && (it.after - it.before).abs() >= 2.0,
     });
     all
 }
@@ -193,6 +224,7 @@ fn of_change(
     let value = |log: f64| if metric == "failure_rate" { log } else { log.exp() / 1e3 };
     Found {
         machine: machine.clone(),
+        state: None,
         metric,
         at,
         before: value(change.before),

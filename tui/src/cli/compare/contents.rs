@@ -7,7 +7,9 @@ use jiff::tz::{Offset, TimeZone};
 use queries::{ExecutionFilter, Reader};
 use tui::text;
 
-use super::evidence::{deployed, slice_name};
+use super::evidence::{Deployed, changes_told, deployed, slice_name};
+use super::exemplars::{Shown, side_by_side};
+use super::json::throttled_told;
 use super::page::{Chart, Page, Section};
 use super::sides::Sides;
 use super::{Explained, TOLD, minute, ms, short};
@@ -71,7 +73,7 @@ pub(super) fn page_of(
     }];
     let examples = it.compared.causes.iter().filter(|it| it.is_named()).filter_map(|it| it.evidence.first());
     let example = |arn: &Name| format!("stepscope show {}", text::quoted(arn.rsplit(':').next().unwrap_or(arn)));
-    for command in examples.map(example).take(TOLD) {
+    for command in side_by_side(&it.exemplars).into_iter().chain(examples.map(example)).take(TOLD) {
         if !commands.contains(&command) {
             commands.push(command);
         }
@@ -163,11 +165,46 @@ pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<S
         title: "Deployments in the window",
         said: if it.deployments.is_empty() { "None is known.".to_owned() } else { String::new() },
         columns: vec!["when (UTC)", "what"],
-        rows: it.deployments.iter().map(|it| vec![minute(Some(it.at)), deployed(it)]).collect(),
+        rows: it.deployments.iter().flat_map(deployment_rows).collect(),
+    };
+    let exemplars = Section {
+        title: "Executions to look at",
+        said: "The typical one of the incident, its worst, and one before that went the same way with as many items; what they say \
+               themselves."
+            .to_owned(),
+        columns: vec!["which", "execution", "took", "when (UTC)", "says"],
+        rows: it.exemplars.iter().flat_map(exemplar_rows).collect(),
     };
     // What has a section of its own is not said twice.
-    let notes = Section { title: "How sure", said: notes.join("\n"), columns: Vec::new(), rows: Vec::new() };
-    vec![causes, slices, errors, money, deployments, notes]
+    let notes = Section {
+        title: "How sure",
+        said: notes.iter().cloned().chain(throttled_told(it.throttled)).collect::<Vec<_>>().join("\n"),
+        columns: Vec::new(),
+        rows: Vec::new(),
+    };
+    vec![causes, slices, errors, money, deployments, exemplars, notes]
+}
+
+fn deployment_rows(it: &Deployed) -> Vec<Vec<String>> {
+    let changes = it.changes.as_deref().map(changes_told).unwrap_or_default();
+    let first = vec![minute(Some(it.it.at)), deployed(&it.it)];
+    std::iter::once(first).chain(changes.into_iter().map(|it| vec![String::new(), it])).collect()
+}
+
+fn exemplar_rows(it: &Shown) -> Vec<Vec<String>> {
+    let name = it.arn.rsplit(':').next().unwrap_or(&it.arn).to_owned();
+    let mut rows = vec![vec![it.role.to_owned(), name, text::span(it.duration), String::new(), String::new()]];
+    let line = |(at, said): &(Timestamp, String)| {
+        vec![
+            String::new(),
+            String::new(),
+            String::new(),
+            analyzer::time::format(*at)[..23].replace('T', " "),
+            said.clone(),
+        ]
+    };
+    rows.extend(it.lines.iter().map(line));
+    rows
 }
 
 pub(super) fn error_row(it: &ErrorGroup) -> Vec<String> {

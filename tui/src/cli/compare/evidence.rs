@@ -1,14 +1,54 @@
 //! What stands beside the causes: errors by group, slices that carry the difference, deployments in the window.
 
+use analyzer::asl::{Change, StateMachine, changes};
 use analyzer::error_groups::ErrorGroup;
 use analyzer::model::{Name, Timestamp};
 use analyzer::slices::{Dimension, Slice};
-use queries::{Deployment, Reader};
+use queries::{DeployedDefinition, Deployment, Reader};
 use serde_json::{Value, json};
 
 use super::json::rounded;
 use super::minute;
 use crate::failure::Failure;
+
+/// Differences of definitions that are told of a deployment.
+const CHANGES: usize = 8;
+
+/// What was deployed in the window, and what it changed in the definition, where both are stored.
+pub(super) struct Deployed {
+    pub(super) it: Deployment,
+    pub(super) changes: Option<Vec<Change>>,
+}
+
+/// Deployments in the window with what they changed.
+pub(super) fn deployed_in(
+    reader: &Reader,
+    machine: &str,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<Vec<Deployed>, Failure> {
+    let found = deployments(reader, machine, from, to)?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let definitions = reader.deployed_definitions(machine)?;
+    Ok(found.into_iter().map(|it| Deployed { changes: changes_of(&it, &definitions), it }).collect())
+}
+
+/// Against the definition of the same kind before it.
+fn changes_of(it: &Deployment, definitions: &[DeployedDefinition]) -> Option<Vec<Change>> {
+    let new = definitions.iter().position(|new| new.kind == it.kind && new.label == it.label)?;
+    let old = definitions.get(new.checked_sub(1)?).filter(|old| old.kind == it.kind)?;
+    let parsed = |it: &DeployedDefinition| StateMachine::parse(&it.text).ok();
+    Some(changes(&parsed(old)?, &parsed(&definitions[new])?))
+}
+
+/// What a deployment changed, a few lines.
+pub(super) fn changes_told(changes: &[Change]) -> Vec<String> {
+    let more = changes.len().saturating_sub(CHANGES);
+    let told = changes.iter().take(CHANGES).map(|it| format!("{} ({})", it.what, it.path));
+    told.chain((more > 0).then(|| format!("and {more} more: `stepscope diff` tells all"))).collect()
+}
 
 /// Deployments from the beginning of the baseline to the end of the incident.
 pub(super) fn deployments(
@@ -42,8 +82,10 @@ pub(super) fn slice_to_json(it: &Slice) -> Value {
     })
 }
 
-pub(super) fn deployment_to_json(it: &Deployment) -> Value {
-    json!({"at": analyzer::time::format(it.at), "kind": it.kind, "label": it.label})
+pub(super) fn deployment_to_json(it: &Deployed) -> Value {
+    let change = |it: &Change| json!({"path": it.path, "kind": it.kind.as_str(), "what": it.what});
+    let changes = it.changes.as_ref().map(|all| all.iter().map(change).collect::<Vec<_>>());
+    json!({"at": analyzer::time::format(it.it.at), "kind": it.it.kind, "label": it.it.label, "changes": changes})
 }
 
 /// A slice in words.

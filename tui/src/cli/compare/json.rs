@@ -6,7 +6,10 @@ use queries::ExecutionFilter;
 use serde_json::{Map, Value, json};
 use tui::text;
 
-use super::evidence::{deployment_sentence, deployment_to_json, error_to_json, slice_sentence, slice_to_json};
+use super::evidence::{
+    Deployed, changes_told, deployment_sentence, deployment_to_json, error_to_json, slice_sentence, slice_to_json,
+};
+use super::exemplars::{self, side_by_side};
 use super::sides::Sides;
 use super::{Explained, TOLD, cause_row, errors_told, findings, heading, listed};
 use crate::report::{Report, TextTable};
@@ -31,15 +34,34 @@ pub(super) fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, r
     fields.insert("slices".to_owned(), it.slices.iter().map(slice_to_json).collect());
     fields.insert("errors".to_owned(), it.errors.iter().map(error_to_json).collect());
     fields.insert("deployments".to_owned(), it.deployments.iter().map(deployment_to_json).collect());
+    fields.insert("exemplars".to_owned(), it.exemplars.iter().map(exemplars::to_json).collect());
+    fields.insert("throttled".to_owned(), json!({"baseline": it.throttled[0], "incident": it.throttled[1]}));
     let example = named.first().and_then(|it| it.evidence.first());
     let footer = findings(compared, &named, all, it.left_out)
         .into_iter()
         .chain(example.map(|it| format!("See for yourself: stepscope show {}", text::quoted(it))))
+        .chain(side_by_side(&it.exemplars).map(|it| format!("A typical run beside one like it before: {it}")))
+        .chain(throttled_told(it.throttled))
         .chain(it.slices.iter().take(TOLD).map(slice_sentence))
         .chain(errors_told(it))
-        .chain(it.deployments.iter().map(|it| format!("In the window: {}.", deployment_sentence(it))));
+        .chain(it.deployments.iter().flat_map(deployment_told));
     let footer = footer.collect::<Vec<_>>().join("\n");
     Report { command: "compare", fields, rows: "causes", table, heading: heading(machine, compared, sides), footer }
+}
+
+/// A deployment and what it changed, a line each.
+fn deployment_told(it: &Deployed) -> Vec<String> {
+    let changes = it.changes.as_deref().map(changes_told).unwrap_or_default();
+    let first = format!("In the window: {}.", deployment_sentence(&it.it));
+    std::iter::once(first).chain(changes.into_iter().map(|it| format!("  {it}"))).collect()
+}
+
+/// What the metrics say of throttling, where they say anything.
+pub(super) fn throttled_told(throttled: [Option<f64>; 2]) -> Option<String> {
+    let [before, after] = throttled;
+    let said = |it: Option<f64>| it.map_or_else(|| "not known".to_owned(), |it| format!("{it:.0}"));
+    after.or(before).filter(|it| *it > 0.0)?;
+    Some(format!("The service throttled the machine {} times, {} before (whole hours).", said(after), said(before)))
 }
 
 pub(super) fn billed_to_json(it: &Billed, rate: Option<Usd>) -> Value {

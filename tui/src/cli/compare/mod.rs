@@ -3,6 +3,7 @@
 mod beside;
 mod contents;
 mod evidence;
+mod exemplars;
 mod json;
 mod page;
 mod sides;
@@ -18,7 +19,7 @@ use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::slices::Slice;
 use clap::Args;
 use crossbeam_channel::bounded;
-use queries::{Deployment, ExecutionFilter, Reader};
+use queries::{ExecutionFilter, Reader};
 use serde_json::json;
 use tui::text;
 
@@ -32,6 +33,7 @@ use crate::report::Report;
 use beside::Beside;
 use contents::page_of;
 use evidence::slice_sentence;
+use exemplars::Shown;
 use json::report;
 use sides::{Sides, Span, machine, sides};
 
@@ -118,7 +120,10 @@ struct Explained {
     is_express: bool,
     slices: Vec<Slice>,
     errors: Vec<ErrorGroup>,
-    deployments: Vec<Deployment>,
+    deployments: Vec<evidence::Deployed>,
+    /// How often the service throttled the machine before and after, where metrics tell.
+    throttled: [Option<f64>; 2],
+    exemplars: Vec<Shown>,
 }
 
 fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained, Failure> {
@@ -132,11 +137,22 @@ fn explained(reader: &Reader, machine: &Name, sides: &Sides) -> Result<Explained
     Ok(Explained {
         slices: carriers(beside.found, &compared),
         errors,
-        deployments: evidence::deployments(reader, machine, sides.baseline.since, sides.incident.until)?,
+        deployments: evidence::deployed_in(reader, machine, sides.baseline.since, sides.incident.until)?,
+        throttled: throttled(reader, machine, sides)?,
+        exemplars: exemplars::shown(reader, compared.exemplars.as_ref())?,
         compared,
         left_out,
         is_express,
     })
+}
+
+/// How often the service throttled the machine on each side.
+fn throttled(reader: &Reader, machine: &Name, sides: &Sides) -> Result<[Option<f64>; 2], Failure> {
+    let range = |it: &ExecutionFilter| it.since.zip(it.until);
+    match range(&sides.baseline).zip(range(&sides.incident)) {
+        Some((baseline, incident)) => Ok(reader.throttled(machine, [baseline, incident])?),
+        None => Ok([None, None]),
+    }
 }
 
 /// The slices that carry the difference, where the durations differ, and by one percent.

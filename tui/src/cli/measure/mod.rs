@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use analyzer::change_point::change_points;
 use analyzer::critical_path::critical_path;
 use analyzer::execution::Run;
 use analyzer::model::{Event, ExecutionRecord, Interner, Micros, Name, Observation};
@@ -55,6 +56,8 @@ enum What {
         #[arg(long, default_value_t = 7)]
         seed: u64,
     },
+    /// Change points of series: a JSON list of lists of numbers.
+    ChangePoints { series: PathBuf },
     /// What the overview asks the database for, so many times.
     Refresh {
         #[arg(long, default_value_t = 20)]
@@ -67,6 +70,7 @@ pub(crate) fn run(context: &Context, arguments: &MeasureArguments) -> Outcome {
         What::Path { executions, jaeger } => path(*executions, jaeger.as_deref())?,
         What::Sweep { executions } => sweep(*executions)?,
         What::Frames { visits, frames, seed } => frames::frames(*visits, *frames, *seed)?,
+        What::ChangePoints { series } => change_points_of(series)?,
         What::Refresh { times } => super::dash::measure_refresh(context, *times)?,
     };
     let mut out = std::io::stdout().lock();
@@ -110,6 +114,16 @@ fn path(executions: u64, jaeger: Option<&Path>) -> Result<Value, Failure> {
         }
     }
     Ok(json!({"executions": histories.len(), "events": n_events, "seconds": best.as_secs_f64()}))
+}
+
+fn change_points_of(path: &Path) -> Result<Value, Failure> {
+    let text = std::fs::read_to_string(path)?;
+    let series: Vec<Vec<f64>> = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage("no lists of numbers").because(error.to_string()))?;
+    let began = Instant::now();
+    let found: Vec<Vec<usize>> =
+        series.iter().map(|it| change_points(it).iter().map(|change| change.at).collect()).collect();
+    Ok(json!({"change_points": found, "seconds": began.elapsed().as_secs_f64()}))
 }
 
 /// The time of each visit on the critical path.
