@@ -43,6 +43,11 @@ fn every_result_is_what_its_schema_says() {
         vec!["--now", "2026-11-02", "redrivable"],
         vec!["diff", "order-processing", "image-ingest"],
         vec!["incidents"],
+        vec!["--now", "2026-11-01", "report", "cost", "--period", "12h"],
+        vec!["--now", "2026-11-01", "report", "health", "--period", "12h"],
+        vec!["--now", "2026-11-01", "report", "bottlenecks", "order-processing", "--period", "12h"],
+        vec!["--now", "2026-11-01", "report", "incident", "--period", "12h"],
+        vec!["report", "incident", "--now", "2025-01-01"],
         vec![
             "compare",
             "order-processing",

@@ -172,8 +172,7 @@ fn money_and_failures_are_split_to_the_last_part() {
 fn evidence_of_other_sources_stands_beside_the_causes() {
     let bench = Bench::demo(1_000);
     let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:order-processing";
-    let rows =
-        bench.json(&["sql", "SELECT text FROM definitions WHERE state_machine_arn LIKE '%order-processing'"]);
+    let rows = bench.json(&["sql", "SELECT text FROM definitions WHERE state_machine_arn LIKE '%order-processing'"]);
     let old = rows["rows"][0][0].as_str().expect("a definition").to_owned();
     let mut new: serde_json::Value = serde_json::from_str(&old).expect("JSON");
     new["States"]["ValidateOrder"]["TimeoutSeconds"] = 7.into();

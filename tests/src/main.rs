@@ -13,6 +13,7 @@ mod layering;
 mod linting;
 mod live;
 mod money;
+mod reports;
 mod rollups;
 mod shapes;
 mod stand_in;

@@ -17,7 +17,7 @@ use super::coverage::Coverage;
 use super::selection::Selection;
 use super::show::{for_each_run, split_to_json};
 use super::states::whole_hours;
-use super::{Context, select};
+use super::{Context, Range, select};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::{Report, TextTable};
@@ -34,6 +34,13 @@ pub(crate) struct BottlenecksArguments {
     approximate: bool,
     #[command(flatten)]
     selection: Selection,
+}
+
+impl BottlenecksArguments {
+    /// Everything in a range, of one machine or of all.
+    pub(crate) fn of_range(machine: Option<String>, range: Range) -> Self {
+        Self { machine, approximate: false, selection: Selection::of_range(range) }
+    }
 }
 
 pub(crate) fn run(context: &Context, arguments: &BottlenecksArguments) -> Outcome {

@@ -94,7 +94,7 @@ pub(super) fn range((from, to): (Timestamp, Timestamp)) -> String {
     format!("{}/{}", short(from), short(to))
 }
 
-fn to_json(it: &Found) -> Value {
+pub(super) fn to_json(it: &Found) -> Value {
     let range = |(from, to): (Timestamp, Timestamp)| json!({"from": analyzer::time::format(from), "to": analyzer::time::format(to)});
     json!({
         "state_machine_arn": it.machine.as_str(),

@@ -26,6 +26,7 @@ mod page;
 mod policy;
 mod prices;
 mod redrivable;
+mod report;
 mod schema;
 mod select;
 mod selection;
@@ -130,6 +131,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Find since when something is different.
     Incidents(incidents::IncidentsArguments),
+    /// Tell a period against the one before: a page for people who were not there.
+    Report(report::ReportArguments),
     /// Note when something was deployed.
     Mark(mark::MarkArguments),
     /// Show what was billed, and what Standard and Express would cost.
@@ -212,6 +215,12 @@ impl Patience {
             reader.interrupter().interrupt();
         }
         waiting.readers.push(reader.interrupter());
+    }
+}
+
+impl Range {
+    pub(crate) fn between(since: Timestamp, until: Timestamp) -> Self {
+        Self { since: Some(analyzer::time::format(since)), until: Some(analyzer::time::format(until)) }
     }
 }
 
@@ -317,6 +326,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Whatif(it) => whatif::run(&context, &it),
         Command::Compare(it) => compare::run(&context, &it),
         Command::Incidents(it) => incidents::run(&context, &it),
+        Command::Report(it) => report::run(&context, &it),
         Command::Mark(it) => mark::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),

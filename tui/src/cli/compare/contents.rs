@@ -10,12 +10,12 @@ use tui::text;
 use super::evidence::{Deployed, changes_told, deployed, slice_name};
 use super::exemplars::{Shown, side_by_side};
 use super::json::throttled_told;
-use super::page::{Chart, Page, Section};
 use super::sides::Sides;
 use super::{Explained, TOLD, minute, ms, short};
 use crate::cli::incidents;
 use crate::failure::Failure;
 use crate::report::Report;
+use crate::report::page::{Chart, Durations, Page, Section};
 
 /// The range on the clock of whoever asks; `None` where that is UTC, or not known.
 pub(super) fn local_range(since: Timestamp, until: Timestamp) -> Option<String> {
@@ -57,7 +57,7 @@ pub(super) fn page_of(
         Some((baseline, incident)) => {
             let series =
                 incidents::series(reader, machine, Some(baseline.0.min(incident.0)), Some(baseline.1.max(incident.1)))?;
-            series.map(|it| Chart { spans: it.spans, baseline, incident })
+            series.map(|it| Chart::Durations(Durations { spans: it.spans, baseline, incident }))
         }
         None => None,
     };
@@ -90,21 +90,27 @@ pub(super) fn page_of(
 
 pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<Section> {
     let causes = Section {
-        title: "Causes",
+        title: "Causes".to_owned(),
         said: "Contributions and the unexplained rest add up to the difference of the means. q is the false-alarm rate over \
                all that was asked."
             .to_owned(),
-        columns: vec!["#", "cause", "what", "contribution", "share", "95 % interval", "q", "since (UTC)"],
+        columns: columns(&["#", "cause", "what", "contribution", "share", "95 % interval", "q", "since (UTC)"]),
         rows: told.table.rows.clone(),
     };
     let slices = Section {
-        title: "Who carries it",
+        title: "Who carries it".to_owned(),
         said: if it.slices.is_empty() {
             "No part of the executions carries more of it than its size.".to_owned()
         } else {
             String::new()
         },
-        columns: vec!["executions", "share of the difference", "part of the executions", "mean before", "mean after"],
+        columns: columns(&[
+            "executions",
+            "share of the difference",
+            "part of the executions",
+            "mean before",
+            "mean after",
+        ]),
         rows: it
             .slices
             .iter()
@@ -121,9 +127,9 @@ pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<S
             .collect(),
     };
     let money = Section {
-        title: "Transitions",
+        title: "Transitions".to_owned(),
         said: "Mean billed transitions of an execution by state; the differences add up.".to_owned(),
-        columns: vec!["state", "before", "after", "difference"],
+        columns: columns(&["state", "before", "after", "difference"]),
         rows: it
             .compared
             .transitions
@@ -141,13 +147,13 @@ pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<S
             .collect(),
     };
     let errors = Section {
-        title: "Errors",
+        title: "Errors".to_owned(),
         said: if it.errors.is_empty() {
             "None on either side.".to_owned()
         } else {
             "Executions that met each; ids, numbers and times in causes are masked.".to_owned()
         },
-        columns: vec![
+        columns: columns(&[
             "state",
             "error",
             "cause",
@@ -158,28 +164,28 @@ pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<S
             "fatal",
             "first seen (UTC)",
             "last seen (UTC)",
-        ],
+        ]),
         rows: it.errors.iter().map(error_row).collect(),
     };
     let deployments = Section {
-        title: "Deployments in the window",
+        title: "Deployments in the window".to_owned(),
         said: if it.deployments.is_empty() { "None is known.".to_owned() } else { String::new() },
-        columns: vec!["when (UTC)", "what"],
+        columns: columns(&["when (UTC)", "what"]),
         rows: it.deployments.iter().flat_map(deployment_rows).collect(),
     };
     let exemplars = Section {
-        title: "Executions to look at",
+        title: "Executions to look at".to_owned(),
         said: "The typical one of the incident, its worst, and one before that went the same way with as many items; what they say \
                themselves."
             .to_owned(),
-        columns: vec!["which", "execution", "took", "when (UTC)", "says"],
+        columns: columns(&["which", "execution", "took", "when (UTC)", "says"]),
         rows: it.exemplars.iter().flat_map(exemplar_rows).collect(),
     };
     // What has a section of its own is not said twice.
     let notes = Section {
-        title: "How sure",
+        title: "How sure".to_owned(),
         said: notes.iter().cloned().chain(throttled_told(it.throttled)).collect::<Vec<_>>().join("\n"),
-        columns: Vec::new(),
+        columns: columns(&[]),
         rows: Vec::new(),
     };
     vec![causes, slices, errors, money, deployments, exemplars, notes]
@@ -220,4 +226,8 @@ pub(super) fn error_row(it: &ErrorGroup) -> Vec<String> {
         minute(it.first_seen),
         minute(it.last_seen),
     ]
+}
+
+fn columns(titles: &[&str]) -> Vec<String> {
+    titles.iter().map(|it| (*it).to_owned()).collect()
 }

@@ -5,7 +5,6 @@ mod contents;
 mod evidence;
 mod exemplars;
 mod json;
-mod page;
 mod sides;
 mod twins;
 
@@ -29,7 +28,7 @@ use super::show::for_each_run_of;
 use super::{Context, incidents};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::Report;
+use crate::report::{Report, page};
 use beside::Beside;
 use contents::page_of;
 use evidence::slice_sentence;
@@ -42,7 +41,7 @@ const TOGETHER: usize = 1_000;
 /// Slices and errors that the footer names.
 const TOLD: usize = 3;
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct CompareArguments {
     /// A state machine: its ARN, its name, or a unique part of it; not needed when only one is stored. Or an execution.
     machine: Option<String>,
@@ -84,9 +83,38 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
     if let (Some(first), Some(second)) = (&arguments.machine, &arguments.other) {
         return twins::found(&reader, first, second);
     }
-    let machine = machine(&reader, arguments.machine.as_deref())?;
-    let sides = sides(context, &reader, &machine, arguments)?;
-    let it = explained(&reader, &machine, &sides)?;
+    let (told, page) = paged(context, &reader, arguments, arguments.report.is_some())?;
+    if let Some((path, page)) = arguments.report.as_ref().zip(page) {
+        page::write(path, &page, &told)?;
+        eprintln!("written to {}", path.display());
+    }
+    Ok(told)
+}
+
+/// Two ranges of a machine against each other, as a page to hand on.
+pub(super) fn page_of_ranges(
+    context: &Context,
+    machine: &str,
+    (baseline, incident): (Span, Span),
+) -> Result<(Report, Option<page::Page>), Failure> {
+    let arguments = CompareArguments {
+        machine: Some(machine.to_owned()),
+        baseline: Some(incidents::range(baseline)),
+        incident: Some(incidents::range(incident)),
+        ..CompareArguments::default()
+    };
+    paged(context, &context.reader()?, &arguments, true)
+}
+
+fn paged(
+    context: &Context,
+    reader: &Reader,
+    arguments: &CompareArguments,
+    has_page: bool,
+) -> Result<(Report, Option<page::Page>), Failure> {
+    let machine = machine(reader, arguments.machine.as_deref())?;
+    let sides = sides(context, reader, &machine, arguments)?;
+    let it = explained(reader, &machine, &sides)?;
     if it.compared.baseline.n == 0 || it.compared.incident.n == 0 {
         let which = if it.compared.baseline.n == 0 { "baseline" } else { "incident" };
         return Err(Failure::usage(format!(
@@ -97,19 +125,19 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
     }
     let rate = by_transitions(Prices::new(context)?.transitions(&machine, 1), it.is_express);
     let mut told = report(&machine, &it, &sides, arguments.all, rate);
-    let covered = |it: &ExecutionFilter| Coverage::load(&reader, it.since, it.until);
+    let covered = |it: &ExecutionFilter| Coverage::load(reader, it.since, it.until);
     let (baseline, incident) = (covered(&sides.baseline)?, covered(&sides.incident)?);
     let coverage = json!({"baseline": baseline.of(&machine), "incident": incident.of(&machine)});
     told.fields.insert("coverage".to_owned(), coverage);
     incident.tell(&mut told, Some(&machine));
-    if let Some(path) = &arguments.report {
+    let mut page = None;
+    if has_page {
         let named = listed(&it.compared, arguments.all);
         let notes = findings(&it.compared, &named, arguments.all, it.left_out);
         let notes: Vec<String> = notes.into_iter().chain(incident.notes(Some(&machine))).collect();
-        page::write(path, &page_of(&reader, &machine, &it, &sides, &told, &notes)?, &told)?;
-        eprintln!("written to {}", path.display());
+        page = Some(page_of(reader, &machine, &it, &sides, &told, &notes)?);
     }
-    Ok(told)
+    Ok((told, page))
 }
 
 /// Two sides with everything that explains their difference.

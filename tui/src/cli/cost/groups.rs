@@ -188,7 +188,7 @@ fn of_state(row: &StateTransitions) -> Usage {
 
 /// What was paid for each group, rounded so that the parts add up: a Standard machine's by transitions, an Express one's
 /// requests by executions and its duration by memory-time.
-fn shares(it: &MachineCost, rows: &[Usage]) -> Vec<Option<Usd>> {
+pub(super) fn shares(it: &MachineCost, rows: &[Usage]) -> Vec<Option<Usd>> {
     let Some(paid) = it.actual else { return vec![None; rows.len()] };
     let total = |of: fn(&Usage) -> u128| rows.iter().map(of).sum::<u128>().max(1);
     let by_transitions = |row: &Usage| paid.scaled(row.transitions.into(), total(|it| it.transitions.into()));

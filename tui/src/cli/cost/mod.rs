@@ -20,6 +20,7 @@ mod functions;
 mod groups;
 mod json;
 mod months;
+mod period;
 mod reconcile;
 mod study;
 mod threshold;
@@ -30,6 +31,7 @@ use groups::GroupBy;
 use months::{Month, MonthForecast};
 use threshold::Threshold;
 
+pub(crate) use period::{MachinePeriod, period as period_costs};
 pub(crate) use study::{Spending, spending, study};
 
 #[derive(Args)]

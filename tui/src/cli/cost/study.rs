@@ -42,7 +42,7 @@ pub(crate) fn spending(
     Ok(everything.into_iter().zip(found).map(whole).collect())
 }
 
-fn saving(advice: &Advice) -> Option<(Usd, String)> {
+pub(super) fn saving(advice: &Advice) -> Option<(Usd, String)> {
     let usd = advice.saves_per_month.filter(|it| *it > Usd::ZERO)?;
     let risks = match advice.eligibility.risks.len() {
         0 => String::new(),

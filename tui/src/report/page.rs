@@ -1,4 +1,4 @@
-//! `compare --report`: a page to hand on, as Markdown or as HTML that stands alone.
+//! A page to hand on, as Markdown or as HTML that stands alone: no script, nothing fetched, readable on paper, on a phone and in the dark.
 
 use std::path::Path;
 
@@ -6,40 +6,66 @@ use analyzer::model::Timestamp;
 use queries::SpanRow;
 use serde_json::Value;
 
+use super::{Output, Report, TextTable};
 use crate::failure::Failure;
-use crate::report::{Output, Report, TextTable};
 
 /// What the page says.
-pub(super) struct Page {
-    pub(super) title: String,
+pub(crate) struct Page {
+    pub(crate) title: String,
     /// The answer, in sentences.
-    pub(super) answer: Vec<String>,
-    pub(super) facts: Vec<(String, String)>,
-    pub(super) sections: Vec<Section>,
-    pub(super) commands: Vec<String>,
-    pub(super) chart: Option<Chart>,
+    pub(crate) answer: Vec<String>,
+    pub(crate) facts: Vec<(String, String)>,
+    pub(crate) sections: Vec<Section>,
+    pub(crate) commands: Vec<String>,
+    pub(crate) chart: Option<Chart>,
+}
+
+/// A picture; what it shows stands in words or tables, too.
+pub(crate) enum Chart {
+    Durations(Durations),
+    Bars(Bars),
+}
+
+impl Section {
+    /// A table of these columns, still without rows.
+    pub(crate) fn new(title: impl Into<String>, said: impl Into<String>, columns: &[&str]) -> Self {
+        let columns = columns.iter().map(|it| (*it).to_owned()).collect();
+        Self { title: title.into(), said: said.into(), columns, rows: Vec::new() }
+    }
+
+    pub(crate) fn with_rows(self, rows: Vec<Vec<String>>) -> Self {
+        Self { rows, ..self }
+    }
+}
+
+/// Amounts side by side, in two tones: the period before, and the one that is told.
+pub(crate) struct Bars {
+    pub(crate) caption: String,
+    /// What each bar is, its height, how that is said, and whether it belongs to the period.
+    pub(crate) bars: Vec<(String, f64, String, bool)>,
 }
 
 /// A table with a title and a sentence.
-pub(super) struct Section {
-    pub(super) title: &'static str,
-    pub(super) said: String,
-    pub(super) columns: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) said: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// The 95th percentile over time, and the ranges.
-pub(super) struct Chart {
-    pub(super) spans: Vec<SpanRow>,
-    pub(super) baseline: (Timestamp, Timestamp),
-    pub(super) incident: (Timestamp, Timestamp),
+pub(crate) struct Durations {
+    pub(crate) spans: Vec<SpanRow>,
+    pub(crate) baseline: (Timestamp, Timestamp),
+    pub(crate) incident: (Timestamp, Timestamp),
 }
 
 /// Writes the page in the form that the name asks for.
-pub(super) fn write(path: &Path, page: &Page, report: &Report) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, page: &Page, report: &Report) -> Result<(), Failure> {
     let text = match path.extension().and_then(|it| it.to_str()) {
         Some("md" | "markdown") => masked(&markdown(page)),
         Some("html" | "htm") => masked(&html(page)),
+        Some("csv") => masked(&report.to_text(Output::Csv)?),
         Some("json") => {
             let mut fields = report.fields.clone();
             fields.values_mut().for_each(mask);
@@ -49,7 +75,7 @@ pub(super) fn write(path: &Path, page: &Page, report: &Report) -> Result<(), Fai
         }
         _ => {
             return Err(Failure::usage(format!("`{}` does not say which form the report has", path.display()))
-                .hint("name it .md, .html or .json"));
+                .hint("name it .html, .md, .json or .csv"));
         }
     };
     std::fs::write(path, text)
@@ -86,7 +112,7 @@ fn mask(value: &mut Value) {
     }
 }
 
-fn markdown(page: &Page) -> String {
+pub(crate) fn markdown(page: &Page) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mut text = format!("# {}\n\n{}\n", page.title, page.answer.join(" "));
     text += "\n| | |\n| --- | --- |\n";
@@ -115,9 +141,13 @@ fn html(page: &Page) -> String {
         body += &format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(name), escaped(value));
     }
     body += "</dl>\n";
-    body += &page.chart.as_ref().map(svg).unwrap_or_default();
+    body += &match &page.chart {
+        Some(Chart::Durations(it)) => durations(it),
+        Some(Chart::Bars(it)) => bars(it),
+        None => String::new(),
+    };
     for section in &page.sections {
-        body += &format!("<h2>{}</h2>\n<p>{}</p>\n", escaped(section.title), escaped(&section.said));
+        body += &format!("<h2>{}</h2>\n<p>{}</p>\n", escaped(&section.title), escaped(&section.said));
         if section.rows.is_empty() {
             continue;
         }
@@ -126,8 +156,10 @@ fn html(page: &Page) -> String {
             let class = |it: &str| if it.chars().count() > 40 { " class=\"long\"" } else { "" };
             row.map(|it| format!("<{tag}{}>{}</{tag}>", class(it), escaped(it))).collect::<String>()
         };
-        body +=
-            &format!("<div class=\"wide\"><table>\n<tr>{}</tr>\n", cells("th", &mut section.columns.iter().copied()));
+        body += &format!(
+            "<div class=\"wide\"><table>\n<tr>{}</tr>\n",
+            cells("th", &mut section.columns.iter().map(String::as_str))
+        );
         for row in &section.rows {
             body += &format!("<tr>{}</tr>\n", cells("td", &mut row.iter().map(String::as_str)));
         }
@@ -156,7 +188,7 @@ pre{overflow-x:auto;padding:.6rem;border:1px solid var(--line)}svg{width:100%;he
 
 /// The p95 as bars; those of the incident are hatched differently by height and named below.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "places in a picture")]
-fn svg(chart: &Chart) -> String {
+fn durations(chart: &Durations) -> String {
     const SIZE: (f64, f64) = (900.0, 160.0);
     let (Some(first), Some(last)) = (chart.spans.first(), chart.spans.last()) else { return String::new() };
     let width = (last.from - first.from).0.max(1) as f64;
@@ -195,6 +227,51 @@ fn svg(chart: &Chart) -> String {
         label(chart.baseline, "baseline", 168),
         label(chart.incident, "incident", 186),
         escaped(&tui::text::span(analyzer::model::Micros(highest as i64))),
+    )
+}
+
+/// One bar beside the other, each with its name and amount to be read out; the first, the last and the highest are labelled.
+#[expect(clippy::cast_precision_loss, reason = "places in a picture")]
+fn bars(chart: &Bars) -> String {
+    const SIZE: (f64, f64) = (900.0, 150.0);
+    let highest = chart.bars.iter().map(|it| it.1).fold(0.0, f64::max);
+    if highest <= 0.0 {
+        return String::new();
+    }
+    let step = SIZE.0 / chart.bars.len() as f64;
+    let mut drawn = String::new();
+    let mut is_labelled = false;
+    for (place, (name, value, said, is_own)) in chart.bars.iter().enumerate() {
+        let (x, height) = (place as f64 * step, value / highest * SIZE.1);
+        let colour = if *is_own { "var(--good)" } else { "var(--line)" };
+        drawn += &format!(
+            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\" fill=\"{colour}\"><title>{}: {}</title></rect>",
+            x + step * 0.12,
+            SIZE.1 + 16.0 - height,
+            (step * 0.76).min(60.0),
+            escaped(name),
+            escaped(said)
+        );
+        if *value >= highest && !is_labelled {
+            is_labelled = true;
+            let anchor = if x > SIZE.0 / 2.0 { "end" } else { "start" };
+            let at = if x > SIZE.0 / 2.0 { x + step * 0.88 } else { x + step * 0.12 };
+            drawn += &format!(
+                "<text x=\"{at:.1}\" y=\"12\" font-size=\"12\" fill=\"currentColor\" text-anchor=\"{anchor}\">{}</text>",
+                escaped(said)
+            );
+        }
+    }
+    let ends = [(chart.bars.first(), 0.0, "start"), (chart.bars.last(), SIZE.0, "end")];
+    for (bar, x, anchor) in ends {
+        let name = bar.map(|it| escaped(&it.0)).unwrap_or_default();
+        drawn += &format!(
+            "<text x=\"{x}\" y=\"184\" font-size=\"12\" fill=\"currentColor\" text-anchor=\"{anchor}\">{name}</text>"
+        );
+    }
+    let caption = escaped(&chart.caption);
+    format!(
+        "<figure><svg viewBox=\"0 0 900 190\" role=\"img\" aria-label=\"{caption}\">{drawn}</svg><figcaption>{caption}</figcaption></figure>\n"
     )
 }
 

@@ -1,0 +1,64 @@
+//! What a period cost, machine by machine and day by day: for reports.
+
+use analyzer::model::{Timestamp, Usd};
+use queries::Reader;
+
+use super::advice::{Adviser, Waste};
+use super::groups::shares;
+use super::study::saving;
+use crate::cli::bill::{Prices, costs};
+use crate::failure::Failure;
+
+/// One machine in a period.
+pub(crate) struct MachinePeriod {
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    pub(crate) executions: u64,
+    pub(crate) transitions: u64,
+    /// `None` where the region has no known price.
+    pub(crate) paid: Option<Usd>,
+    /// Calendar days (UTC) and what was paid in each.
+    pub(crate) days: Vec<(String, Option<Usd>)>,
+    pub(crate) month: Option<Usd>,
+    /// What could be saved in a month, and how.
+    pub(crate) saving: Option<(Usd, String)>,
+    /// What was paid for nothing, by kind.
+    pub(crate) waste: Vec<(&'static str, Usd)>,
+}
+
+pub(crate) fn period(
+    reader: &Reader,
+    prices: &Prices,
+    (since, until): (Timestamp, Timestamp),
+) -> Result<Vec<MachinePeriod>, Failure> {
+    let everything = costs(reader, prices, Some(since), Some(until))?;
+    let adviser = Adviser::new(reader, prices, Some(since), Some(until), &everything)?;
+    let one = |it| {
+        let advice = adviser.advise(it, &everything)?;
+        let own: Vec<_> = adviser.calendar.iter().filter(|row| row.machine_arn == it.machine.arn).cloned().collect();
+        let days = own.iter().zip(shares(it, &own)).filter_map(|(row, usd)| Some((row.key.clone()?, usd)));
+        Ok(MachinePeriod {
+            arn: it.machine.arn.clone(),
+            name: it.machine.name.clone(),
+            executions: it.machine.executions,
+            transitions: it.transitions,
+            paid: it.actual,
+            days: days.collect(),
+            month: adviser.project(it, &everything).map(|it| it.usd),
+            saving: saving(&advice),
+            waste: waste(&advice.waste),
+        })
+    };
+    everything.iter().map(one).collect()
+}
+
+fn waste(it: &Waste) -> Vec<(&'static str, Usd)> {
+    let kinds = [
+        ("retries", it.retries),
+        ("failed executions", it.failed),
+        ("polling", it.polling),
+        ("Pass states that change nothing", it.idle_passes),
+        ("redrives", it.redrives),
+    ];
+    kinds.into_iter().filter_map(|(kind, usd)| Some((kind, usd.filter(|it| *it > Usd::ZERO)?))).collect()
+}

@@ -1,0 +1,307 @@
+//! `report cost`: what was paid, what changed and why, and what could be saved.
+//!
+//! The change of a machine's bill is split exactly in two: more or fewer executions at the mean of both prices of an execution, and
+//! the rest, a dearer or cheaper execution.
+
+use std::collections::BTreeMap;
+
+use analyzer::model::Usd;
+use queries::Reader;
+use serde_json::{Map, Value, json};
+use tui::text;
+
+use super::{Action, Asked, actions_section, change, nothing};
+use crate::cli::Context;
+use crate::cli::bill::{Prices, number};
+use crate::cli::cost::{MachinePeriod, period_costs};
+use crate::cli::coverage::Coverage;
+use crate::failure::Failure;
+use crate::report::page::{Bars, Chart, Page, Section};
+use crate::report::{Report, TextTable};
+
+/// A machine in both periods.
+struct Line {
+    name: String,
+    arn: String,
+    before: Option<MachinePeriod>,
+    now: Option<MachinePeriod>,
+}
+
+impl Line {
+    fn executions(&self) -> (u64, u64) {
+        let of = |it: &Option<MachinePeriod>| it.as_ref().map_or(0, |it| it.executions);
+        (of(&self.before), of(&self.now))
+    }
+
+    /// What was paid before and now; `None` where a price is not known.
+    fn paid(&self) -> Option<(Usd, Usd)> {
+        let of = |it: &Option<MachinePeriod>| it.as_ref().map_or(Some(Usd::ZERO), |it| it.paid);
+        Some((of(&self.before)?, of(&self.now)?))
+    }
+
+    /// The change by the number of executions, and by the price of one; they add up to the difference.
+    fn split(&self) -> Option<(Usd, Usd)> {
+        let (before, now) = self.paid()?;
+        let (n_before, n_now) = self.executions();
+        let difference = now - before;
+        if n_before == 0 || n_now == 0 {
+            return Some((difference, Usd::ZERO));
+        }
+        let moved = u128::from(n_now.abs_diff(n_before));
+        let half = |paid: Usd, n: u64| paid.scaled(moved, 2 * u128::from(n));
+        let volume = half(before, n_before) + half(now, n_now);
+        let volume = if n_now >= n_before { volume } else { -volume };
+        Some((volume, difference - volume))
+    }
+}
+
+pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<(Report, Page), Failure> {
+    let prices = Prices::new(context)?;
+    let lines = lines(reader, &prices, asked)?;
+    let sum = |of: &dyn Fn(&Line) -> Option<Usd>| lines.iter().map(of).sum::<Option<Usd>>();
+    let total = sum(&|it| it.paid().map(|it| it.0)).zip(sum(&|it| it.paid().map(|it| it.1)));
+    let executions: (u64, u64) =
+        lines.iter().map(Line::executions).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    let actions = actions(&lines);
+    let month: Option<Usd> = lines.iter().filter_map(|it| it.now.as_ref()).map(|it| it.month).sum();
+    let mut answer = vec![match total {
+        _ if executions.1 == 0 => nothing(reader)?,
+        Some((before, now)) => format!(
+            "{} was paid for {} executions{}.",
+            text::usd(now),
+            text::count(executions.1),
+            if executions.0 == 0 {
+                "; nothing ran in the period before".to_owned()
+            } else {
+                format!(", {} ({} in the period before)", change(before.as_f64(), now.as_f64()), text::usd(before))
+            }
+        ),
+        None => "What was paid is not known: the price of a region is missing.".to_owned(),
+    }];
+    answer.extend(largest_change(&lines).filter(|_| executions.0 > 0 && executions.1 > 0));
+    let saved: Usd = actions.iter().filter_map(|it| it.usd_per_month).sum();
+    if saved > Usd::ZERO {
+        let plural = if actions.len() == 1 { "change" } else { "changes" };
+        answer.push(format!("{} {plural} would save {} a month.", actions.len(), text::usd(saved)));
+    }
+    let coverage = Coverage::load(reader, Some(asked.period.0), Some(asked.period.1))?;
+    let notes: Vec<String> = coverage.notes(asked.machine.as_deref()).collect();
+    let facts = [
+        ("paid", total.map(|it| text::usd(it.1))),
+        ("before", total.map(|it| text::usd(it.0))),
+        ("executions", Some(text::count(executions.1))),
+        ("a month at this rate", month.map(text::usd)),
+        ("prices of", Some(prices.book().as_of.clone())),
+    ];
+    let page = Page {
+        title: String::new(),
+        answer,
+        facts: facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        sections: vec![
+            actions_section(&actions),
+            changes_section(&lines),
+            waste_section(&lines),
+            days_section(&lines),
+            basis(notes),
+        ],
+        commands: vec!["stepscope cost --by day".to_owned(), "stepscope cost --by state".to_owned()],
+        chart: Some(Chart::Bars(bars(&lines))),
+    };
+    Ok((report(&lines, &actions, total, executions, month), page))
+}
+
+fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<Vec<Line>, Failure> {
+    let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+    for (span, is_now) in [(asked.before, false), (asked.period, true)] {
+        for it in period_costs(reader, prices, span)? {
+            if !asked.is_wanted(&it.arn) {
+                continue;
+            }
+            let line = lines.entry(it.arn.clone()).or_insert_with(|| Line {
+                name: it.name.clone(),
+                arn: it.arn.clone(),
+                before: None,
+                now: None,
+            });
+            *(if is_now { &mut line.now } else { &mut line.before }) = Some(it);
+        }
+    }
+    let mut lines: Vec<Line> = lines.into_values().collect();
+    lines.sort_by_key(|it| std::cmp::Reverse(it.paid().map(|it| it.1)));
+    Ok(lines)
+}
+
+/// The machine whose bill moved most, and why.
+fn largest_change(lines: &[Line]) -> Option<String> {
+    let moved = |it: &&Line| it.paid().map_or(0, |(before, now)| (now - before).atto().abs());
+    let it = lines.iter().max_by_key(moved).filter(|it| moved(it) > 0)?;
+    let ((before, now), (volume, each), (n_before, n_now)) = (it.paid()?, it.split()?, it.executions());
+    if n_before == 0 || n_now == 0 {
+        let what = if n_before == 0 { "ran in this period only" } else { "ran in the period before only" };
+        return Some(format!("Most of it is `{}`, which {what} ({}).", it.name, signed(now - before)));
+    }
+    Some(format!(
+        "The largest change is `{}`, {}: {} by the number of executions ({}), {} by the price of one.",
+        it.name,
+        signed(now - before),
+        signed(volume),
+        change(as_float(n_before), as_float(n_now)),
+        signed(each)
+    ))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn as_float(n: u64) -> f64 {
+    n as f64
+}
+
+fn signed(usd: Usd) -> String {
+    match usd.cmp(&Usd::ZERO) {
+        std::cmp::Ordering::Greater => format!("+{}", text::usd(usd)),
+        std::cmp::Ordering::Equal => text::usd(usd),
+        std::cmp::Ordering::Less => format!("−{}", text::usd(-usd)),
+    }
+}
+
+fn actions(lines: &[Line]) -> Vec<Action> {
+    let one = |it: &Line| {
+        let (usd, how) = it.now.as_ref()?.saving.clone()?;
+        Some(Action {
+            what: format!("`{}`: {how}", it.name),
+            usd_per_month: Some(usd),
+            command: format!("stepscope cost {}", text::quoted(&it.name)),
+        })
+    };
+    let mut actions: Vec<Action> = lines.iter().filter_map(one).collect();
+    actions.sort_by_key(|it| std::cmp::Reverse(it.usd_per_month));
+    actions
+}
+
+fn changes_section(lines: &[Line]) -> Section {
+    let usd = |it: Option<Usd>| it.map_or_else(|| "not known".to_owned(), text::usd);
+    let rows = lines.iter().map(|it| {
+        let (n_before, n_now) = it.executions();
+        let (paid, split) = (it.paid(), it.split());
+        let told = |it: Option<Usd>| it.map_or_else(|| "not known".to_owned(), signed);
+        vec![
+            it.name.clone(),
+            usd(paid.map(|it| it.0)),
+            usd(paid.map(|it| it.1)),
+            told(paid.map(|it| it.1 - it.0)),
+            told(split.map(|it| it.0)),
+            told(split.map(|it| it.1)),
+            text::count(n_before),
+            text::count(n_now),
+        ]
+    });
+    let columns = ["machine", "before", "paid", "change", "by executions", "by price of one", "runs before", "runs"];
+    let said = "The two parts of a change add up to it.";
+    Section::new("What changed and why", said, &columns).with_rows(rows.collect())
+}
+
+fn waste_section(lines: &[Line]) -> Section {
+    let own = |it: &Line| {
+        let name = it.name.clone();
+        let waste = it.now.iter().flat_map(|it| it.waste.clone());
+        waste.map(|(kind, usd)| (usd, vec![name.clone(), kind.to_owned(), text::usd(usd)])).collect::<Vec<_>>()
+    };
+    let mut all: Vec<(Usd, Vec<String>)> = lines.iter().flat_map(own).collect();
+    all.sort_by_key(|it| std::cmp::Reverse(it.0));
+    let said = if all.is_empty() { "Nothing." } else { "At list price, in the period." };
+    Section::new("Paid for nothing", said, &["machine", "what", "paid"])
+        .with_rows(all.into_iter().map(|it| it.1).collect())
+}
+
+/// What was paid on each day over all machines; a day may be cut between the periods.
+fn by_day(lines: &[Line]) -> BTreeMap<(String, bool), Option<Usd>> {
+    let mut days: BTreeMap<(String, bool), Option<Usd>> = BTreeMap::new();
+    for (period, is_own) in lines.iter().flat_map(|it| [(&it.before, false), (&it.now, true)]) {
+        for (day, usd) in period.iter().flat_map(|it| &it.days) {
+            let sum = days.entry((day.clone(), is_own)).or_insert(Some(Usd::ZERO));
+            *sum = sum.zip(*usd).map(|(a, b)| a + b);
+        }
+    }
+    days
+}
+
+fn bars(lines: &[Line]) -> Bars {
+    let bar = |((day, is_own), usd): ((String, bool), Option<Usd>)| {
+        let usd = usd?;
+        Some((day, usd.as_f64(), text::usd(usd), is_own))
+    };
+    Bars {
+        caption: "Paid by day (UTC); the period before in grey. The numbers stand in a table below.".to_owned(),
+        bars: by_day(lines).into_iter().filter_map(bar).collect(),
+    }
+}
+
+fn days_section(lines: &[Line]) -> Section {
+    let row = |((day, is_own), usd): ((String, bool), Option<Usd>)| {
+        let period = if is_own { "this" } else { "before" };
+        vec![day, period.to_owned(), usd.map_or_else(|| "not known".to_owned(), text::usd)]
+    };
+    Section::new("By day", "", &["day (UTC)", "period", "paid"]).with_rows(by_day(lines).into_iter().map(row).collect())
+}
+
+fn basis(notes: Vec<String>) -> Section {
+    let mut said = vec![
+        "Step Functions alone, by list price less what the configuration takes off, net of the free tier; Lambda, logs and traces stand in `stepscope cost`."
+            .to_owned(),
+    ];
+    said.extend(notes);
+    Section::new("What the numbers rest on", said.join(" "), &[])
+}
+
+fn report(
+    lines: &[Line],
+    actions: &[Action],
+    total: Option<(Usd, Usd)>,
+    executions: (u64, u64),
+    month: Option<Usd>,
+) -> Report {
+    let mut table = TextTable::with_columns(&[
+        "machine",
+        "#before",
+        "#paid",
+        "#change",
+        "#by executions",
+        "#by price",
+        "#executions",
+    ]);
+    for row in changes_section(lines).rows {
+        let [name, before, paid, change, volume, each, _, executions] = &row[..] else { continue };
+        table.rows.push([name, before, paid, change, volume, each, executions].map(Clone::clone).into());
+    }
+    let machine = |it: &Line| {
+        let (paid, split, n) = (it.paid(), it.split(), it.executions());
+        let transitions = |it: &Option<MachinePeriod>| it.as_ref().map_or(0, |it| it.transitions);
+        json!({
+            "state_machine_arn": it.arn, "machine": it.name, "executions": n.1, "executions_before": n.0,
+            "transitions": transitions(&it.now), "transitions_before": transitions(&it.before),
+            "usd": paid.map(|it| number(it.1)), "usd_before": paid.map(|it| number(it.0)),
+            "difference_usd": paid.map(|it| number(it.1 - it.0)),
+            "by_executions_usd": split.map(|it| number(it.0)), "by_price_usd": split.map(|it| number(it.1)),
+        })
+    };
+    let days = by_day(lines).into_iter();
+    let days: Vec<Value> =
+        days.map(|((day, is_own), usd)| json!({"day": day, "usd": usd.map(number), "is_in_period": is_own})).collect();
+    let fields: Map<String, Value> = [
+        ("usd", total.map(|it| number(it.1)).into()),
+        ("usd_before", total.map(|it| number(it.0)).into()),
+        ("executions", executions.1.into()),
+        ("executions_before", executions.0.into()),
+        ("projection_month_usd", month.map(number).into()),
+        ("actions", actions.iter().map(Action::to_json).collect()),
+        ("machines", lines.iter().map(machine).collect()),
+        ("days", days.into()),
+    ]
+    .into_iter()
+    .map(|(key, value): (&str, Value)| (key.to_owned(), value))
+    .collect();
+    let footer = actions
+        .iter()
+        .filter_map(|it| Some(format!("{}: saves {} a month. {}", it.what, text::usd(it.usd_per_month?), it.command)));
+    let footer = footer.collect::<Vec<_>>().join("\n");
+    Report { command: "report", fields, rows: "machines", table, heading: String::new(), footer }
+}

@@ -1,0 +1,212 @@
+//! `report`: a period against the one before, for people who were not there. What happened, what changed and why, what to do.
+
+mod bottlenecks;
+mod cost;
+mod health;
+mod incident;
+
+use std::path::PathBuf;
+
+use analyzer::model::{Micros, Name, Timestamp};
+use clap::{Args, ValueEnum};
+use queries::Reader;
+use serde_json::{Map, Value, json};
+use tui::text;
+
+use super::{Context, Range, select, when};
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::report::page::{self, Page};
+use crate::report::{Output, Report};
+
+#[derive(Args)]
+pub(crate) struct ReportArguments {
+    /// What it is about.
+    kind: Kind,
+    /// A state machine: its ARN, its name, or a unique part of it; all of them without it.
+    machine: Option<String>,
+    /// The length of the period, such as 7d or 24h: it ends with --until, and is set against the same span before.
+    #[arg(long, value_name = "SPAN", default_value = "7d", conflicts_with = "since")]
+    period: String,
+    #[command(flatten)]
+    range: Range,
+    /// Write it here instead: .html (stands alone), .md, .json or .csv; account numbers are masked.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The kinds of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// What was paid, why it changed, and what could be saved.
+    Cost,
+    /// Which machines fail or are slow, and since when.
+    Health,
+    /// Which states decide how long executions take.
+    Bottlenecks,
+    /// The newest change, explained.
+    Incident,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::Health => "health",
+            Self::Bottlenecks => "bottlenecks",
+            Self::Incident => "incident",
+        }
+    }
+}
+
+/// From, inclusive, to, exclusive.
+pub(crate) type Span = (Timestamp, Timestamp);
+
+/// What a report is about.
+pub(crate) struct Asked {
+    pub(crate) machine: Option<Name>,
+    pub(crate) period: Span,
+    /// As long, just before.
+    pub(crate) before: Span,
+}
+
+impl Asked {
+    fn is_wanted(&self, arn: &str) -> bool {
+        self.machine.as_deref().is_none_or(|it| it == arn)
+    }
+}
+
+/// A report in all its forms.
+pub(crate) struct Told {
+    pub(crate) report: Report,
+    pub(crate) page: Page,
+}
+
+pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
+    let reader = context.reader()?;
+    let asked = Asked {
+        machine: select::optional_machine(&reader, arguments.machine.as_deref())?,
+        ..asked(context, &arguments.period, &arguments.range)?
+    };
+    let told = told(context, &reader, arguments.kind, &asked)?;
+    if let Some(path) = &arguments.out {
+        page::write(path, &told.page, &told.report)?;
+        eprintln!("written to {}", path.display());
+    } else if context.output == Output::Markdown {
+        std::io::Write::write_all(&mut std::io::stdout(), page::markdown(&told.page).as_bytes())?;
+    } else {
+        told.report.print(context.output)?;
+    }
+    Ok(0)
+}
+
+/// The period that is asked for, and the one before.
+fn asked(context: &Context, period: &str, range: &Range) -> Result<Asked, Failure> {
+    let (since, until) = context.range(range)?;
+    let until = until.map_or_else(|| context.now(), Ok)?;
+    let length = match since {
+        Some(since) => until - since,
+        None => when::span(period)
+            .ok_or_else(|| Failure::usage(format!("`{period}` is no span of time")).hint("use 90m, 24h, 7d"))?,
+    };
+    if length <= Micros::ZERO {
+        return Err(
+            Failure::usage("the period ends before it begins").hint("--since is the earlier time, --until the later")
+        );
+    }
+    Ok(of_period((until - length, until)))
+}
+
+/// All machines in a period.
+pub(crate) fn of_period(period: Span) -> Asked {
+    let length = period.1 - period.0;
+    Asked { machine: None, period, before: (period.0 - length, period.0) }
+}
+
+/// Makes a report of everything that was asked for.
+pub(crate) fn told(context: &Context, reader: &Reader, kind: Kind, asked: &Asked) -> Result<Told, Failure> {
+    let (told, mut page) = match kind {
+        Kind::Cost => cost::told(context, reader, asked)?,
+        Kind::Health => health::told(reader, asked)?,
+        Kind::Bottlenecks => bottlenecks::told(context, reader, asked)?,
+        Kind::Incident => incident::told(context, reader, asked)?,
+    };
+    page.title = format!("{}: {}", title(kind, asked), days(asked.period));
+    let mut fields = Map::new();
+    fields.insert("kind".to_owned(), kind.as_str().into());
+    fields.insert("period".to_owned(), span_to_json(asked.period));
+    fields.insert("before".to_owned(), span_to_json(asked.before));
+    fields.insert("answer".to_owned(), page.answer.clone().into());
+    fields.extend(told.fields);
+    let heading = format!("{}\n{}", page.title, page.answer.join(" "));
+    Ok(Told { report: Report { command: "report", fields, heading, ..told }, page })
+}
+
+fn title(kind: Kind, asked: &Asked) -> String {
+    let what = match kind {
+        Kind::Cost => "Step Functions cost",
+        Kind::Health => "Step Functions health",
+        Kind::Bottlenecks => "Step Functions bottlenecks",
+        Kind::Incident => "Step Functions incident",
+    };
+    match asked.machine.as_deref().and_then(|it| it.rsplit(':').next()) {
+        Some(machine) => format!("{what} of {machine}"),
+        None => what.to_owned(),
+    }
+}
+
+/// A span of time for people, to the minute where it is not whole days.
+fn days((from, to): Span) -> String {
+    let [from, to] = [from, to].map(analyzer::time::format);
+    if from.ends_with("T00:00:00.000Z") && to.ends_with("T00:00:00.000Z") {
+        return format!("{} to {} (UTC, end exclusive)", &from[..10], &to[..10]);
+    }
+    format!("{} to {} UTC", from[..16].replace('T', " "), to[..16].replace('T', " "))
+}
+
+fn span_to_json((from, to): Span) -> Value {
+    json!({"from": analyzer::time::format(from), "to": analyzer::time::format(to)})
+}
+
+/// What to do, in the JSON and on the page.
+struct Action {
+    what: String,
+    usd_per_month: Option<analyzer::model::Usd>,
+    command: String,
+}
+
+impl Action {
+    fn to_json(&self) -> Value {
+        json!({"what": self.what, "usd_per_month": self.usd_per_month.map(super::bill::number), "command": self.command})
+    }
+
+    fn row(&self) -> Vec<String> {
+        let money = self.usd_per_month.map_or_else(|| "–".to_owned(), text::usd);
+        vec![self.what.clone(), money, format!("`{}`", self.command)]
+    }
+}
+
+/// The section of what to do; nothing to do is an answer.
+fn actions_section(actions: &[Action]) -> page::Section {
+    let said = if actions.is_empty() { "Nothing that the numbers ask for." } else { "" };
+    let rows = actions.iter().map(Action::row).collect();
+    page::Section::new("What to do", said, &["what", "saves a month", "look"]).with_rows(rows)
+}
+
+/// When nothing started in the period: said, with where there is something.
+fn nothing(reader: &Reader) -> Result<String, Failure> {
+    let newest = reader.first_and_last_start()?.1.map(|it| analyzer::time::format(it)[..16].replace('T', " "));
+    Ok(newest.map_or_else(
+        || "No execution is stored.".to_owned(),
+        |at| format!("No execution started in the period; the newest stored one started at {at} UTC (`--until` chooses the end)."),
+    ))
+}
+
+/// How much more or less, in words.
+fn change(before: f64, after: f64) -> String {
+    if before <= 0.0 {
+        return if after > 0.0 { "none before".to_owned() } else { "as before".to_owned() };
+    }
+    let percent = ((after / before - 1.0) * 100.0).round();
+    if percent == 0.0 { "as before".to_owned() } else { format!("{percent:+.0} %").replace('-', "−") }
+}
