@@ -12,6 +12,7 @@ library:
 emulators:
 	@python3 .ci/emulators localstack > /dev/null
 	@python3 .ci/emulators moto > /dev/null
+	@python3 .ci/emulators readers > /dev/null
 
 # tmux, which drives the dashboard in a test; where it can neither be found nor fetched, that test says so.
 terminal:

@@ -50,6 +50,12 @@ pub struct KnownExecution {
 pub type SubjectSpans = (Timestamp, Spans);
 
 impl Reader {
+    /// Up to when anything was read, of what was read last; `None` where nothing was collected.
+    pub fn newest_collected(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut rows = self.query("SELECT max(to_at) FROM collected", &[])?.into_iter();
+        Ok(rows.next().and_then(|row| Take::new(row).opt_int()).map(Timestamp))
+    }
+
     /// Executions that are running, and finished ones that stopped since then.
     pub fn known_executions(&self, since: Option<Timestamp>) -> Result<Vec<KnownExecution>, StoreError> {
         let known = |row| {

@@ -10,7 +10,7 @@ fn demo() -> Bench {
     Bench::demo(200)
 }
 
-fn is_valid(bench: &Bench, command: &str, result: &Value) {
+pub(crate) fn is_valid(bench: &Bench, command: &str, result: &Value) {
     let schema = bench.run(&["schema", command]);
     let schema: Value = serde_json::from_slice(&schema.stdout).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
@@ -43,6 +43,7 @@ fn every_result_is_what_its_schema_says() {
         vec!["--now", "2026-11-02", "redrivable"],
         vec!["diff", "order-processing", "image-ingest"],
         vec!["incidents"],
+        vec!["schedule", "list"],
         vec!["--now", "2026-11-01", "report", "cost", "--period", "12h"],
         vec!["--now", "2026-11-01", "report", "health", "--period", "12h"],
         vec!["--now", "2026-11-01", "report", "bottlenecks", "order-processing", "--period", "12h"],

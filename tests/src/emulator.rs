@@ -25,6 +25,19 @@ pub(crate) struct Caller<'a> {
 
 pub(crate) const SOMEBODY: Caller<'static> = Caller { access_key: "test", region: "eu-west-1" };
 
+/// The Python that has what goes by this name, which is installed if need be.
+pub(crate) fn python_of(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let installed = Command::new("python3")
+        .arg(root.join("../.ci/emulators"))
+        .arg(name)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("Python 3 is there");
+    assert!(installed.status.success(), "`python3 .ci/emulators {name}` has to install it");
+    String::from_utf8_lossy(&installed.stdout).trim().to_owned()
+}
+
 impl Emulator {
     pub(crate) fn localstack() -> Self {
         let emulator = Self::start("localstack", |command, port| {
@@ -49,18 +62,10 @@ impl Emulator {
     }
 
     fn start(name: &str, prepare: impl FnOnce(&mut Command, u16)) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let installed = Command::new("python3")
-            .arg(root.join("../.ci/emulators"))
-            .arg(name)
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("Python 3 is there");
-        assert!(installed.status.success(), "`python3 .ci/emulators {name}` has to install it");
-        let python = String::from_utf8_lossy(&installed.stdout).trim().to_owned();
+        let python = python_of(name);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
         let mut command = Command::new(python);
-        command.arg(root.join("emulators").join(format!("run_{name}.py")));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators").join(format!("run_{name}.py")));
         prepare(&mut command, port);
         // The pipe ends with this process, and the emulator with the pipe.
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();

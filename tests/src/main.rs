@@ -1,6 +1,7 @@
 //! End-to-end tests, in one binary: DuckDB is linked once.
 
 mod attribution;
+mod automation;
 mod command_line;
 mod concurrency;
 mod corpus;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use collector::deliver::DeliverError;
 use collector::import::Stopped;
 use queries::StoreError;
 
@@ -90,6 +91,12 @@ impl From<StoreError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self { closed_pipe: error.kind() == io::ErrorKind::BrokenPipe, ..Self::new(error.to_string()) }
+    }
+}
+
+impl From<DeliverError> for Failure {
+    fn from(error: DeliverError) -> Self {
+        Self::new("it could not be delivered").because(error.to_string())
     }
 }
 

@@ -44,7 +44,9 @@ fn event(value: Value, region: Option<&str>, privacy: &Privacy, names: &mut Inte
     for (key, value) in members {
         match (key.as_str(), value) {
             ("id" | "timestamp" | "type" | "previousEventId", _) => {}
-            (key, Value::Object(inner)) if key.ends_with("EventDetails") => details.extend(inner),
+            (key, Value::Object(inner)) if (key == "eventDetails" || key.ends_with("EventDetails")) => {
+                details.extend(inner);
+            }
             (_, value) => {
                 // A member that stands beside the details, such as a `name` that a tool added.
                 if !details.contains_key(&key) {

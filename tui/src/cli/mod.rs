@@ -1,5 +1,6 @@
 //! The command line: what can be said, and which file answers it.
 
+mod alerts;
 mod aws;
 mod bill;
 mod bottlenecks;
@@ -10,6 +11,7 @@ mod config;
 mod cost;
 mod coverage;
 mod dash;
+mod deliveries;
 mod demo;
 mod diff;
 mod doctor;
@@ -27,6 +29,7 @@ mod policy;
 mod prices;
 mod redrivable;
 mod report;
+mod schedule;
 mod schema;
 mod select;
 mod selection;
@@ -133,6 +136,10 @@ enum Command {
     Incidents(incidents::IncidentsArguments),
     /// Tell a period against the one before: a page for people who were not there.
     Report(report::ReportArguments),
+    /// Make reports by the clock.
+    Schedule(schedule::ScheduleArguments),
+    /// Look at the rules of the configuration, and tell who wants to know.
+    Alerts(alerts::AlertsArguments),
     /// Note when something was deployed.
     Mark(mark::MarkArguments),
     /// Show what was billed, and what Standard and Express would cost.
@@ -149,7 +156,7 @@ enum Command {
     Forget(forget::ForgetArguments),
     /// Forget closed executions from before a time.
     Prune(forget::PruneArguments),
-    /// Hand the data on: FOCUS, Infracost, Perfetto, Prometheus.
+    /// Hand the data on: evidence bundles, FOCUS, Infracost, OTLP, Parquet, Perfetto, Prometheus.
     Export(export::ExportArguments),
     /// Show the price book in force.
     Prices(prices::PricesArguments),
@@ -327,6 +334,8 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Compare(it) => compare::run(&context, &it),
         Command::Incidents(it) => incidents::run(&context, &it),
         Command::Report(it) => report::run(&context, &it),
+        Command::Schedule(it) => schedule::run(&context, &it),
+        Command::Alerts(it) => alerts::run(&context, &it),
         Command::Mark(it) => mark::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 24] = [
+const SCHEMAS: [(&str, &str); 26] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -18,6 +18,8 @@ const SCHEMAS: [(&str, &str); 24] = [
     ("lint", include_str!("../../schemas/lint.json")),
     ("diff", include_str!("../../schemas/diff.json")),
     ("mark", include_str!("../../schemas/mark.json")),
+    ("alerts", include_str!("../../schemas/alerts.json")),
+    ("schedule", include_str!("../../schemas/schedule.json")),
     ("report", include_str!("../../schemas/report.json")),
     ("redrivable", include_str!("../../schemas/redrivable.json")),
     ("forget", include_str!("../../schemas/forget.json")),

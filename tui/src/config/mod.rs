@@ -10,14 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
+mod alerts;
 mod target;
 
+pub(crate) use alerts::{AlertConfig, DeliveryConfig};
 pub(crate) use target::TargetConfig;
 
 /// The configuration file, and what `stepscope config` prints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub(crate) file: Option<PathBuf>,
     /// The database file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) db: Option<PathBuf>,
@@ -72,6 +77,12 @@ pub(crate) struct Config {
     /// How the dashboard looks, and what its keys do.
     #[serde(skip_serializing_if = "DashConfig::is_default")]
     pub(crate) dash: DashConfig,
+    /// Rules that `alerts` looks at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) alerts: Vec<AlertConfig>,
+    /// Where what they find, and reports, are sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deliveries: Vec<DeliveryConfig>,
     /// Accounts and regions that `collect` and `dash` read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<TargetConfig>,
@@ -110,11 +121,12 @@ impl Config {
                     .because(error.to_string()));
             }
         };
-        toml::from_str(&text).map_err(|error| {
+        let config: Self = toml::from_str(&text).map_err(|error| {
             Failure::usage(format!("the configuration `{}` is not valid", path.display()))
                 .because(error.to_string().trim().to_owned())
                 .hint("`stepscope config` prints one that is")
-        })
+        })?;
+        Ok(Self { file: Some(path), ..config })
     }
 
     pub(crate) fn db_path(&self) -> PathBuf {

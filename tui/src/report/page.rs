@@ -112,6 +112,11 @@ fn mask(value: &mut Value) {
     }
 }
 
+/// The page as HTML, without the numbers of accounts.
+pub(crate) fn to_html(page: &Page) -> String {
+    masked(&html(page))
+}
+
 pub(crate) fn markdown(page: &Page) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mut text = format!("# {}\n\n{}\n", page.title, page.answer.join(" "));

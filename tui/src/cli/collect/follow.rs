@@ -56,6 +56,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
         serve(port, Arc::clone(&metrics))
             .map_err(|error| Failure::new(format!("port {port} cannot be listened on")).because(error.to_string()))?;
     }
+    super::errands::start(context, Arc::clone(&interrupted));
     let begun = Instant::now();
     let (told, ended) = channel();
     let (stop, shared) = (Arc::clone(&interrupted), Arc::clone(&metrics));

@@ -1,5 +1,6 @@
 //! `collect`: from AWS into the database, once or again and again.
 
+mod errands;
 mod follow;
 mod known;
 mod options;

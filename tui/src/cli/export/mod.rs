@@ -1,7 +1,9 @@
 //! `export`: hands the data on, in forms that other tools read.
 
+mod bundle;
 mod focus;
 mod infracost;
+mod otlp;
 mod perfetto;
 mod prometheus;
 
@@ -25,6 +27,10 @@ pub(crate) struct ExportArguments {
 
 #[derive(Subcommand)]
 enum Form {
+    /// Executions as evidence to hand on, without payloads and with other account numbers; `import` reads them back.
+    Bundle(bundle::BundleArguments),
+    /// Executions as OpenTelemetry traces, to a file or to a collector.
+    Otlp(otlp::OtlpArguments),
     /// What was billed, as FOCUS 1.2 rows: a CSV row per machine, day and charge.
     Focus {
         #[command(flatten)]
@@ -52,6 +58,8 @@ enum Form {
 
 pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
     let text = match &arguments.form {
+        Form::Bundle(it) => return bundle::run(context, it, arguments.out.as_deref()),
+        Form::Otlp(it) => return otlp::run(context, it, arguments.out.as_deref()),
         Form::Focus { range } => focus::export(context, range)?,
         Form::Parquet => return parquet(context, arguments.out.as_deref()),
         Form::Infracost { range } => infracost::export(context, range)?,

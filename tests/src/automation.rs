@@ -1,0 +1,229 @@
+//! What happens when nobody is looking, and what leaves the tool: alerts, schedules, bundles, OTLP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::emulator::python_of;
+use crate::stepscope::Bench;
+
+const NOW: &str = "2026-11-01T00:00:00Z";
+
+/// A server that takes a request for each of the answers, and hands on path and body.
+fn server(answers: &'static [u16]) -> (u16, Receiver<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (send, received) = channel();
+    thread::spawn(move || {
+        for status in answers {
+            let Ok((stream, _)) = listener.accept() else { return };
+            let mut reader = BufReader::new(stream);
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).is_err() || line.trim().is_empty() {
+                    break;
+                }
+                lines.push(line.trim().to_owned());
+            }
+            let length =
+                lines.iter().find_map(|it| it.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            let mut body = vec![0; length.and_then(|it| it.parse().ok()).unwrap_or(0)];
+            let _ = reader.read_exact(&mut body);
+            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = reader.get_mut().write_all(answer.as_bytes());
+            let _ = send.send((lines.first().cloned().unwrap_or_default(), body));
+        }
+    });
+    (port, received)
+}
+
+fn next(received: &Receiver<(String, Vec<u8>)>) -> (String, Vec<u8>) {
+    received.recv_timeout(Duration::from_secs(20)).expect("a request")
+}
+
+#[test]
+fn an_alert_is_told_once_when_it_begins_and_once_when_it_is_over() {
+    let bench = Bench::demo(1_000);
+    let (port, received) = server(&[503, 200, 200]);
+    let config = bench.folder.path().join("config.toml");
+    let text = format!(
+        "[[alerts]]\nname = \"orders slow\"\nrule = \"p95_ms\"\nmachine = \"order-processing\"\nabove = 2500.0\nwindow = \"1h\"\nto = [\"ops\", \"here\"]\n\
+         [[deliveries]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{port}/hooks/secret\"\n\
+         [[deliveries]]\nname = \"here\"\nkind = \"folder\"\npath = \"{}\"\n",
+        bench.folder.path().join("told").display()
+    );
+    std::fs::write(&config, text).expect("a configuration");
+    let config = config.to_string_lossy().into_owned();
+    let run = |more: &[&str]| bench.run(&[&["--config", &config, "-o", "json", "alerts"][..], more].concat());
+    let listed = run(&["list", "--now", NOW]);
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let fired = run(&["run", "--fail-on", "any", "--now", NOW]);
+    let said = String::from_utf8_lossy(&fired.stderr).into_owned();
+    assert_eq!(fired.status.code(), Some(3), "{said}");
+    assert!(said.contains("FIRING orders slow") && !said.contains("secret"), "{said}");
+    let result: Value = serde_json::from_slice(&fired.stdout).expect("JSON");
+    assert_eq!(result["alerts"][0]["state"], "firing");
+    crate::command_line::is_valid(&bench, "alerts", &result);
+    // The first answer was no; it came again.
+    let (first, again) = (next(&received), next(&received));
+    assert_eq!(first, again);
+    let told: Value = serde_json::from_slice(&again.1).expect("JSON");
+    assert_eq!((again.0.as_str(), &told["alert"]), ("POST /hooks/secret HTTP/1.1", &"orders slow".into()));
+    assert_eq!(run(&["run", "--now", NOW]).status.code(), Some(0), "told once");
+    // Nothing ran the day after: that is not known to be well. At noon it was.
+    let later = run(&["run", "--fail-on", "any", "--now", "2026-11-02T00:00:00Z"]);
+    assert_eq!(later.status.code(), Some(3), "what is not known changes nothing");
+    let over = run(&["run", "--fail-on", "orders slow", "--now", "2026-10-31T12:00:00Z"]);
+    assert_eq!(over.status.code(), Some(0), "{}", String::from_utf8_lossy(&over.stderr));
+    assert!(String::from_utf8_lossy(&next(&received).1).contains("RESOLVED"));
+    let files = std::fs::read_dir(bench.folder.path().join("told")).expect("a folder").count();
+    assert_eq!(files, 2);
+    assert_eq!(run(&["run", "--fail-on", "nobody"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_rule_measures_something_and_what_is_no_rule_is_said() {
+    let bench = Bench::demo(300);
+    let rule = |rule: &str, more: &str| {
+        format!("[[alerts]]\nname = \"{rule}\"\nrule = \"{rule}\"\nabove = 1e9\nwindow = \"24h\"\n{more}\n")
+    };
+    let rules = [
+        "failure_rate",
+        "p95_ms",
+        "p95_ratio",
+        "stuck_executions",
+        "execution_events",
+        "budget_day_usd",
+        "budget_month_usd",
+        "cost_spike",
+        "throttled",
+        "coverage",
+        "collector_lag_s",
+        "slo_success",
+        "slo_latency",
+    ];
+    let text: String = rules.iter().map(|it| rule(it, "objective = 0.99\nlatency_ms = 1000.0")).collect();
+    let config = bench.write("config.toml", text.as_bytes());
+    let listed = bench.run(&["--config", &config.to_string_lossy(), "--now", NOW, "-o", "json", "alerts", "list"]);
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let found: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let values = |rule: &str| {
+        let all = found["alerts"].as_array().expect("alerts").iter().filter(|it| it["rule"] == rule);
+        all.map(|it| it["value"].clone()).collect::<Vec<_>>()
+    };
+    for it in [
+        "failure_rate",
+        "p95_ms",
+        "execution_events",
+        "budget_day_usd",
+        "budget_month_usd",
+        "slo_success",
+        "slo_latency",
+    ] {
+        assert!(values(it).iter().any(Value::is_number), "{it}: {:?}", values(it));
+    }
+    // Nothing was collected and no metric is stored: not known, and not 0.
+    for it in ["collector_lag_s", "throttled", "cost_spike"] {
+        assert!(values(it).iter().all(Value::is_null), "{it}: {:?}", values(it));
+    }
+    let config = bench.write("wrong.toml", rule("weather", "").as_bytes());
+    let output = bench.run(&["--config", &config.to_string_lossy(), "alerts", "list"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("budget_month_usd"), "the rules are listed");
+}
+
+#[test]
+fn a_schedule_catches_up_once_and_its_page_is_in_the_folder() {
+    let bench = Bench::demo(1_000);
+    let folder = bench.folder.path().join("reports");
+    let to = folder.to_string_lossy().into_owned();
+    let add = [
+        "schedule",
+        "add",
+        "--cron",
+        "0 7 * * *",
+        "--report",
+        "cost",
+        "--to",
+        &to,
+        "--time-zone",
+        "Europe/Berlin",
+        "--period",
+        "24h",
+    ];
+    assert!(bench.run(&[&add[..], &["--now", "2026-10-29T12:00:00Z"]].concat()).status.success());
+    assert_eq!(bench.run(&add).status.code(), Some(2), "the name is taken");
+    let listed = bench.json(&["schedule", "list", "--now", "2026-10-30T12:00:00Z"]);
+    assert_eq!(listed["schedules"][0]["due_at"], "2026-10-30T06:00:00.000Z");
+    for _ in 0..2 {
+        let output = bench.run(&["schedule", "run", "--now", "2026-11-01T12:00:00Z"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let names: Vec<String> = std::fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|it| it.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(names, ["cost-2026-11-01T0600.html"], "three mornings were missed, and one page is made");
+    let page = std::fs::read_to_string(folder.join(&names[0])).expect("a page");
+    assert!(page.starts_with("<!doctype html>") && page.contains("order-processing"));
+    assert!(bench.run(&["schedule", "install"]).stdout.starts_with(b"* * * * * "));
+    assert!(bench.run(&["schedule", "remove", "cost"]).status.success());
+    assert_eq!(bench.run(&["schedule", "remove", "cost"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_bundle_is_read_back_with_the_same_visits_and_no_account() {
+    let bench = Bench::demo(200);
+    let path = bench.folder.path().join("bundle.jsonl.gz");
+    let file = path.to_string_lossy().into_owned();
+    assert!(bench.run(&["export", "bundle", "--out", &file]).status.success());
+    let other = Bench::new();
+    let read = other.json(&["import", &file]);
+    assert_eq!((&read["executions"], &read["quarantined"]), (&200.into(), &0.into()), "{read}");
+    for query in ["FROM visits", "FROM attempts", "FROM critical_path"] {
+        let mut own: Vec<String> =
+            bench.rows(query).iter().map(|it| it.replace("123456789012", "000000000001")).collect();
+        own.sort();
+        assert!(own == other.rows(query), "{query}");
+    }
+    assert_eq!(other.rows("SELECT count(*) FROM executions WHERE contains(execution_arn, '123456789012')"), ["[0]"]);
+    assert_eq!(other.rows("SELECT count(*) FROM payloads"), ["[0]"]);
+}
+
+#[test]
+fn traces_are_read_by_the_official_definitions_and_taken_by_an_endpoint() {
+    let bench = Bench::demo(100);
+    let path = bench.folder.path().join("traces.pb");
+    let file = path.to_string_lossy().into_owned();
+    assert!(bench.run(&["export", "otlp", "--out", &file]).status.success());
+    let script = "
+import sys
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+traces = ExportTraceServiceRequest()
+traces.ParseFromString(open(sys.argv[1], 'rb').read())
+spans = [span for it in traces.resource_spans for scope in it.scope_spans for span in scope.spans]
+known = {(span.trace_id, span.span_id) for span in spans}
+assert all(len(span.trace_id) == 16 and len(span.span_id) == 8 for span in spans)
+assert all(not span.parent_span_id or (span.trace_id, span.parent_span_id) in known for span in spans), 'a parent is missing'
+assert all(span.end_time_unix_nano >= span.start_time_unix_nano > 0 for span in spans)
+print(len(traces.resource_spans), len(known) == len(spans), sum(not span.parent_span_id for span in spans), len(spans))
+";
+    let output =
+        std::process::Command::new(python_of("readers")).args(["-c", script, &file]).output().expect("Python runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let spans = bench.rows("SELECT 100 + (SELECT count(*) FROM visits) + (SELECT count(*) FROM attempts)");
+    let expected = format!("100 True 100 {}\n", spans[0].trim_matches(['[', ']']));
+    assert_eq!(said, expected, "{}", String::from_utf8_lossy(&output.stderr));
+    let (port, received) = server(&[200]);
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let output = bench.run(&["export", "otlp", "--endpoint", &endpoint, "--header", "api-key=word"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (line, body) = next(&received);
+    assert_eq!(line, "POST /v1/traces HTTP/1.1");
+    assert_eq!(body, std::fs::read(&path).expect("the file"), "the same as in the file");
+}

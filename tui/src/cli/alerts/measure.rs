@@ -1,0 +1,201 @@
+//! What a rule measures now.
+
+use analyzer::model::{Micros, Name, Status, Timestamp, Usd};
+use queries::{ExecutionFilter, ExecutionRow, MachineRow, Reader};
+
+use super::span;
+use crate::cli::bill::Prices;
+use crate::cli::cost::period_costs;
+use crate::cli::coverage::Coverage;
+use crate::cli::{Context, select};
+use crate::config::AlertConfig;
+use crate::failure::Failure;
+
+const HOUR: Micros = Micros(3_600_000_000);
+const DAY: Micros = Micros(24 * 3_600_000_000);
+/// Days that an hour's p95 and a day's cost are set against.
+const WEEK: u32 = 7;
+/// A burn rate has to hold in this part of its window, too: it ends soon after the trouble does.
+const SHORT: i64 = 12;
+
+/// A machine, `None` where it is about all together, and its value, `None` where that cannot be known.
+type Measured = Vec<(Option<String>, Option<f64>)>;
+
+const RULES: &str = "failure_rate, p95_ms, p95_ratio, stuck_executions, budget_day_usd, budget_month_usd, cost_spike, \
+                     execution_events, throttled, coverage, collector_lag_s, slo_success or slo_latency";
+
+pub(super) fn measured(
+    context: &Context,
+    reader: &Reader,
+    rule: &AlertConfig,
+    now: Timestamp,
+) -> Result<Measured, Failure> {
+    let machine = select::optional_machine(reader, rule.machine.as_deref())?;
+    let window = rule.window.as_deref().map(|it| span(rule, it)).transpose()?;
+    let it = Watch { context, reader, rule, machine, window, now };
+    match rule.rule.as_str() {
+        "failure_rate" => it.each(it.back(HOUR), |it| rate(it.failed, it.closed)),
+        "p95_ms" => it.each(it.back(HOUR), |it| it.p95.map(Micros::as_millis)),
+        "p95_ratio" => it.p95_ratio(),
+        "stuck_executions" => it.stuck(),
+        "execution_events" => it.events(),
+        "budget_day_usd" => Ok(it.whole(it.paid(it.day(), now)?)),
+        "budget_month_usd" => Ok(it.whole(it.paid(it.month(), now)?)),
+        "cost_spike" => Ok(it.whole(it.cost_spike()?)),
+        "throttled" => it.throttled(),
+        "coverage" => {
+            let coverage = Coverage::load(reader, Some(it.back(DAY)), Some(now))?;
+            it.each(it.back(DAY), |it| coverage.of(&it.arn))
+        }
+        "collector_lag_s" => Ok(vec![(None, reader.newest_collected()?.map(|newest| seconds(now - newest)))]),
+        "slo_success" => it.burning(|_, row| Ok(rate(row.failed, row.closed))),
+        "slo_latency" => it.burning(|since, row| it.slow(since, &row.arn)),
+        other => {
+            let what = format!("`{other}` of the alert `{}` is no rule", rule.name);
+            Err(Failure::usage(what).hint(format!("use {RULES}")))
+        }
+    }
+}
+
+/// A rule that is looked at.
+struct Watch<'a> {
+    context: &'a Context,
+    reader: &'a Reader,
+    rule: &'a AlertConfig,
+    machine: Option<Name>,
+    window: Option<Micros>,
+    now: Timestamp,
+}
+
+impl Watch<'_> {
+    /// Where the window begins.
+    fn back(&self, or: Micros) -> Timestamp {
+        self.now - self.window.unwrap_or(or)
+    }
+
+    fn day(&self) -> Timestamp {
+        Timestamp(self.now.0.div_euclid(DAY.0) * DAY.0)
+    }
+
+    fn month(&self) -> Timestamp {
+        let first = format!("{}-01T00:00:00Z", &analyzer::time::format(self.now)[..7]);
+        analyzer::time::parse(&first).unwrap_or_else(|| self.day())
+    }
+
+    fn whole(&self, value: Option<f64>) -> Measured {
+        vec![(self.machine.as_deref().map(str::to_owned), value)]
+    }
+
+    fn machines(&self, since: Timestamp, until: Timestamp) -> Result<Vec<MachineRow>, Failure> {
+        let mut rows = self.reader.machines(Some(since), Some(until))?;
+        rows.retain(|it| self.machine.as_deref().is_none_or(|arn| arn == it.arn));
+        Ok(rows)
+    }
+
+    /// Every machine that is known; of one without executions in the window nothing is.
+    fn each(&self, since: Timestamp, of: impl Fn(&MachineRow) -> Option<f64>) -> Result<Measured, Failure> {
+        let recent = self.machines(since, self.now)?;
+        let value = |arn: &str| recent.iter().find(|it| it.arn == arn).and_then(&of);
+        let mut known = self.reader.machines(None, None)?;
+        known.retain(|it| self.machine.as_deref().is_none_or(|arn| arn == it.arn));
+        Ok(known.into_iter().map(|it| (Some(it.arn.clone()), value(&it.arn))).collect())
+    }
+
+    fn executions(&self, filter: ExecutionFilter) -> Result<Vec<ExecutionRow>, Failure> {
+        Ok(self.reader.executions(&ExecutionFilter { machine_arn: self.machine.clone(), ..filter })?)
+    }
+
+    /// The p95 of the window against that of the week before it.
+    fn p95_ratio(&self) -> Result<Measured, Failure> {
+        let since = self.back(HOUR);
+        let usual = self.machines(since - Micros(DAY.0 * i64::from(WEEK)), since)?;
+        self.each(since, |it| {
+            let usual = usual.iter().find(|usual| usual.arn == it.arn)?.p95?;
+            Some(it.p95?.as_millis() / usual.as_millis().max(0.001))
+        })
+    }
+
+    /// Executions that have been running for longer than the window.
+    fn stuck(&self) -> Result<Measured, Failure> {
+        let until = Some(self.back(HOUR));
+        let filter = ExecutionFilter { status: Some(Status::Running), until, ..ExecutionFilter::default() };
+        Ok(self.whole(Some(count(self.executions(filter)?.len() as u64))))
+    }
+
+    /// The most events of an execution: a history ends at 25,000.
+    fn events(&self) -> Result<Measured, Failure> {
+        let filter = ExecutionFilter { since: Some(self.back(DAY)), ..ExecutionFilter::default() };
+        Ok(self.whole(self.executions(filter)?.iter().map(|it| it.n_events).max().map(count)))
+    }
+
+    fn paid(&self, since: Timestamp, until: Timestamp) -> Result<Option<f64>, Failure> {
+        let all = period_costs(self.reader, &Prices::new(self.context)?, (since, until))?;
+        let own = all.iter().filter(|it| self.machine.as_deref().is_none_or(|arn| arn == it.arn));
+        Ok(own.map(|it| it.paid).sum::<Option<Usd>>().map(Usd::as_f64))
+    }
+
+    /// The last 24 hours against the mean day of the week before them.
+    fn cost_spike(&self) -> Result<Option<f64>, Failure> {
+        let day = self.now - DAY;
+        let last = self.paid(day, self.now)?;
+        let week = self.paid(day - Micros(DAY.0 * i64::from(WEEK)), day)?.filter(|it| *it > 0.0);
+        Ok(last.zip(week).map(|(last, week)| last / (week / f64::from(WEEK))))
+    }
+
+    fn throttled(&self) -> Result<Measured, Failure> {
+        let range = (self.back(HOUR), self.now);
+        let of = |it: &MachineRow| Ok((Some(it.arn.clone()), self.reader.throttled(&it.arn, [range, range])?[1]));
+        self.machines(self.back(DAY), self.now)?.iter().map(of).collect()
+    }
+
+    /// How many times as fast as the objective allows its budget of misses is used up: in the window, and in its last part, too.
+    fn burning(
+        &self,
+        missed: impl Fn(Timestamp, &MachineRow) -> Result<Option<f64>, Failure>,
+    ) -> Result<Measured, Failure> {
+        let objective = self.rule.objective.filter(|it| (0.0..1.0).contains(it)).ok_or_else(|| {
+            Failure::usage(format!("the alert `{}` has no `objective` between 0 and 1", self.rule.name))
+                .hint("such as objective = 0.995")
+        })?;
+        let window = self.window.unwrap_or(HOUR);
+        let (long, short) = (self.now - window, self.now - Micros(window.0 / SHORT));
+        let recent = self.machines(short, self.now)?;
+        let mut found = Vec::new();
+        for it in self.machines(long, self.now)? {
+            let own = recent.iter().find(|recent| recent.arn == it.arn);
+            let recent = own.map(|it| missed(short, it)).transpose()?.flatten().unwrap_or(0.0);
+            let value = missed(long, &it)?.map(|long| long.min(recent) / (1.0 - objective));
+            found.push((Some(it.arn), value));
+        }
+        Ok(found)
+    }
+
+    /// The part of a machine's executions that took longer than they may.
+    fn slow(&self, since: Timestamp, arn: &str) -> Result<Option<f64>, Failure> {
+        let limit = self.rule.latency_ms;
+        let limit =
+            limit.ok_or_else(|| Failure::usage(format!("the alert `{}` has no `latency_ms`", self.rule.name)))?;
+        let machine_arn = Some(arn.into());
+        let filter =
+            ExecutionFilter { machine_arn, since: Some(since), until: Some(self.now), ..ExecutionFilter::default() };
+        let spans = self.reader.executions(&filter)?;
+        let closed = spans.iter().filter_map(|it| it.duration);
+        let slow = closed.clone().filter(|it| it.as_millis() > limit).count();
+        Ok(rate(slow as u64, closed.count() as u64))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
+fn seconds(span: Micros) -> f64 {
+    span.0 as f64 / 1e6
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn rate(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+fn count(n: u64) -> f64 {
+    n as f64
+}

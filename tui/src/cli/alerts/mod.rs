@@ -1,0 +1,218 @@
+//! `alerts`: rules of the configuration, what they measure now, and who is told when that changes.
+
+mod measure;
+mod state;
+
+use std::path::PathBuf;
+
+use analyzer::model::Timestamp;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::deliveries::{Parcel, send};
+use super::{Context, when};
+use crate::Outcome;
+use crate::config::AlertConfig;
+use crate::failure::{EXIT_THRESHOLD, Failure};
+use crate::report::{Report, TextTable};
+use measure::measured;
+use state::{Phase, States};
+
+#[derive(Args)]
+pub(crate) struct AlertsArguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// The rules, what they measure now, and whether they fire; nothing is sent.
+    List,
+    /// Send a message of trial to every delivery of the rules, or of one of them.
+    Test { name: Option<String> },
+    /// Look at every rule, and tell what began and what is over.
+    Run {
+        /// End with 3 when a rule fires: one of this name, or `any`.
+        #[arg(long, value_name = "NAME")]
+        fail_on: Vec<String>,
+    },
+}
+
+/// What a rule says of one machine.
+struct Verdict<'a> {
+    rule: &'a AlertConfig,
+    /// `None` where it is about all of them together.
+    machine: Option<String>,
+    /// `None` where it cannot be known.
+    value: Option<f64>,
+    phase: Phase,
+    since: Option<Timestamp>,
+    /// Whether it began to fire, or stopped, just now.
+    is_news: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &AlertsArguments) -> Outcome {
+    match &arguments.action {
+        Action::List => {
+            report(&verdicts(context, &mut States::load(&path(context))?)?).print(context.output)?;
+            Ok(0)
+        }
+        Action::Test { name } => test(context, name.as_deref()),
+        Action::Run { fail_on } => look(context, fail_on),
+    }
+}
+
+/// Whether there is anything to look at.
+pub(crate) fn are_there_any(context: &Context) -> bool {
+    !context.config.alerts.is_empty()
+}
+
+/// What fires is remembered beside the database, which only one process may write.
+fn path(context: &Context) -> PathBuf {
+    let mut name = context.config.db_path().into_os_string();
+    name.push(".alerts.json");
+    name.into()
+}
+
+fn look(context: &Context, fail_on: &[String]) -> Outcome {
+    let known = |it: &&String| *it != "any" && !context.config.alerts.iter().any(|rule| rule.name == **it);
+    if let Some(unknown) = fail_on.iter().find(known) {
+        return Err(Failure::usage(format!("there is no alert `{unknown}`")).hint("`stepscope alerts list` lists them"));
+    }
+    let mut states = States::load(&path(context))?;
+    let found = verdicts(context, &mut states)?;
+    let now = context.now()?;
+    let mut undelivered = None;
+    for it in found.iter().filter(|it| it.is_news && !is_silenced(it.rule, now)) {
+        let text = told(it);
+        eprintln!("{text}");
+        let parcel = Parcel {
+            file: format!("alert-{}-{}.txt", file_name(&it.rule.name), analyzer::time::format(now).replace(':', "")),
+            text: &text,
+            json: to_json(it),
+            page: None,
+        };
+        if let Err(failure) = send(context, &it.rule.to, &parcel) {
+            undelivered.get_or_insert(failure);
+        }
+    }
+    // What was said is said: a delivery that failed is told, not repeated without end.
+    states.store(&path(context))?;
+    report(&found).print(context.output)?;
+    if let Some(failure) = undelivered {
+        return Err(failure);
+    }
+    let is_asked = |it: &&Verdict<'_>| fail_on.iter().any(|name| name == "any" || *name == it.rule.name);
+    let is_firing = found.iter().filter(is_asked).any(|it| it.phase == Phase::Firing);
+    Ok(if is_firing { EXIT_THRESHOLD } else { 0 })
+}
+
+fn test(context: &Context, name: Option<&str>) -> Outcome {
+    let rules: Vec<&AlertConfig> =
+        context.config.alerts.iter().filter(|it| name.is_none_or(|name| it.name == name)).collect();
+    if rules.is_empty() {
+        return Err(none(name));
+    }
+    let mut names: Vec<String> = rules.iter().flat_map(|it| it.to.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let text = format!(
+        "stepscope: a message of trial for {}",
+        rules.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
+    );
+    let json = json!({"alert": Value::Null, "state": "test", "text": text});
+    send(context, &names, &Parcel { file: "alert-test.txt".to_owned(), text: &text, json, page: None })?;
+    eprintln!("sent to {} deliveries", names.len());
+    Ok(0)
+}
+
+fn none(name: Option<&str>) -> Failure {
+    let what = name.map_or_else(|| "no alerts are configured".to_owned(), |it| format!("there is no alert `{it}`"));
+    Failure::usage(what).hint("write `[[alerts]]` into the configuration; docs/alerts.md has an example of each")
+}
+
+/// Every rule on every machine it is about, with what was known of it before.
+fn verdicts<'a>(context: &'a Context, states: &mut States) -> Result<Vec<Verdict<'a>>, Failure> {
+    let rules = &context.config.alerts;
+    if rules.is_empty() {
+        return Err(none(None));
+    }
+    let reader = context.reader()?;
+    let now = context.now()?;
+    let mut found = Vec::new();
+    for rule in rules {
+        let hold = rule.hold.as_deref().map(|it| span(rule, it)).transpose()?.unwrap_or_default();
+        if rule.above.is_none() == rule.below.is_none() {
+            return Err(Failure::usage(format!("the alert `{}` needs either `above` or `below`", rule.name)));
+        }
+        for (machine, value) in measured(context, &reader, rule, now)? {
+            let (phase, since, is_news) = states.moved(rule, machine.as_deref(), value, hold, now);
+            found.push(Verdict { rule, machine, value, phase, since, is_news });
+        }
+    }
+    Ok(found)
+}
+
+fn span(rule: &AlertConfig, text: &str) -> Result<analyzer::model::Micros, Failure> {
+    when::span(text).ok_or_else(|| {
+        Failure::usage(format!("`{text}` of the alert `{}` is no span of time", rule.name)).hint("use 90m, 24h, 7d")
+    })
+}
+
+fn is_silenced(rule: &AlertConfig, now: Timestamp) -> bool {
+    rule.silenced_until.as_deref().and_then(analyzer::time::parse).is_some_and(|until| now < until)
+}
+
+fn file_name(name: &str) -> String {
+    name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect()
+}
+
+fn threshold(rule: &AlertConfig) -> String {
+    rule.above.map_or_else(|| format!("below {}", rule.below.unwrap_or_default()), |it| format!("above {it}"))
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "not known".to_owned(), |it| format!("{}", (it * 1e4).round() / 1e4))
+}
+
+fn told(it: &Verdict<'_>) -> String {
+    let machine =
+        it.machine.as_deref().and_then(|it| it.rsplit(':').next()).map_or_else(String::new, |it| format!(" of {it}"));
+    let what = match it.phase {
+        Phase::Firing => "FIRING",
+        Phase::Pending => "PENDING",
+        Phase::Quiet => "RESOLVED",
+    };
+    format!("{what} {}: {}{machine} is {} (fires {})", it.rule.name, it.rule.rule, shown(it.value), threshold(it.rule))
+}
+
+fn to_json(it: &Verdict<'_>) -> Value {
+    json!({
+        "alert": it.rule.name, "rule": it.rule.rule, "state_machine_arn": it.machine, "value": it.value,
+        "above": it.rule.above, "below": it.rule.below, "state": it.phase.as_str(),
+        "since": it.since.map(analyzer::time::format), "is_news": it.is_news, "text": told(it),
+    })
+}
+
+fn report(found: &[Verdict<'_>]) -> Report {
+    let mut table = TextTable::with_columns(&["alert", "rule", "machine", "#value", "fires", "state", "since (UTC)"]);
+    for it in found {
+        table.rows.push(vec![
+            it.rule.name.clone(),
+            it.rule.rule.clone(),
+            it.machine.as_deref().and_then(|it| it.rsplit(':').next()).unwrap_or("–").to_owned(),
+            shown(it.value),
+            threshold(it.rule),
+            it.phase.as_str().to_owned(),
+            it.since.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..16].replace('T', " ")),
+        ]);
+    }
+    Report {
+        command: "alerts",
+        fields: [("alerts".to_owned(), found.iter().map(to_json).collect())].into_iter().collect(),
+        rows: "alerts",
+        table,
+        heading: String::new(),
+        footer: String::new(),
+    }
+}
