@@ -3,7 +3,7 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators terminal demo test check build install bench bench-change-points bench-collect bench-dash bench-large library
+.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-large library
 
 library:
 	@python3 .ci/fetch-duckdb
@@ -41,6 +41,20 @@ install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib"
 	install -m 755 $(TARGET)/release/stepscope "$(DESTDIR)$(PREFIX)/bin/stepscope"
 	install -m 644 $$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1) "$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)"
+
+# An archive for the platform it runs on: binary, library, completions, manual pages, licence, with its checksum.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
+NAME := stepscope-$(VERSION)-$(TRIPLE)
+dist: build
+	@rm -rf "dist/$(NAME)" && mkdir -p "dist/$(NAME)/completions" "dist/$(NAME)/man"
+	@cp "$(TARGET)/release/stepscope" README.md LICENSE CHANGELOG.md "dist/$(NAME)/"
+	@cp "$$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1)" "dist/$(NAME)/"
+	@for shell in bash zsh fish; do "dist/$(NAME)/stepscope" completions $$shell > "dist/$(NAME)/completions/stepscope.$$shell"; done
+	@"dist/$(NAME)/stepscope" man "dist/$(NAME)/man"
+	@tar -C dist -czf "dist/$(NAME).tar.gz" "$(NAME)"
+	@cd dist && (sha256sum "$(NAME).tar.gz" 2> /dev/null || shasum -a 256 "$(NAME).tar.gz") > "$(NAME).tar.gz.sha256"
+	@cat "dist/$(NAME).tar.gz.sha256"
 
 # Imports a gigabyte of generated logs and prints ratios against DuckDB and a Python script on the same file; then critical
 # paths against CRISP, and a what-if sweep.

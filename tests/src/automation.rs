@@ -46,6 +46,68 @@ fn next(received: &Receiver<(String, Vec<u8>)>) -> (String, Vec<u8>) {
     received.recv_timeout(Duration::from_secs(20)).expect("a request")
 }
 
+/// A mail server that takes one letter and hands it on with its envelope.
+fn mail_server() -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (send, received) = channel();
+    thread::spawn(move || {
+        let Ok((stream, _)) = listener.accept() else { return };
+        let mut reader = BufReader::new(stream);
+        let (mut letter, mut is_data) = (String::new(), false);
+        let _ = reader.get_mut().write_all(b"220 here\r\n");
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                break;
+            }
+            letter += &line;
+            let answer: &[u8] = match line.trim_end() {
+                "." if is_data => {
+                    is_data = false;
+                    b"250 taken\r\n"
+                }
+                _ if is_data => continue,
+                "DATA" => {
+                    is_data = true;
+                    b"354 go on\r\n"
+                }
+                "QUIT" => b"221 bye\r\n",
+                _ => b"250 yes\r\n",
+            };
+            let _ = reader.get_mut().write_all(answer);
+        }
+        let _ = send.send(letter);
+    });
+    (port, received)
+}
+
+#[test]
+fn a_report_goes_by_mail_with_its_page() {
+    let bench = Bench::demo(300);
+    let (port, received) = mail_server();
+    let config = format!(
+        "[[deliveries]]\nname = \"leads\"\nkind = \"mail\"\nurl = \"smtp://127.0.0.1:{port}\"\nfrom = \"stepscope@example.com\"\nrecipients = [\"leads@example.com\"]\n"
+    );
+    let config = bench.write("config.toml", config);
+    let config = config.to_string_lossy();
+    let run = |more: &[&str]| bench.run(&[&["--config", &config, "schedule"][..], more].concat());
+    let add = ["add", "--cron", "0 7 * * MON", "--report", "health", "--to", "leads", "--now", "2026-10-20"];
+    assert!(run(&add).status.success());
+    let output = run(&["run", "--now", "2026-11-02T08:00:00Z"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let letter = received.recv_timeout(Duration::from_secs(20)).expect("a letter");
+    for part in [
+        "RCPT TO:<leads@example.com>",
+        "Subject: Step Functions health",
+        "health-2026-11-02T0700.html",
+        "executions failed",
+    ] {
+        assert!(letter.contains(part), "{part}: {}", &letter[..letter.len().min(2_000)]);
+    }
+    assert_eq!(run(&["add", "--cron", "0 7 * * MON", "--report", "cost", "--to", "nobody"]).status.code(), Some(2));
+}
+
 #[test]
 fn an_alert_is_told_once_when_it_begins_and_once_when_it_is_over() {
     let bench = Bench::demo(1_000);

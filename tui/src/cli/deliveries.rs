@@ -49,7 +49,11 @@ fn send_to(context: &Context, name: &str, parcel: &Parcel<'_>) -> Result<(), Fai
         "folder" => write(Path::new(to.path.as_deref().ok_or_else(|| missing(to, "path"))?), parcel),
         "webhook" => post(to, &parcel.json),
         "slack" => post(to, &json!({"text": parcel.text})),
-        other => Err(Failure::usage(format!("`{other}` is no kind of delivery")).hint("use folder, webhook or slack")),
+        "mail" => mail(to, parcel),
+        other => {
+            let what = format!("`{other}` is no kind of delivery");
+            Err(Failure::usage(what).hint("use folder, webhook, slack or mail"))
+        }
     }
 }
 
@@ -65,6 +69,18 @@ fn missing(to: &DeliveryConfig, what: &str) -> Failure {
 
 fn post(to: &DeliveryConfig, body: &Value) -> Result<(), Failure> {
     deliver::post(&url(to)?, &[], "application/json", body.to_string().as_bytes())?;
+    Ok(())
+}
+
+fn mail(to: &DeliveryConfig, parcel: &Parcel<'_>) -> Result<(), Failure> {
+    let from = to.from.clone().ok_or_else(|| missing(to, "from"))?;
+    if to.recipients.is_empty() {
+        return Err(missing(to, "recipients"));
+    }
+    let subject = parcel.text.lines().next().unwrap_or("stepscope");
+    let page = parcel.page.map(|it| (parcel.file.as_str(), it));
+    let letter = deliver::Letter { to: &to.recipients, subject, text: parcel.text, page };
+    deliver::mail(&deliver::MailServer { url: url(to)?, from }, &letter)?;
     Ok(())
 }
 

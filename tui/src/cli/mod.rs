@@ -21,6 +21,7 @@ mod forget;
 mod import;
 mod incidents;
 mod lint;
+mod man;
 mod mark;
 mod measure;
 mod overview;
@@ -168,6 +169,9 @@ enum Command {
     Config,
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArguments),
+    /// Write the manual pages, for packages.
+    #[command(hide = true)]
+    Man(man::ManArguments),
     /// Write synthetic logs or histories, for tests and benchmarks.
     #[command(hide = true)]
     Simulate(simulate::SimulateArguments),
@@ -350,6 +354,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Schema(it) => schema::run(&it),
         Command::Config => config::run(&context),
         Command::Completions(it) => completions::run(&it),
+        Command::Man(it) => man::run(&it),
         Command::Simulate(it) => simulate::run(&it),
         Command::Measure(it) => measure::run(&context, &it),
     }

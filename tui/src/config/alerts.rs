@@ -46,7 +46,7 @@ pub(crate) struct AlertConfig {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DeliveryConfig {
     pub(crate) name: String,
-    /// `folder`, `webhook` or `slack`.
+    /// `folder`, `webhook`, `slack` or `mail`.
     pub(crate) kind: String,
     /// The folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,13 @@ pub(crate) struct DeliveryConfig {
     /// a command that prints it,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url_command: Option<String>,
-    /// or the address itself, in clear.
+    /// or the address itself, in clear. Of mail it is the server: `smtps://user:word@host`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
+    /// Who mail is from,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// and who it goes to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) recipients: Vec<String>,
 }
