@@ -10,9 +10,19 @@ use crate::store::{is_locked, not_ours};
 /// The views that hold what was recorded and computed; prices and definitions are texts of their own.
 const VIEWS: [&str; 9] =
     ["machines", "executions", "visits", "attempts", "critical_path", "events", "segments", "metrics", "tags"];
+/// Those that grow, with the ARN that names the machine, if any, and the time that names the day.
+const PARTITIONED: [(&str, &str, &str); 7] = [
+    ("executions", "state_machine_arn", "started_at"),
+    ("visits", "state_machine_arn", "entered_at"),
+    ("attempts", "execution_arn", "scheduled_at"),
+    ("critical_path", "execution_arn", "\"from\""),
+    ("events", "execution_arn", "timestamp"),
+    ("segments", "execution_arn", "started_at"),
+    ("metrics", "state_machine_arn", "measured_at"),
+];
 
 /// Writes a file per view into a folder, which is made; says which files, and how many rows each has.
-pub fn export_parquet(database: &Path, folder: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> Result<Vec<(PathBuf, u64)>, StoreError> {
     let connection = open_with_access(database, "true").map_err(|error| match error {
         error if is_locked(&error) => StoreError::Busy(database.to_owned()),
         error => not_ours(database, error),
@@ -20,12 +30,26 @@ pub fn export_parquet(database: &Path, folder: &Path) -> Result<Vec<(PathBuf, u6
     fs::create_dir_all(folder)?;
     let mut written = Vec::new();
     for view in VIEWS {
-        let path = folder.join(format!("{view}.parquet"));
+        let parts = PARTITIONED.iter().find(|it| is_partitioned && it.0 == view);
+        let path = folder.join(if parts.is_some() { view.to_owned() } else { format!("{view}.parquet") });
         let quoted = path.to_string_lossy().replace('\'', "''");
-        let copy = format!("COPY (SELECT * FROM {view}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)");
+        let copy = match parts {
+            // `part` is the machine's name: some views have a `machine` of their own.
+            Some((_, arn, time)) => format!(
+                "COPY (SELECT *, split_part({arn}, ':', 7) AS part, strftime({time}, '%Y-%m-%d') AS dt FROM {view}) TO '{quoted}'
+                (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (part, dt), OVERWRITE)"
+            ),
+            None => format!("COPY (SELECT * FROM {view}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)"),
+        };
         connection.execute_batch(&copy)?;
-        let rows: i64 =
-            connection.query_row(&format!("SELECT count(*) FROM read_parquet('{quoted}')"), [], |row| row.get(0))?;
+        let files = if parts.is_some() { format!("{quoted}/**/*.parquet") } else { quoted };
+        // Of nothing there are no partitions.
+        let is_empty = parts.is_some() && fs::read_dir(&path).map_or(true, |mut it| it.next().is_none());
+        let rows: i64 = if is_empty {
+            0
+        } else {
+            connection.query_row(&format!("SELECT count(*) FROM read_parquet('{files}')"), [], |row| row.get(0))?
+        };
         written.push((path, u64::try_from(rows).unwrap_or(0)));
     }
     Ok(written)

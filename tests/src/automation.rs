@@ -289,3 +289,55 @@ print(len(traces.resource_spans), len(known) == len(spans), sum(not span.parent_
     assert_eq!(line, "POST /v1/traces HTTP/1.1");
     assert_eq!(body, std::fs::read(&path).expect("the file"), "the same as in the file");
 }
+
+/// What Perfetto's own definitions and polars read of our files.
+#[test]
+fn perfetto_and_polars_read_what_they_are_given() {
+    let bench = Bench::demo(200);
+    let run = bench.json(&["executions", "--limit", "1"])["executions"][0]["execution_arn"]
+        .as_str()
+        .expect("an ARN")
+        .to_owned();
+    let trace = bench.folder.path().join("trace.pftrace").to_string_lossy().into_owned();
+    let lake = bench.folder.path().join("lake").to_string_lossy().into_owned();
+    assert!(bench.run(&["export", "perfetto", &run, "--form", "protobuf", "--out", &trace]).status.success());
+    for _ in 0..2 {
+        let output = bench.run(&["export", "parquet", "--partitioned", "--out", &lake]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let script = "
+import sys
+import polars
+from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
+trace = Trace()
+trace.ParseFromString(open(sys.argv[1], 'rb').read())
+tracks = {it.track_descriptor.uuid for it in trace.packet if it.HasField('track_descriptor')}
+open_slices, begun, last = {}, 0, 0
+for packet in trace.packet:
+    if not packet.HasField('track_event'):
+        continue
+    assert packet.timestamp >= last and packet.track_event.track_uuid in tracks
+    last = packet.timestamp
+    stack = open_slices.setdefault(packet.track_event.track_uuid, [])
+    if packet.track_event.type == TrackEvent.TYPE_SLICE_BEGIN:
+        assert packet.track_event.name
+        stack.append(packet.track_event.name)
+        begun += 1
+    else:
+        stack.pop()
+assert not any(open_slices.values()), 'a slice does not end'
+visits = polars.scan_parquet(sys.argv[2] + '/visits/**/*.parquet', hive_partitioning=True)
+days = visits.select(polars.col('part').n_unique(), polars.col('dt').n_unique(), polars.len()).collect().row(0)
+print(begun, *days)
+";
+    let python = python_of("readers");
+    let output = std::process::Command::new(python).args(["-c", script, &trace, &lake]).output().expect("Python runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let counted = |sql: &str| bench.rows(sql)[0].trim_matches(['[', ']']).to_owned();
+    let of_run = |view: &str| counted(&format!("SELECT count(*) FROM {view} WHERE execution_arn = '{run}'"));
+    let slices: u64 =
+        ["visits", "attempts", "critical_path"].iter().filter_map(|it| of_run(it).parse::<u64>().ok()).sum();
+    let visits = counted("SELECT count(*) FROM visits");
+    let days = counted("SELECT count(DISTINCT strftime(entered_at, '%Y-%m-%d')) FROM visits");
+    assert_eq!(said, format!("{} 3 {days} {visits}\n", slices + 1), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -42,12 +42,19 @@ enum Form {
         range: Range,
     },
     /// Every view as a Parquet file in the folder that `--out` names.
-    Parquet,
-    /// The timelines of executions as a Chrome trace, which ui.perfetto.dev opens.
+    Parquet {
+        /// What grows in folders by machine and day, as lakes have it: `visits/part=orders/dt=2026-11-25/…`.
+        #[arg(long)]
+        partitioned: bool,
+    },
+    /// The timelines of executions as a trace that ui.perfetto.dev opens.
     Perfetto {
         /// Executions: their ARNs, names, or unique parts of them.
         #[arg(required = true, value_name = "EXECUTION")]
         executions: Vec<String>,
+        /// Chrome's JSON, or Perfetto's own protobuf, which is smaller.
+        #[arg(long, value_enum, default_value_t)]
+        form: perfetto::Form,
     },
     /// Counts, durations and money of every machine in the Prometheus text format.
     Prometheus {
@@ -60,28 +67,28 @@ pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
     let text = match &arguments.form {
         Form::Bundle(it) => return bundle::run(context, it, arguments.out.as_deref()),
         Form::Otlp(it) => return otlp::run(context, it, arguments.out.as_deref()),
-        Form::Focus { range } => focus::export(context, range)?,
-        Form::Parquet => return parquet(context, arguments.out.as_deref()),
-        Form::Infracost { range } => infracost::export(context, range)?,
-        Form::Perfetto { executions } => perfetto::export(context, executions)?,
-        Form::Prometheus { range } => prometheus::export(context, range)?,
+        Form::Focus { range } => focus::export(context, range)?.into_bytes(),
+        Form::Parquet { partitioned } => return parquet(context, arguments.out.as_deref(), *partitioned),
+        Form::Infracost { range } => infracost::export(context, range)?.into_bytes(),
+        Form::Perfetto { executions, form } => perfetto::export(context, executions, *form)?,
+        Form::Prometheus { range } => prometheus::export(context, range)?.into_bytes(),
     };
     match &arguments.out {
         Some(path) => std::fs::write(path, text).map_err(|error| {
             Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string())
         })?,
-        None => std::io::stdout().lock().write_all(text.as_bytes())?,
+        None => std::io::stdout().lock().write_all(&text)?,
     }
     Ok(0)
 }
 
-fn parquet(context: &Context, folder: Option<&Path>) -> Outcome {
+fn parquet(context: &Context, folder: Option<&Path>, is_partitioned: bool) -> Outcome {
     let folder = folder.ok_or_else(|| {
         Failure::usage("Parquet files need a folder").hint("name it: `stepscope export parquet --out FOLDER`")
     })?;
     // Says plainly when there is nothing to export.
     context.reader()?;
-    for (path, rows) in queries::export_parquet(&context.config.db_path(), folder)? {
+    for (path, rows) in queries::export_parquet(&context.config.db_path(), folder, is_partitioned)? {
         eprintln!("{}: {rows} rows", path.display());
     }
     Ok(0)

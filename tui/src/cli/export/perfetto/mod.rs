@@ -1,11 +1,15 @@
-//! A Chrome trace (JSON) of executions: a process each, a track per branch, slices with their category, and the critical
-//! path on a track of its own. `ui.perfetto.dev` and `chrome://tracing` open it.
+//! A trace of executions for `ui.perfetto.dev`: a process each, a track per branch, slices with their category, the critical path on a track
+//! of its own, flows from a state to the execution it started. As Chrome's JSON or as Perfetto's protobuf.
+
+mod packets;
 
 use std::collections::BTreeMap;
 
+use analyzer::assembly::hash_of;
 use analyzer::critical_path::merged;
 use analyzer::execution::Run;
-use analyzer::model::Timestamp;
+use analyzer::model::{Name, Timestamp};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::cli::show::for_each_run;
@@ -19,7 +23,17 @@ type Scope = (Option<u64>, Option<u32>, Option<u32>);
 const EXECUTION: u64 = 1;
 const PATH: u64 = 2;
 
-pub(super) fn export(context: &Context, executions: &[String]) -> Result<String, Failure> {
+/// The two forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// Chrome's trace events.
+    #[default]
+    Json,
+    /// Perfetto's own packets.
+    Protobuf,
+}
+
+pub(super) fn export(context: &Context, executions: &[String], form: Form) -> Result<Vec<u8>, Failure> {
     let reader = context.reader()?;
     let rows = executions.iter().map(|it| select::execution(&reader, it)).collect::<Result<Vec<_>, _>>()?;
     let mut events = Vec::new();
@@ -29,8 +43,11 @@ pub(super) fn export(context: &Context, executions: &[String]) -> Result<String,
         add(run, number, &mut events);
         Ok(())
     })?;
+    if form == Form::Protobuf {
+        return Ok(packets::of_events(&events));
+    }
     let trace = json!({"traceEvents": events, "displayTimeUnit": "ms"});
-    Ok(trace.to_string() + "\n")
+    Ok((trace.to_string() + "\n").into_bytes())
 }
 
 fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
@@ -44,7 +61,9 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
     if let (Some(from), Some(to)) = (it.started_at, it.stopped_at.or(last)) {
         let arguments =
             json!({"execution_arn": it.arn.as_str(), "status": it.status.as_str(), "error": it.error.as_deref()});
-        events.push(slice(&it.name, EXECUTION, from, to, "execution", arguments));
+        let mut whole = slice(&it.name, EXECUTION, from, to, "execution", arguments);
+        flow(&mut whole, std::iter::once(&it.arn), "flow_in");
+        events.push(whole);
     }
     for step in merged(&run.path) {
         let state = step.owner.map_or("execution", |owner| &run.timeline.visits[owner].state);
@@ -58,7 +77,7 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
         ));
     }
     let mut tracks: BTreeMap<Scope, u64> = BTreeMap::new();
-    for visit in &run.timeline.visits {
+    for (index, visit) in run.timeline.visits.iter().enumerate() {
         let next = PATH + 1 + tracks.len() as u64;
         let track = *tracks.entry((visit.parent, visit.branch, visit.iteration)).or_insert(next);
         if track == next {
@@ -73,7 +92,10 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
         let arguments = json!({
             "id": visit.id, "status": visit.status.as_str(), "attempts": visit.attempts.len(), "error": visit.error.as_deref(),
         });
-        events.push(slice(&visit.state, track, visit.entered_at, to, visit.kind.as_str(), arguments));
+        let mut own = slice(&visit.state, track, visit.entered_at, to, visit.kind.as_str(), arguments);
+        let started = it.children.iter().filter(|(event, _)| run.visit_of_event(*event) == Some(index));
+        flow(&mut own, started.map(|it| &it.1), "flow_out");
+        events.push(own);
         for (number, attempt) in (1..).zip(&visit.attempts) {
             let Some(ended) = attempt.ended_at.or(last) else { continue };
             let name = format!("attempt {number}");
@@ -87,5 +109,16 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
                 json!({"status": attempt.status.as_str(), "error": attempt.error.as_deref()}),
             ));
         }
+    }
+}
+
+/// Ties a slice to the executions with these ARNs: where they begin, or where they were started.
+fn flow<'a>(slice: &mut Value, arns: impl Iterator<Item = &'a Name>, direction: &str) {
+    // A number that JSON's readers keep, too.
+    let ids: Vec<u64> = arns.map(|arn| hash_of(arn) >> 11).collect();
+    if let Some(first) = ids.first() {
+        slice["bind_id"] = format!("0x{first:x}").into();
+        slice[direction] = true.into();
+        slice["flows"] = ids.into();
     }
 }
