@@ -10,6 +10,7 @@ pub mod critical_path;
 pub mod digest;
 pub mod eligibility;
 pub mod error_groups;
+pub mod evidence;
 pub mod execution;
 pub mod histogram;
 pub mod hybrid;

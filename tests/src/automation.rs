@@ -168,6 +168,8 @@ fn every_rule_measures_something_and_what_is_no_rule_is_said() {
         "collector_lag_s",
         "slo_success",
         "slo_latency",
+        "anomaly_failures",
+        "anomaly_latency",
     ];
     let text: String = rules.iter().map(|it| rule(it, "objective = 0.99\nlatency_ms = 1000.0")).collect();
     let config = bench.write("config.toml", text.as_bytes());
@@ -340,4 +342,24 @@ print(begun, *days)
     let visits = counted("SELECT count(*) FROM visits");
     let days = counted("SELECT count(DISTINCT strftime(entered_at, '%Y-%m-%d')) FROM visits");
     assert_eq!(said, format!("{} 3 {days} {visits}\n", slices + 1), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An hour of trouble at noon is evidence on its machine alone, however often the morning was looked at.
+#[test]
+fn evidence_grows_where_something_happens_and_nowhere_else() {
+    let bench = Bench::demo_until(4_000, "2026-11-01T12:00:00Z");
+    let rule = "[[alerts]]\nname = \"slow\"\nrule = \"anomaly_latency\"\nabove = 1000.0\n";
+    let config = bench.write("config.toml", rule);
+    let firing = |now: &str| {
+        let output = bench.run(&["--config", &config.to_string_lossy(), "--now", now, "-o", "json", "alerts", "list"]);
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let all = found["alerts"].as_array().expect("alerts").clone();
+        assert_eq!(all.len(), 3, "{found}");
+        let firing = all.iter().filter(|it| it["state"] == "firing").filter_map(|it| it["state_machine_arn"].as_str());
+        firing.filter_map(|it| it.rsplit(':').next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    for hour in 1..11 {
+        assert_eq!(firing(&format!("2026-11-01T{hour:02}:00:00Z")), [""; 0], "{hour}");
+    }
+    assert_eq!(firing("2026-11-01T12:00:00Z"), ["order-processing"]);
 }

@@ -1,5 +1,6 @@
 //! What a rule measures now.
 
+use analyzer::evidence;
 use analyzer::model::{Micros, Name, Status, Timestamp, Usd};
 use queries::{ExecutionFilter, ExecutionRow, MachineRow, Reader};
 
@@ -22,7 +23,8 @@ const SHORT: i64 = 12;
 type Measured = Vec<(Option<String>, Option<f64>)>;
 
 const RULES: &str = "failure_rate, p95_ms, p95_ratio, stuck_executions, budget_day_usd, budget_month_usd, cost_spike, \
-                     execution_events, throttled, coverage, collector_lag_s, slo_success or slo_latency";
+                     execution_events, throttled, coverage, collector_lag_s, slo_success, slo_latency, \
+                     anomaly_failures or anomaly_latency";
 
 pub(super) fn measured(
     context: &Context,
@@ -48,6 +50,8 @@ pub(super) fn measured(
             it.each(it.back(DAY), |it| coverage.of(&it.arn))
         }
         "collector_lag_s" => Ok(vec![(None, reader.newest_collected()?.map(|newest| seconds(now - newest)))]),
+        "anomaly_failures" => it.anomaly(|row, _| Ok(Some((row.failed, row.closed)))),
+        "anomaly_latency" => it.anomaly(|row, usual| it.slower(row, usual)),
         "slo_success" => it.burning(|_, row| Ok(rate(row.failed, row.closed))),
         "slo_latency" => it.burning(|since, row| it.slow(since, &row.arn)),
         other => {
@@ -140,6 +144,44 @@ impl Watch<'_> {
         let last = self.paid(day, self.now)?;
         let week = self.paid(day - Micros(DAY.0 * i64::from(WEEK)), day)?.filter(|it| *it > 0.0);
         Ok(last.zip(week).map(|(last, week)| last / (week / f64::from(WEEK))))
+    }
+
+    /// The evidence, since the day began (UTC), that something happens more often than in the week before. It may be looked at as often as one
+    /// likes: the chance that a day's evidence ever exceeds a threshold without a reason is one over it.
+    fn anomaly(
+        &self,
+        hits: impl Fn(&MachineRow, &MachineRow) -> Result<Option<(u64, u64)>, Failure>,
+    ) -> Result<Measured, Failure> {
+        let day = self.day();
+        let week = self.machines(day - Micros(DAY.0 * i64::from(WEEK)), day)?;
+        let mut found = Vec::new();
+        for it in self.machines(day, self.now)? {
+            let usual = week.iter().find(|usual| usual.arn == it.arn && usual.closed > 0);
+            let counted =
+                usual.map(|usual| Ok::<_, Failure>(Some((hits(usual, usual)?, hits(&it, usual)?)))).transpose()?;
+            let value = counted.flatten().and_then(|(usual, now)| {
+                let ((usual, of), (hits, cases)) = (usual?, now?);
+                // What never happened in the week may have happened once: the usual rate is not taken to be smaller than that.
+                let rate = rate(usual + 1, of + 1)?;
+                Some(evidence::of_more(rate, hits, cases))
+            });
+            found.push((Some(it.arn), value));
+        }
+        Ok(found)
+    }
+
+    /// Executions of a row's time that took longer than the p95 of the usual ones, and all closed ones.
+    fn slower(&self, row: &MachineRow, usual: &MachineRow) -> Result<Option<(u64, u64)>, Failure> {
+        let Some(limit) = usual.p95 else { return Ok(None) };
+        let filter = ExecutionFilter {
+            machine_arn: Some(row.arn.as_str().into()),
+            since: row.first_at,
+            until: row.last_at.map(|it| it + Micros(1)),
+            ..ExecutionFilter::default()
+        };
+        let spans = self.reader.executions(&filter)?;
+        let closed = spans.iter().filter_map(|it| it.duration);
+        Ok(Some((closed.clone().filter(|it| *it > limit).count() as u64, closed.count() as u64)))
     }
 
     fn throttled(&self) -> Result<Measured, Failure> {
