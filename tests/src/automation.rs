@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::emulator::python_of;
+use crate::emulator::{Emulator, python_of};
 use crate::stepscope::Bench;
 
 const NOW: &str = "2026-11-01T00:00:00Z";
@@ -362,4 +362,38 @@ fn evidence_grows_where_something_happens_and_nowhere_else() {
         assert_eq!(firing(&format!("2026-11-01T{hour:02}:00:00Z")), [""; 0], "{hour}");
     }
     assert_eq!(firing("2026-11-01T12:00:00Z"), ["order-processing"]);
+}
+
+#[test]
+fn a_report_goes_into_a_bucket() {
+    let bench = Bench::demo(300);
+    let moto = Emulator::moto();
+    let endpoint = moto.address();
+    let agent = |method: &str, path: &str| {
+        let mut stream = std::net::TcpStream::connect(endpoint.trim_start_matches("http://")).expect("moto answers");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: AWS4-HMAC-SHA256 Credential=test/20261101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("it takes a request");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let made = agent("PUT", "/reports-bucket");
+    assert!(made.starts_with("HTTP/1.1 200"), "{made}");
+    let config = format!(
+        "[[deliveries]]\nname = \"archive\"\nkind = \"s3\"\npath = \"s3://reports-bucket/weekly/\"\nregion = \"us-east-1\"\nendpoint_url = \"{endpoint}\"\n"
+    );
+    let config = bench.write("config.toml", config);
+    let config = config.to_string_lossy();
+    let run = |more: &[&str]| {
+        let mut command = bench.command(&[&["--config", &config, "schedule"][..], more].concat());
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().expect("it runs")
+    };
+    let add = ["add", "--cron", "0 7 * * MON", "--report", "cost", "--to", "archive", "--now", "2026-10-20"];
+    assert!(run(&add).status.success());
+    let output = run(&["run", "--now", "2026-11-02T08:00:00Z"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = agent("GET", "/reports-bucket/weekly/cost-2026-11-02T0700.html");
+    assert!(page.contains("<!doctype html>") && page.contains("text/html"), "{}", &page[..page.len().min(500)]);
 }

@@ -49,10 +49,11 @@ fn send_to(context: &Context, name: &str, parcel: &Parcel<'_>) -> Result<(), Fai
         "folder" => write(Path::new(to.path.as_deref().ok_or_else(|| missing(to, "path"))?), parcel),
         "webhook" => post(to, &parcel.json),
         "slack" => post(to, &json!({"text": parcel.text})),
+        "s3" => put(to, parcel),
         "mail" => mail(to, parcel),
         other => {
             let what = format!("`{other}` is no kind of delivery");
-            Err(Failure::usage(what).hint("use folder, webhook, slack or mail"))
+            Err(Failure::usage(what).hint("use folder, s3, webhook, slack or mail"))
         }
     }
 }
@@ -69,6 +70,29 @@ fn missing(to: &DeliveryConfig, what: &str) -> Failure {
 
 fn post(to: &DeliveryConfig, body: &Value) -> Result<(), Failure> {
     deliver::post(&url(to)?, &[], "application/json", body.to_string().as_bytes())?;
+    Ok(())
+}
+
+fn put(to: &DeliveryConfig, parcel: &Parcel<'_>) -> Result<(), Failure> {
+    let path = to.path.as_deref().ok_or_else(|| missing(to, "path"))?;
+    let rest = path.strip_prefix("s3://").filter(|it| !it.is_empty()).ok_or_else(|| {
+        Failure::usage(format!("`{path}` of the delivery `{}` is no place in S3", to.name))
+            .hint("such as s3://bucket/reports")
+    })?;
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let key =
+        [prefix.trim_matches('/'), &parcel.file].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("/");
+    let (content_type, body) = match parcel.page {
+        Some(page) => ("text/html; charset=utf-8", page),
+        None => ("text/plain; charset=utf-8", parcel.text.as_bytes()),
+    };
+    let bucket = deliver::Bucket {
+        name: name.to_owned(),
+        region: to.region.clone(),
+        profile: to.profile.clone(),
+        endpoint_url: to.endpoint_url.clone(),
+    };
+    deliver::put(&bucket, &key, content_type, body)?;
     Ok(())
 }
 

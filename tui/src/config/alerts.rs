@@ -46,9 +46,9 @@ pub(crate) struct AlertConfig {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DeliveryConfig {
     pub(crate) name: String,
-    /// `folder`, `webhook`, `slack` or `mail`.
+    /// `folder`, `s3`, `webhook`, `slack` or `mail`.
     pub(crate) kind: String,
-    /// The folder.
+    /// The folder, or `s3://bucket/prefix`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
     /// The environment variable that holds the address,
@@ -60,6 +60,13 @@ pub(crate) struct DeliveryConfig {
     /// or the address itself, in clear. Of mail it is the server: `smtps://user:word@host`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
+    /// Of S3: the region, the profile, and where it is, unless with AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint_url: Option<String>,
     /// Who mail is from,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
