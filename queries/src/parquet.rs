@@ -37,14 +37,17 @@ pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> R
             // `part` is the machine's name: some views have a `machine` of their own.
             Some((_, arn, time)) => format!(
                 "COPY (SELECT *, split_part({arn}, ':', 7) AS part, strftime({time}, '%Y-%m-%d') AS dt FROM {view}) TO '{quoted}'
-                (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (part, dt), OVERWRITE)"
+                (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (part, dt), OVERWRITE_OR_IGNORE)"
             ),
             None => format!("COPY (SELECT * FROM {view}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)"),
         };
+        if parts.is_some() {
+            forget_partitions(&path)?;
+        }
         connection.execute_batch(&copy)?;
-        let files = if parts.is_some() { format!("{quoted}/**/*.parquet") } else { quoted };
+        let files = if parts.is_some() { format!("{quoted}/part=*/**/*.parquet") } else { quoted };
         // Of nothing there are no partitions.
-        let is_empty = parts.is_some() && fs::read_dir(&path).map_or(true, |mut it| it.next().is_none());
+        let is_empty = parts.is_some() && partitions(&path)?.is_empty();
         let rows: i64 = if is_empty {
             0
         } else {
@@ -53,4 +56,19 @@ pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> R
         written.push((path, u64::try_from(rows).unwrap_or(0)));
     }
     Ok(written)
+}
+
+/// Removes what an earlier export left behind, and nothing else: the folder may hold what is not ours.
+fn forget_partitions(folder: &Path) -> Result<(), StoreError> {
+    partitions(folder)?.into_iter().try_for_each(fs::remove_dir_all)?;
+    Ok(())
+}
+
+fn partitions(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder)?.map(|it| it.map(|it| it.path())).collect::<Result<Vec<_>, _>>()?;
+    let is_ours = |it: &PathBuf| it.file_name().is_some_and(|it| it.to_string_lossy().starts_with("part="));
+    Ok(entries.into_iter().filter(is_ours).collect())
 }

@@ -303,6 +303,9 @@ fn perfetto_and_polars_read_what_they_are_given() {
     let trace = bench.folder.path().join("trace.pftrace").to_string_lossy().into_owned();
     let lake = bench.folder.path().join("lake").to_string_lossy().into_owned();
     assert!(bench.run(&["export", "perfetto", &run, "--form", "protobuf", "--out", &trace]).status.success());
+    let notes = bench.folder.path().join("lake/visits");
+    std::fs::create_dir_all(&notes).expect("a folder");
+    std::fs::write(notes.join("notes.txt"), "not ours").expect("a file");
     for _ in 0..2 {
         let output = bench.run(&["export", "parquet", "--partitioned", "--out", &lake]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -332,6 +335,7 @@ visits = polars.scan_parquet(sys.argv[2] + '/visits/**/*.parquet', hive_partitio
 days = visits.select(polars.col('part').n_unique(), polars.col('dt').n_unique(), polars.len()).collect().row(0)
 print(begun, *days)
 ";
+    assert!(notes.join("notes.txt").exists(), "what is not ours stays");
     let python = python_of("readers");
     let output = std::process::Command::new(python).args(["-c", script, &trace, &lake]).output().expect("Python runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -396,4 +400,58 @@ fn a_report_goes_into_a_bucket() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let page = agent("GET", "/reports-bucket/weekly/cost-2026-11-02T0700.html");
     assert!(page.contains("<!doctype html>") && page.contains("text/html"), "{}", &page[..page.len().min(500)]);
+}
+
+/// Who got a report does not get it again because another could not be reached; and what rules cannot measure stops nobody.
+#[test]
+fn what_fails_holds_up_nobody_else() {
+    let bench = Bench::demo(300);
+    let folder = bench.folder.path().join("good").to_string_lossy().into_owned();
+    let config = bench.write(
+        "config.toml",
+        format!(
+            "[[alerts]]\nname = \"gone\"\nrule = \"p95_ms\"\nmachine = \"not-seen-yet\"\nabove = 1.0\nto = [\"good\"]\n\
+             [[alerts]]\nname = \"slow\"\nrule = \"p95_ms\"\nabove = 1.0\nwindow = \"24h\"\nto = [\"good\"]\n\
+             [[deliveries]]\nname = \"good\"\nkind = \"folder\"\npath = \"{folder}\"\n\
+             [[deliveries]]\nname = \"dead\"\nkind = \"folder\"\npath = \"/proc/nowhere\"\n"
+        ),
+    );
+    let config = config.to_string_lossy();
+    let run = |more: &[&str]| bench.run(&[&["--config", &config][..], more].concat());
+    let add = [
+        "schedule",
+        "add",
+        "--cron",
+        "0 7 * * *",
+        "--report",
+        "health",
+        "--to",
+        "dead",
+        "--to",
+        "good",
+        "--now",
+        "2026-10-31",
+    ];
+    assert!(run(&add).status.success());
+    let due = ["schedule", "run", "--now", "2026-11-01T08:00:00Z"];
+    assert_eq!(run(&due).status.code(), Some(1), "it is said that one could not be reached");
+    assert_eq!(run(&due).status.code(), Some(0), "and the other does not get it again");
+    let alerts = run(&["alerts", "run", "--now", NOW]);
+    assert_ne!(alerts.status.code(), Some(0));
+    let files = std::fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(files, 1 + 3, "a page, and a file for each machine that is slow");
+}
+
+#[test]
+fn an_alert_that_begins_in_silence_is_told_after_it() {
+    let bench = Bench::demo(300);
+    let config = "[[alerts]]\nname = \"slow\"\nrule = \"p95_ms\"\nmachine = \"ml-inference\"\nabove = 1.0\nwindow = \"24h\"\nsilenced_until = \"2026-10-31T23:30:00Z\"\n";
+    let config = bench.write("config.toml", config);
+    let run = |now: &str| {
+        let output = bench.run(&["--config", &config.to_string_lossy(), "--now", now, "alerts", "run"]);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(!run("2026-10-31T23:00:00Z").contains("FIRING"));
+    assert!(run("2026-10-31T23:45:00Z").contains("FIRING slow"));
+    assert!(!run("2026-10-31T23:50:00Z").contains("FIRING"));
 }

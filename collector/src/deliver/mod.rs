@@ -53,10 +53,11 @@ pub fn post(url: &str, headers: &[(String, String)], content_type: &str, body: &
 }
 
 /// The host alone: the path of a webhook is a secret.
-fn host_of(url: &str) -> String {
+pub fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |it| it.1);
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    host.rsplit('@').next().unwrap_or(host).to_owned()
+    // A password may hold any of the signs that end a host.
+    let host = rest.rsplit('@').next().unwrap_or(rest);
+    host.split(['/', '?', '#']).next().unwrap_or(host).to_owned()
 }
 
 #[cfg(test)]
@@ -67,5 +68,6 @@ mod tests {
     fn a_secret_in_the_address_is_not_told() {
         assert_eq!(host_of("https://hooks.example.com/services/T0/B0/secret?key=1"), "hooks.example.com");
         assert_eq!(host_of("https://user:word@example.com:8443/x"), "example.com:8443");
+        assert_eq!(host_of("smtp://user:SE/CR?T@localhost:2"), "localhost:2");
     }
 }

@@ -36,6 +36,11 @@ pub(super) fn send(context: &Context, names: &[String], parcel: &Parcel<'_>) -> 
     Err(failed.into_iter().fold(Failure::new("something could not be delivered"), Failure::because))
 }
 
+/// A name that no folder minds.
+pub(super) fn file_name(name: &str) -> String {
+    name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect()
+}
+
 fn send_to(context: &Context, name: &str, parcel: &Parcel<'_>) -> Result<(), Failure> {
     let known = context.config.deliveries.iter().find(|it| it.name == name);
     if known.is_none() && name.contains(std::path::MAIN_SEPARATOR) {

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which file answers it.
 
 mod alerts;
+mod alone;
 mod aws;
 mod bill;
 mod bottlenecks;

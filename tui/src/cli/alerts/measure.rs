@@ -41,8 +41,12 @@ pub(super) fn measured(
         "p95_ratio" => it.p95_ratio(),
         "stuck_executions" => it.stuck(),
         "execution_events" => it.events(),
-        "budget_day_usd" => Ok(it.whole(it.paid(it.day(), now)?)),
-        "budget_month_usd" => Ok(it.whole(it.paid(it.month(), now)?)),
+        "budget_day_usd" => {
+            // The free tier is the month's: a day pays what the month has paid more by its end.
+            let (until_now, until_day) = (it.paid(it.month(), now, false)?, it.paid(it.month(), it.day(), false)?);
+            Ok(it.whole(until_now.zip(until_day).map(|(now, before)| now - before)))
+        }
+        "budget_month_usd" => Ok(it.whole(it.paid(it.month(), now, false)?)),
         "cost_spike" => Ok(it.whole(it.cost_spike()?)),
         "throttled" => it.throttled(),
         "coverage" => {
@@ -100,9 +104,13 @@ impl Watch<'_> {
     fn each(&self, since: Timestamp, of: impl Fn(&MachineRow) -> Option<f64>) -> Result<Measured, Failure> {
         let recent = self.machines(since, self.now)?;
         let value = |arn: &str| recent.iter().find(|it| it.arn == arn).and_then(&of);
-        let mut known = self.reader.machines(None, None)?;
-        known.retain(|it| self.machine.as_deref().is_none_or(|arn| arn == it.arn));
-        Ok(known.into_iter().map(|it| (Some(it.arn.clone()), value(&it.arn))).collect())
+        Ok(self.known()?.into_iter().map(|arn| (Some(arn.clone()), value(&arn))).collect())
+    }
+
+    /// The ARNs of all machines that the rule is about.
+    fn known(&self) -> Result<Vec<String>, Failure> {
+        let known = self.reader.machines(None, None)?.into_iter().map(|it| it.arn);
+        Ok(known.filter(|arn| self.machine.as_deref().is_none_or(|it| it == arn)).collect())
     }
 
     fn executions(&self, filter: ExecutionFilter) -> Result<Vec<ExecutionRow>, Failure> {
@@ -132,18 +140,29 @@ impl Watch<'_> {
         Ok(self.whole(self.executions(filter)?.iter().map(|it| it.n_events).max().map(count)))
     }
 
-    fn paid(&self, since: Timestamp, until: Timestamp) -> Result<Option<f64>, Failure> {
-        let all = period_costs(self.reader, &Prices::new(self.context)?, (since, until))?;
+    fn paid(&self, since: Timestamp, until: Timestamp, is_gross: bool) -> Result<Option<f64>, Failure> {
+        let mut prices = Prices::new(self.context)?;
+        if is_gross {
+            prices.books.for_each(|it| it.free_transitions = 0);
+        }
+        let all = period_costs(self.reader, &prices, (since, until))?;
         let own = all.iter().filter(|it| self.machine.as_deref().is_none_or(|arn| arn == it.arn));
         Ok(own.map(|it| it.paid).sum::<Option<Usd>>().map(Usd::as_f64))
     }
 
-    /// The last 24 hours against the mean day of the week before them.
+    /// The last 24 hours against the mean day of the week before them, as far as that is stored; without the free tier, which is the month's.
     fn cost_spike(&self) -> Result<Option<f64>, Failure> {
         let day = self.now - DAY;
-        let last = self.paid(day, self.now)?;
-        let week = self.paid(day - Micros(DAY.0 * i64::from(WEEK)), day)?.filter(|it| *it > 0.0);
-        Ok(last.zip(week).map(|(last, week)| last / (week / f64::from(WEEK))))
+        let begin = day - Micros(DAY.0 * i64::from(WEEK));
+        let begin = self.reader.first_and_last_start()?.0.map_or(begin, |first| begin.max(first));
+        let n_days = seconds(day - begin) / seconds(DAY);
+        // Less than a day says nothing of a usual one.
+        if n_days < 1.0 {
+            return Ok(None);
+        }
+        let last = self.paid(day, self.now, true)?;
+        let week = self.paid(begin, day, true)?.filter(|it| *it > 0.0);
+        Ok(last.zip(week).map(|(last, week)| last / (week / n_days)))
     }
 
     /// The evidence, since the day began (UTC), that something happens more often than in the week before. It may be looked at as often as one
@@ -155,17 +174,22 @@ impl Watch<'_> {
         let day = self.day();
         let week = self.machines(day - Micros(DAY.0 * i64::from(WEEK)), day)?;
         let mut found = Vec::new();
-        for it in self.machines(day, self.now)? {
+        let today = self.machines(day, self.now)?;
+        for arn in self.known()? {
+            let Some(it) = today.iter().find(|it| it.arn == arn) else {
+                found.push((Some(arn), None));
+                continue;
+            };
             let usual = week.iter().find(|usual| usual.arn == it.arn && usual.closed > 0);
             let counted =
-                usual.map(|usual| Ok::<_, Failure>(Some((hits(usual, usual)?, hits(&it, usual)?)))).transpose()?;
+                usual.map(|usual| Ok::<_, Failure>(Some((hits(usual, usual)?, hits(it, usual)?)))).transpose()?;
             let value = counted.flatten().and_then(|(usual, now)| {
                 let ((usual, of), (hits, cases)) = (usual?, now?);
                 // What never happened in the week may have happened once: the usual rate is not taken to be smaller than that.
                 let rate = rate(usual + 1, of + 1)?;
                 Some(evidence::of_more(rate, hits, cases))
             });
-            found.push((Some(it.arn), value));
+            found.push((Some(arn), value));
         }
         Ok(found)
     }
@@ -186,8 +210,8 @@ impl Watch<'_> {
 
     fn throttled(&self) -> Result<Measured, Failure> {
         let range = (self.back(HOUR), self.now);
-        let of = |it: &MachineRow| Ok((Some(it.arn.clone()), self.reader.throttled(&it.arn, [range, range])?[1]));
-        self.machines(self.back(DAY), self.now)?.iter().map(of).collect()
+        let of = |arn: String| Ok((Some(arn.clone()), self.reader.throttled(&arn, [range, range])?[1]));
+        self.known()?.into_iter().map(of).collect()
     }
 
     /// How many times as fast as the objective allows its budget of misses is used up: in the window, and in its last part, too.
@@ -201,13 +225,16 @@ impl Watch<'_> {
         })?;
         let window = self.window.unwrap_or(HOUR);
         let (long, short) = (self.now - window, self.now - Micros(window.0 / SHORT));
-        let recent = self.machines(short, self.now)?;
+        let (all, recent) = (self.machines(long, self.now)?, self.machines(short, self.now)?);
         let mut found = Vec::new();
-        for it in self.machines(long, self.now)? {
-            let own = recent.iter().find(|recent| recent.arn == it.arn);
-            let recent = own.map(|it| missed(short, it)).transpose()?.flatten().unwrap_or(0.0);
-            let value = missed(long, &it)?.map(|long| long.min(recent) / (1.0 - objective));
-            found.push((Some(it.arn), value));
+        for arn in self.known()? {
+            let of = |rows: &[MachineRow], since: Timestamp| -> Result<Option<f64>, Failure> {
+                Ok(rows.iter().find(|it| it.arn == arn).map(|it| missed(since, it)).transpose()?.flatten())
+            };
+            // Without executions lately it is not known whether it still burns.
+            let value =
+                of(&all, long)?.zip(of(&recent, short)?).map(|(long, short)| long.min(short) / (1.0 - objective));
+            found.push((Some(arn), value));
         }
         Ok(found)
     }

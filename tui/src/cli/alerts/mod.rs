@@ -9,8 +9,8 @@ use analyzer::model::Timestamp;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::deliveries::{Parcel, send};
-use super::{Context, when};
+use super::deliveries::{Parcel, file_name, send};
+use super::{Context, alone, when};
 use crate::Outcome;
 use crate::config::AlertConfig;
 use crate::failure::{EXIT_THRESHOLD, Failure};
@@ -54,8 +54,9 @@ struct Verdict<'a> {
 pub(crate) fn run(context: &Context, arguments: &AlertsArguments) -> Outcome {
     match &arguments.action {
         Action::List => {
-            report(&verdicts(context, &mut States::load(&path(context))?)?).print(context.output)?;
-            Ok(0)
+            let (found, failed) = verdicts(context, &mut States::load(&path(context))?)?;
+            report(&found).print(context.output)?;
+            failed.map_or(Ok(0), Err)
         }
         Action::Test { name } => test(context, name.as_deref()),
         Action::Run { fail_on } => look(context, fail_on),
@@ -79,15 +80,19 @@ fn look(context: &Context, fail_on: &[String]) -> Outcome {
     if let Some(unknown) = fail_on.iter().find(known) {
         return Err(Failure::usage(format!("there is no alert `{unknown}`")).hint("`stepscope alerts list` lists them"));
     }
+    let _alone = alone::patiently(&path(context))?;
     let mut states = States::load(&path(context))?;
-    let found = verdicts(context, &mut states)?;
+    let (found, failed) = verdicts(context, &mut states)?;
     let now = context.now()?;
     let mut undelivered = None;
-    for it in found.iter().filter(|it| it.is_news && !is_silenced(it.rule, now)) {
+    for it in found.iter().filter(|it| it.is_news) {
         let text = told(it);
         eprintln!("{text}");
         let parcel = Parcel {
-            file: format!("alert-{}-{}.txt", file_name(&it.rule.name), analyzer::time::format(now).replace(':', "")),
+            file: format!(
+                "{}.txt",
+                file_name(&format!("alert {}{} {}", it.rule.name, machine_of(it), analyzer::time::format(now)))
+            ),
             text: &text,
             json: to_json(it),
             page: None,
@@ -99,7 +104,7 @@ fn look(context: &Context, fail_on: &[String]) -> Outcome {
     // What was said is said: a delivery that failed is told, not repeated without end.
     states.store(&path(context))?;
     report(&found).print(context.output)?;
-    if let Some(failure) = undelivered {
+    if let Some(failure) = undelivered.or(failed) {
         return Err(failure);
     }
     let is_asked = |it: &&Verdict<'_>| fail_on.iter().any(|name| name == "any" || *name == it.rule.name);
@@ -132,25 +137,38 @@ fn none(name: Option<&str>) -> Failure {
 }
 
 /// Every rule on every machine it is about, with what was known of it before.
-fn verdicts<'a>(context: &'a Context, states: &mut States) -> Result<Vec<Verdict<'a>>, Failure> {
+fn verdicts<'a>(context: &'a Context, states: &mut States) -> Result<(Vec<Verdict<'a>>, Option<Failure>), Failure> {
     let rules = &context.config.alerts;
     if rules.is_empty() {
         return Err(none(None));
     }
     let reader = context.reader()?;
     let now = context.now()?;
-    let mut found = Vec::new();
+    let (mut found, mut failed) = (Vec::new(), None);
     for rule in rules {
         let hold = rule.hold.as_deref().map(|it| span(rule, it)).transpose()?.unwrap_or_default();
         if rule.above.is_none() == rule.below.is_none() {
             return Err(Failure::usage(format!("the alert `{}` needs either `above` or `below`", rule.name)));
         }
-        for (machine, value) in measured(context, &reader, rule, now)? {
+        let values = match measured(context, &reader, rule, now) {
+            Ok(values) => values,
+            // The other rules are looked at all the same.
+            Err(failure) => {
+                eprintln!("`{}`: {}", rule.name, failure.in_a_line());
+                failed.get_or_insert(failure);
+                continue;
+            }
+        };
+        for (machine, value) in values {
+            // What begins in silence is news when the silence is over.
+            let mut aside = is_silenced(rule, now).then(|| states.clone());
+            let states = aside.as_mut().unwrap_or(states);
             let (phase, since, is_news) = states.moved(rule, machine.as_deref(), value, hold, now);
+            let is_news = is_news && !is_silenced(rule, now);
             found.push(Verdict { rule, machine, value, phase, since, is_news });
         }
     }
-    Ok(found)
+    Ok((found, failed))
 }
 
 fn span(rule: &AlertConfig, text: &str) -> Result<analyzer::model::Micros, Failure> {
@@ -163,10 +181,6 @@ fn is_silenced(rule: &AlertConfig, now: Timestamp) -> bool {
     rule.silenced_until.as_deref().and_then(analyzer::time::parse).is_some_and(|until| now < until)
 }
 
-fn file_name(name: &str) -> String {
-    name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect()
-}
-
 fn threshold(rule: &AlertConfig) -> String {
     rule.above.map_or_else(|| format!("below {}", rule.below.unwrap_or_default()), |it| format!("above {it}"))
 }
@@ -175,9 +189,14 @@ fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| "not known".to_owned(), |it| format!("{}", (it * 1e4).round() / 1e4))
 }
 
+/// ` of NAME`, where it is about one.
+fn machine_of(it: &Verdict<'_>) -> String {
+    let name = it.machine.as_deref().and_then(|it| it.rsplit(':').next());
+    name.map_or_else(String::new, |it| format!(" of {it}"))
+}
+
 fn told(it: &Verdict<'_>) -> String {
-    let machine =
-        it.machine.as_deref().and_then(|it| it.rsplit(':').next()).map_or_else(String::new, |it| format!(" of {it}"));
+    let machine = machine_of(it);
     let what = match it.phase {
         Phase::Firing => "FIRING",
         Phase::Pending => "PENDING",

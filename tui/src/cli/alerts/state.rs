@@ -40,7 +40,7 @@ struct State {
 }
 
 /// By rule and machine.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct States(BTreeMap<String, State>);
 
 impl States {

@@ -45,6 +45,12 @@ fn run(context: &Context, command: &[&str]) {
         if let Some(prices) = &context.config.prices {
             child.arg("--prices").arg(prices);
         }
+        let config = &context.config;
+        child.args(config.price_region.iter().flat_map(|it| ["--price-region".to_owned(), it.clone()]));
+        child.args(config.discounts.iter().flat_map(|(name, it)| ["--discount".to_owned(), format!("{name}={it}")]));
+        let memory = config.function_memory.iter();
+        child.args(memory.flat_map(|(name, mb)| ["--function-memory".to_owned(), format!("{name}={mb}")]));
+        child.args(config.repeatable.iter().flat_map(|it| ["--repeatable".to_owned(), it.clone()]));
         child.args(command).output()
     });
     let name = command.join(" ");

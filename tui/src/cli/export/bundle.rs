@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use analyzer::execution::Run;
-use analyzer::model::{Event, EventKind, ExecutionArn, Name, Timestamp};
+use analyzer::model::{Event, EventKind, Name, Timestamp};
 use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -33,7 +33,7 @@ pub(super) struct BundleArguments {
 pub(super) fn run(context: &Context, arguments: &BundleArguments, out: Option<&Path>) -> Outcome {
     let reader = context.reader()?;
     let rows = wanted(context, &reader, arguments)?;
-    let accounts = accounts(&rows);
+    let mut accounts = BTreeMap::new();
     let mut lines: Box<dyn Write> = match out {
         Some(path) => {
             let file = std::fs::File::create(path).map_err(|error| {
@@ -55,11 +55,11 @@ pub(super) fn run(context: &Context, arguments: &BundleArguments, out: Option<&P
             let described = json!({
                 "stateMachineArn": arn, "name": row.machine, "type": row.workflow_type.as_str(), "definition": text,
             });
-            writeln!(lines, "{}", renumbered(&described.to_string(), &accounts))?;
+            writeln!(lines, "{}", renumbered(&described.to_string(), &mut accounts))?;
         }
     }
     for_each_run(&reader, &rows, |_, run| {
-        writeln!(lines, "{}", renumbered(&history(run).to_string(), &accounts))?;
+        writeln!(lines, "{}", renumbered(&history(run).to_string(), &mut accounts))?;
         Ok(())
     })?;
     lines.flush()?;
@@ -81,18 +81,23 @@ fn wanted(context: &Context, reader: &Reader, arguments: &BundleArguments) -> Re
     Ok(rows)
 }
 
-/// A number of its own for each account, the same within the bundle.
-fn accounts(rows: &[ExecutionRow]) -> BTreeMap<String, String> {
-    let mut accounts = BTreeMap::new();
-    for it in rows.iter().filter_map(|it| ExecutionArn::parse(&it.arn)) {
-        let next = format!("{:012}", accounts.len() + 1);
-        accounts.entry(it.account.to_owned()).or_insert(next);
+/// The text with a number of its own for each account: wherever twelve digits stand between the colons of an ARN.
+fn renumbered(text: &str, accounts: &mut BTreeMap<String, String>) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(':') {
+        let (before, after) = rest.split_at(at + 1);
+        told.push_str(before);
+        let is_account =
+            after.len() > 12 && after.as_bytes()[..12].iter().all(u8::is_ascii_digit) && after.as_bytes()[12] == b':';
+        rest = after;
+        if is_account {
+            let next = format!("{:012}", accounts.len() + 1);
+            told.push_str(accounts.entry(after[..12].to_owned()).or_insert(next));
+            rest = &after[12..];
+        }
     }
-    accounts
-}
-
-fn renumbered(text: &str, accounts: &BTreeMap<String, String>) -> String {
-    accounts.iter().fold(text.to_owned(), |text, (own, other)| text.replace(own, other))
+    told + rest
 }
 
 fn history(run: &Run) -> Value {
@@ -176,4 +181,19 @@ fn number_key(kind: &EventKind) -> &'static str {
 fn micros(at: Timestamp) -> String {
     let text = analyzer::time::format(Timestamp(at.0.div_euclid(1_000) * 1_000));
     format!("{}{:03}Z", text.trim_end_matches('Z'), at.0.rem_euclid(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_renumbered_in_one_pass_and_nothing_else_is() {
+        let mut accounts = BTreeMap::new();
+        let text =
+            "arn:aws:states:x:000000000002:a arn:aws:lambda:x:000000000001:b name-000000000002 1:12345678901234:x";
+        let expected =
+            "arn:aws:states:x:000000000001:a arn:aws:lambda:x:000000000002:b name-000000000002 1:12345678901234:x";
+        assert_eq!(renumbered(text, &mut accounts), expected);
+    }
 }

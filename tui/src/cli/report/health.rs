@@ -38,14 +38,15 @@ pub(super) fn told(reader: &Reader, asked: &Asked) -> Result<(Report, Page), Fai
     let sum = |of: fn(&MachineRow) -> u64| lines.iter().map(|it| of(&it.now)).sum::<u64>();
     let (executions, failed) = (sum(|it| it.executions), sum(|it| it.failed));
     let before = |of: fn(&MachineRow) -> u64| lines.iter().filter_map(|it| it.before.as_ref()).map(of).sum::<u64>();
-    let (n_before, failed_before) = (before(|it| it.executions), before(|it| it.failed));
+    let (n_before, failed_before) = (before(|it| it.closed), before(|it| it.failed));
+    let closed = sum(|it| it.closed);
     let actions = actions(&lines);
-    let answer = answer(reader, &lines, (executions, failed), (n_before, failed_before))?;
+    let answer = answer(reader, &lines, executions, (closed, failed), (n_before, failed_before))?;
     let coverage = Coverage::load(reader, Some(asked.period.0), Some(asked.period.1))?;
     let notes = coverage.notes(asked.machine.as_deref()).collect::<Vec<_>>().join(" ");
     let facts = [
         ("executions", text::count(executions)),
-        ("failed", format!("{} ({})", text::count(failed), text::percent(failed, executions))),
+        ("failed", format!("{} ({})", text::count(failed), text::percent(failed, closed))),
         ("failed before", format!("{} ({})", text::count(failed_before), text::percent(failed_before, n_before))),
         ("running now", text::count(sum(|it| it.running))),
     ];
@@ -87,6 +88,11 @@ fn lines(reader: &Reader, asked: &Asked) -> Result<Vec<Line>, Failure> {
         let changes = changes.into_iter().filter(|it| it.at >= since).collect();
         lines.push(Line { now, before, p_value, changes });
     }
+    // What ran before and not now is told, too.
+    for it in before.into_values().filter(|it| asked.is_wanted(&it.arn)) {
+        let now = MachineRow { executions: 0, running: 0, failed: 0, closed: 0, p50: None, p95: None, ..it.clone() };
+        lines.push(Line { now, before: Some(it), p_value: None, changes: Vec::new() });
+    }
     lines.sort_by_key(|it| std::cmp::Reverse((it.changes.len(), it.now.failed)));
     Ok(lines)
 }
@@ -107,7 +113,8 @@ fn errors(reader: &Reader, asked: &Asked) -> Result<Errors, Failure> {
 fn answer(
     reader: &Reader,
     lines: &[Line],
-    (executions, failed): (u64, u64),
+    executions: u64,
+    (closed, failed): (u64, u64),
     (n_before, failed_before): (u64, u64),
 ) -> Result<Vec<String>, Failure> {
     if executions == 0 {
@@ -117,7 +124,7 @@ fn answer(
         "{} of {} executions failed ({}; {} before).",
         text::count(failed),
         text::count(executions),
-        text::percent(failed, executions),
+        text::percent(failed, closed),
         text::percent(failed_before, n_before)
     )];
     let changed: Vec<&Line> = lines.iter().filter(|it| !it.changes.is_empty()).collect();

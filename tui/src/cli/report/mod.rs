@@ -180,17 +180,20 @@ impl Action {
         json!({"what": self.what, "usd_per_month": self.usd_per_month.map(super::bill::number), "command": self.command})
     }
 
-    fn row(&self) -> Vec<String> {
+    fn row(&self, has_money: bool) -> Vec<String> {
         let money = self.usd_per_month.map_or_else(|| "–".to_owned(), text::usd);
-        vec![self.what.clone(), money, format!("`{}`", self.command)]
+        let command = format!("`{}`", self.command);
+        if has_money { vec![self.what.clone(), money, command] } else { vec![self.what.clone(), command] }
     }
 }
 
 /// The section of what to do; nothing to do is an answer.
 fn actions_section(actions: &[Action]) -> page::Section {
     let said = if actions.is_empty() { "Nothing that the numbers ask for." } else { "" };
-    let rows = actions.iter().map(Action::row).collect();
-    page::Section::new("What to do", said, &["what", "saves a month", "look"]).with_rows(rows)
+    let has_money = actions.iter().any(|it| it.usd_per_month.is_some());
+    let rows = actions.iter().map(|it| it.row(has_money)).collect();
+    let columns: &[&str] = if has_money { &["what", "saves a month", "look"] } else { &["what", "look"] };
+    page::Section::new("What to do", said, columns).with_rows(rows)
 }
 
 /// When nothing started in the period: said, with where there is something.

@@ -8,9 +8,9 @@ use analyzer::model::Timestamp;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::deliveries::{Parcel, send};
+use super::deliveries::{Parcel, file_name, send};
 use super::report::{self, Kind};
-use super::{Context, select, when};
+use super::{Context, alone, select, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::page;
@@ -68,6 +68,15 @@ struct AddArguments {
 
 pub(crate) fn run(context: &Context, arguments: &ScheduleArguments) -> Outcome {
     let path = path(context);
+    let _alone = match &arguments.action {
+        // Somebody else makes what is due just now.
+        Action::Run { .. } => match alone::at_once(&path)? {
+            Some(lock) => Some(lock),
+            None => return Ok(0),
+        },
+        Action::Add(_) | Action::Remove { .. } => Some(alone::patiently(&path)?),
+        Action::List | Action::Install { .. } => None,
+    };
     match &arguments.action {
         Action::Add(it) => add(context, &path, it)?,
         Action::List => listed(&load(&path)?, context.now()?)?.print(context.output)?,
@@ -124,7 +133,7 @@ fn add(context: &Context, path: &Path, it: &AddArguments) -> Result<(), Failure>
     if all.iter().any(|known| known.name == name) {
         return Err(Failure::usage(format!("there is a schedule `{name}` already")).hint("name this one: --name NAME"));
     }
-    if when::span(&it.period).is_none() {
+    if when::span(&it.period).is_none_or(|it| it <= analyzer::model::Micros::ZERO) {
         return Err(Failure::usage(format!("`{}` is no span of time", it.period)).hint("use 90m, 24h, 7d"));
     }
     for to in &it.to {
@@ -142,13 +151,22 @@ fn add(context: &Context, path: &Path, it: &AddArguments) -> Result<(), Failure>
         report: it.report.as_str().to_owned(),
         machine: it.machine.clone(),
         period: it.period.clone(),
-        to: it.to.clone(),
+        to: it
+            .to
+            .iter()
+            .map(|to| if is_folder(to) { absolute(to) } else { Ok(to.clone()) })
+            .collect::<Result<_, _>>()?,
         done_until: now.0,
     };
     let next = schedule.next_after(now)?;
     eprintln!("`{}` runs next at {}", schedule.name, analyzer::time::format(next));
     all.push(schedule);
     store(path, &all)
+}
+
+/// What the clock starts begins in another folder.
+fn absolute(path: &str) -> Result<String, Failure> {
+    Ok(std::path::absolute(path)?.to_string_lossy().into_owned())
 }
 
 /// A path, not the name of a delivery.
@@ -194,60 +212,86 @@ fn make(context: &Context, path: &Path, name: Option<&str>) -> Outcome {
         let it = &all[place];
         let is_named = name.is_some_and(|name| it.name == name);
         let due = if is_named {
-            Some(now)
+            Ok(Some(now))
         } else if name.is_none() {
-            it.due(now)?
+            it.due(now)
         } else {
-            None
+            Ok(None)
         };
+        let due = due.unwrap_or_else(|failure| {
+            eprintln!("`{}`: {}", it.name, failure.in_a_line());
+            failed.get_or_insert(failure);
+            None
+        });
         let Some(due) = due else { continue };
-        match one(context, it, due) {
-            Ok(()) => {
-                eprintln!("`{}` of {} is made", it.name, analyzer::time::format(due));
-                if !is_named {
-                    all[place].done_until = due.0;
-                    store(path, &all)?;
-                }
-            }
-            Err(failure) => {
+        let made = one(context, it, due);
+        let undelivered = match made {
+            Ok(()) => None,
+            Err(Unmade::Undelivered(failure)) => Some(failure),
+            // It could not be made: it keeps its turn.
+            Err(Unmade::Failed(failure)) => {
                 eprintln!("`{}`: {}", it.name, failure.in_a_line());
                 failed.get_or_insert(failure);
+                continue;
             }
+        };
+        eprintln!("`{}` of {} is made", it.name, analyzer::time::format(due));
+        if let Some(failure) = undelivered {
+            // Those who got it are not to get it again and again.
+            eprintln!("`{}`: {}", it.name, failure.in_a_line());
+            failed.get_or_insert(failure);
+        }
+        if !is_named {
+            all[place].done_until = due.0;
+            store(path, &all)?;
         }
     }
     failed.map_or(Ok(0), Err)
 }
 
 /// Makes one report of the period that ends at an instant, and sends it.
-fn one(context: &Context, it: &Schedule, at: Timestamp) -> Result<(), Failure> {
-    let reader = context.reader()?;
-    let kind = Kind::from_str(&it.report, true).map_err(Failure::usage)?;
-    let length = when::span(&it.period).unwrap_or_default();
-    let asked = report::Asked {
-        machine: select::optional_machine(&reader, it.machine.as_deref())?,
-        ..report::of_period((at - length, at))
+fn one(context: &Context, it: &Schedule, at: Timestamp) -> Result<(), Unmade> {
+    let parcel_of = || -> Result<(String, String, Vec<u8>, Value), Failure> {
+        let reader = context.reader()?;
+        let kind = Kind::from_str(&it.report, true).map_err(Failure::usage)?;
+        let length = when::span(&it.period).unwrap_or_default();
+        let asked = report::Asked {
+            machine: select::optional_machine(&reader, it.machine.as_deref())?,
+            ..report::of_period((at - length, at))
+        };
+        let told = report::told(context, &reader, kind, &asked)?;
+        let html = page::to_html(&told.page);
+        let stamp = analyzer::time::format(at)[..16].replace(':', "");
+        let text = format!("{}\n{}", told.page.title, told.page.answer.join(" "));
+        let json: Value = serde_json::from_str(&told.report.to_text(Output::Json)?).map_err(std::io::Error::from)?;
+        Ok((format!("{}-{stamp}.html", file_name(&it.name)), text, html.into_bytes(), json))
     };
-    let told = report::told(context, &reader, kind, &asked)?;
-    let html = page::to_html(&told.page);
-    let stamp = analyzer::time::format(at)[..16].replace(':', "");
-    let text = format!("{}\n{}", told.page.title, told.page.answer.join(" "));
-    let json: Value = serde_json::from_str(&told.report.to_text(Output::Json)?).map_err(std::io::Error::from)?;
-    let parcel = Parcel { file: format!("{}-{stamp}.html", it.name), text: &text, json, page: Some(html.as_bytes()) };
-    send(context, &it.to, &parcel)
+    let (file, text, html, json) = parcel_of().map_err(Unmade::Failed)?;
+    send(context, &it.to, &Parcel { file, text: &text, json, page: Some(&html) }).map_err(Unmade::Undelivered)
+}
+
+/// Why a report did not get where it should.
+enum Unmade {
+    Failed(Failure),
+    /// It was made, and somebody did not get it.
+    Undelivered(Failure),
 }
 
 /// How the system's clock runs what is due.
 fn install(context: &Context, systemd: Option<&Path>) -> Result<(), Failure> {
     let binary = std::env::current_exe()?;
-    let db = context.config.db_path();
-    let command = format!(
-        "{} --db {} schedule run",
-        tui::text::quoted(&binary.to_string_lossy()),
-        tui::text::quoted(&db.to_string_lossy())
-    );
+    let quoted = |path: &Path| -> Result<String, Failure> {
+        Ok(tui::text::quoted(&std::path::absolute(path)?.to_string_lossy()))
+    };
+    let mut command = format!("{} --db {}", quoted(&binary)?, quoted(&context.config.db_path())?);
+    if let Some(file) = &context.config.file {
+        command += &format!(" --config {}", quoted(file)?);
+    }
+    command += " schedule run";
     let Some(folder) = systemd else {
         use std::io::Write;
-        writeln!(std::io::stdout(), "* * * * * {command}")?;
+        // A percent sign is the end of the line to cron.
+        writeln!(std::io::stdout(), "* * * * * {}", command.replace('%', "\\%"))?;
         eprintln!("add the line to `crontab -e`; schedules also run inside `collect --follow`");
         return Ok(());
     };

@@ -63,8 +63,10 @@ pub(super) fn run(context: &Context, arguments: &OtlpArguments, out: Option<&Pat
     let mut traces = TracesData::default();
     let mut n_spans = 0;
     let url = arguments.endpoint.as_deref().map(|it| {
-        let base = it.trim_end_matches('/');
-        if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }
+        let (base, query) = it.split_once('?').map_or((it, String::new()), |(base, query)| (base, format!("?{query}")));
+        let base = base.trim_end_matches('/');
+        let path = if base.ends_with("/v1/traces") { "" } else { "/v1/traces" };
+        format!("{base}{path}{query}")
     });
     for chunk in rows.chunks(TOGETHER) {
         for_each_run(&reader, chunk, |_, run| {
@@ -79,7 +81,7 @@ pub(super) fn run(context: &Context, arguments: &OtlpArguments, out: Option<&Pat
         }
     }
     if let Some(url) = url {
-        eprintln!("{} executions, {n_spans} spans sent to {url}", rows.len());
+        eprintln!("{} executions, {n_spans} spans sent to {}", rows.len(), deliver::host_of(&url));
         return Ok(0);
     }
     let bytes = traces.encode_to_vec();

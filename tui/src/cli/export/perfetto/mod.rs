@@ -9,6 +9,7 @@ use analyzer::assembly::hash_of;
 use analyzer::critical_path::merged;
 use analyzer::execution::Run;
 use analyzer::model::{Name, Timestamp};
+use analyzer::timeline::Category;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -67,14 +68,10 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
     }
     for step in merged(&run.path) {
         let state = step.owner.map_or("execution", |owner| &run.timeline.visits[owner].state);
-        events.push(slice(
-            state,
-            PATH,
-            step.from,
-            step.to,
-            step.category.as_str(),
-            json!({"category": step.category.as_str()}),
-        ));
+        let arguments = json!({"category": step.category.as_str()});
+        let mut own = slice(state, PATH, step.from, step.to, step.category.as_str(), arguments);
+        own["cname"] = colour(step.category).into();
+        events.push(own);
     }
     let mut tracks: BTreeMap<Scope, u64> = BTreeMap::new();
     for (index, visit) in run.timeline.visits.iter().enumerate() {
@@ -120,5 +117,17 @@ fn flow<'a>(slice: &mut Value, arns: impl Iterator<Item = &'a Name>, direction: 
         slice["bind_id"] = format!("0x{first:x}").into();
         slice[direction] = true.into();
         slice["flows"] = ids.into();
+    }
+}
+
+/// One of Chrome's reserved colours for what the path was spent on; Perfetto colours by name, and shows the category.
+fn colour(category: Category) -> &'static str {
+    match category {
+        Category::Work => "good",
+        Category::Callback => "rail_response",
+        Category::Queue | Category::SlotWait => "bad",
+        Category::Backoff => "terrible",
+        Category::Wait | Category::RedriveIdle => "rail_idle",
+        Category::Overhead => "grey",
     }
 }
