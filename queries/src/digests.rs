@@ -45,6 +45,16 @@ impl Reader {
         self.for_each_row(SQL, &params, |cells| use_row(row(cells, &names)?))
     }
 
+    /// The id of the execution with this ARN: found by its hash, without a look at the ARNs of the others.
+    pub fn execution_id(&self, arn: &str) -> Result<Option<u32>, StoreError> {
+        let hash = analyzer::assembly::hash_of(arn);
+        let rows = self.query(
+            "SELECT id FROM execution WHERE arn_hash = $1 AND arn = $2",
+            &[Cell::Big(hash), Cell::Text(arn.to_owned())],
+        )?;
+        Ok(rows.into_iter().next().and_then(|row| Take::new(row).opt_count()).and_then(|it| u32::try_from(it).ok()))
+    }
+
     /// The texts that stand behind ids.
     fn names(&self) -> Result<FxHashMap<u64, Name>, StoreError> {
         let row = |cells| {

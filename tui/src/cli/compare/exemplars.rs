@@ -4,11 +4,10 @@ use analyzer::compare::{Exemplar, Exemplars};
 use analyzer::error_groups::normalised;
 use analyzer::execution::Run;
 use analyzer::model::{Event, Micros, PayloadField, Timestamp};
-use queries::{ExecutionFilter, Reader};
+use queries::Reader;
 use serde_json::{Value, json};
 use tui::text;
 
-use crate::cli::show::run_of;
 use crate::failure::Failure;
 
 /// Lines of one execution.
@@ -30,13 +29,13 @@ pub(super) fn shown(reader: &Reader, found: Option<&Exemplars>) -> Result<Vec<Sh
 }
 
 fn one(reader: &Reader, role: &'static str, it: &Exemplar) -> Result<Shown, Failure> {
-    let filter = ExecutionFilter { matching: Some(it.arn.to_string()), limit: Some(1), ..ExecutionFilter::default() };
     let mut lines = Vec::new();
-    if let Some(row) = reader.executions(&filter)?.first() {
-        if let Some((run, _)) = run_of(reader, row, &[PayloadField::Cause])? {
+    if let Some(id) = reader.execution_id(&it.arn)? {
+        for stored in reader.stored_executions(&[id], &[PayloadField::Cause])? {
+            let run = Run::of(stored.arn, stored.events, stored.record.unwrap_or_default());
             lines.extend(run.events.iter().filter_map(|event| error_line(&run, event)));
         }
-        for report in reader.evidence(&[row.id])?.remove(&row.id).into_iter().flat_map(|it| it.reports) {
+        for report in reader.evidence(&[id])?.remove(&id).into_iter().flat_map(|it| it.reports) {
             let cold = report.init_us.map_or_else(String::new, |it| format!(", cold start {}", text::span(Micros(it))));
             let said = format!(
                 "Lambda REPORT {}: {}, billed {} ms, {} MB{cold}",
