@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::cell::Take;
 use crate::executions::{ExecutionFilter, status};
 use crate::history::id_list;
+use crate::machines::{text, time};
 use crate::packed_sums::unpack;
 use crate::{Cell, Reader, StoreError};
 
@@ -31,8 +32,6 @@ impl Reader {
         filter: &ExecutionFilter,
         mut use_row: impl FnMut(DigestRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        let time = |it: Option<Timestamp>| it.map_or(Cell::Null, |it| Cell::Time(it.0));
-        let text = |it: Option<&str>| it.map_or(Cell::Null, |it| Cell::Text(it.to_owned()));
         let limit = filter.limit.and_then(|it| i64::try_from(it).ok()).unwrap_or(i64::MAX);
         let params = [
             text(filter.machine_arn.as_deref()),

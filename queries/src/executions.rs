@@ -4,6 +4,7 @@ use analyzer::model::{Micros, Name, Status, Timestamp, WorkflowType};
 
 use crate::cell::Take;
 use crate::history::id_list;
+use crate::machines::{text, time};
 use crate::{Cell, Reader, StoreError};
 
 const SQL: &str = include_str!("../sql/executions.sql");
@@ -66,8 +67,6 @@ pub struct ExecutionFilter {
 
 impl Reader {
     pub fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<ExecutionRow>, StoreError> {
-        let time = |it: Option<Timestamp>| it.map_or(Cell::Null, |it| Cell::Time(it.0));
-        let text = |it: Option<&str>| it.map_or(Cell::Null, |it| Cell::Text(it.to_owned()));
         let params = [
             text(filter.machine_arn.as_deref()),
             filter.status.map_or(Cell::Null, |it| Cell::Int(it as i64)),

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use duckdb::Config;
+
 use crate::StoreError;
-use crate::reader::open_with_access;
+use crate::reader::open_with;
 use crate::store::{is_locked, not_ours};
 
+const MEMORY_LIMIT: &str = "1GB";
 /// The views that hold what was recorded and computed; prices and definitions are texts of their own.
 const VIEWS: [&str; 9] =
     ["machines", "executions", "visits", "attempts", "critical_path", "events", "segments", "metrics", "tags"];
@@ -23,7 +26,12 @@ const PARTITIONED: [(&str, &str, &str); 7] = [
 
 /// Writes a file per view into a folder, which is made; says which files, and how many rows each has.
 pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> Result<Vec<(PathBuf, u64)>, StoreError> {
-    let connection = open_with_access(database, "true").map_err(|error| match error {
+    // Rows may come in any order, so that few of them have to be held.
+    let config = Config::default()
+        .with("enable_external_access", "true")?
+        .with("memory_limit", MEMORY_LIMIT)?
+        .with("preserve_insertion_order", "false")?;
+    let connection = open_with(database, config).map_err(|error| match error {
         error if is_locked(&error) => StoreError::Busy(database.to_owned()),
         error => not_ours(database, error),
     })?;

@@ -134,14 +134,13 @@ impl Reader {
 }
 
 fn open_here(path: &Path) -> Result<Connection, duckdb::Error> {
-    open_with_access(path, "false")
+    open_with(path, Config::default().with("enable_external_access", "false")?)
 }
 
 /// Opens the database for reading; only our own export may write files beside it.
-pub(crate) fn open_with_access(path: &Path, external_access: &str) -> Result<Connection, duckdb::Error> {
-    let config = Config::default()
+pub(crate) fn open_with(path: &Path, config: Config) -> Result<Connection, duckdb::Error> {
+    let config = config
         .access_mode(AccessMode::ReadOnly)?
-        .with("enable_external_access", external_access)?
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
         .with("lock_configuration", "true")?;

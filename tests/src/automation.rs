@@ -46,6 +46,11 @@ fn next(received: &Receiver<(String, Vec<u8>)>) -> (String, Vec<u8>) {
     received.recv_timeout(Duration::from_secs(20)).expect("a request")
 }
 
+/// A report at seven, to one destination.
+fn every_morning<'a>(report: &'a str, to: &'a str) -> [&'a str; 8] {
+    ["schedule", "add", "--cron", "0 7 * * *", "--report", report, "--to", to]
+}
+
 /// A mail server that takes one letter and hands it on with its envelope.
 fn mail_server() -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -206,20 +211,7 @@ fn a_schedule_catches_up_once_and_its_page_is_in_the_folder() {
     let bench = Bench::demo(1_000);
     let folder = bench.folder.path().join("reports");
     let to = folder.to_string_lossy().into_owned();
-    let add = [
-        "schedule",
-        "add",
-        "--cron",
-        "0 7 * * *",
-        "--report",
-        "cost",
-        "--to",
-        &to,
-        "--time-zone",
-        "Europe/Berlin",
-        "--period",
-        "24h",
-    ];
+    let add = [&every_morning("cost", &to)[..], &["--time-zone", "Europe/Berlin", "--period", "24h"]].concat();
     assert!(bench.run(&[&add[..], &["--now", "2026-10-29T12:00:00Z"]].concat()).status.success());
     assert_eq!(bench.run(&add).status.code(), Some(2), "the name is taken");
     let listed = bench.json(&["schedule", "list", "--now", "2026-10-30T12:00:00Z"]);
@@ -418,20 +410,7 @@ fn what_fails_holds_up_nobody_else() {
     );
     let config = config.to_string_lossy();
     let run = |more: &[&str]| bench.run(&[&["--config", &config][..], more].concat());
-    let add = [
-        "schedule",
-        "add",
-        "--cron",
-        "0 7 * * *",
-        "--report",
-        "health",
-        "--to",
-        "dead",
-        "--to",
-        "good",
-        "--now",
-        "2026-10-31",
-    ];
+    let add = [&every_morning("health", "dead")[..], &["--to", "good", "--now", "2026-10-31"]].concat();
     assert!(run(&add).status.success());
     let due = ["schedule", "run", "--now", "2026-11-01T08:00:00Z"];
     assert_eq!(run(&due).status.code(), Some(1), "it is said that one could not be reached");

@@ -48,6 +48,18 @@ pub fn usd(amount: Usd) -> String {
     }
 }
 
+/// A value of a metric, whose name says what it is: `p95_ms`, `budget_day_usd`, `failure_rate`.
+#[expect(clippy::cast_possible_truncation, reason = "for people")]
+pub fn measure(metric: &str, value: f64) -> String {
+    match metric.rsplit('_').next() {
+        Some("ms") => span(Micros((value * 1e3).round() as i64)),
+        Some("s") => span(Micros((value * 1e6).round() as i64)),
+        Some("usd") => usd(Usd::from_atto((value * 1e18) as i128)),
+        Some("rate" | "coverage") => format!("{:.1} %", value * 100.0),
+        _ => format!("{}", (value * 1e4).round() / 1e4),
+    }
+}
+
 /// A count with thin groups of three digits.
 pub fn count(it: u64) -> String {
     let digits = it.to_string();

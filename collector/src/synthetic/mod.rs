@@ -4,6 +4,7 @@
 //! It knows what really happened (visits, time per category, the critical path, billed transitions), because it decided
 //! it, and shares no code with the analyzer that is tested against it.
 
+mod containers;
 mod definition;
 mod emit;
 mod incident;

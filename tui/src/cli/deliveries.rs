@@ -65,7 +65,8 @@ fn send_to(context: &Context, name: &str, parcel: &Parcel<'_>) -> Result<(), Fai
 
 fn write(folder: &Path, parcel: &Parcel<'_>) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join(&parcel.file), parcel.page.unwrap_or(parcel.text.as_bytes()))?;
+    let text = format!("{}\n", parcel.text);
+    std::fs::write(folder.join(&parcel.file), parcel.page.unwrap_or(text.as_bytes()))?;
     Ok(())
 }
 

@@ -64,8 +64,8 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
             text::cut(it.machine.rsplit(':').next().unwrap_or(&it.machine), 28),
             it.state.as_ref().map_or_else(|| "–".to_owned(), |it| text::cut(it, 28)),
             it.metric.replace('_', " "),
-            shown(it.metric, it.before),
-            shown(it.metric, it.after),
+            text::measure(it.metric, it.before),
+            text::measure(it.metric, it.after),
             format!("{:.0e}", it.p_value),
             format!("--baseline {} --incident {}", range(it.baseline), range(it.incident)),
         ]);
@@ -79,14 +79,6 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
         heading: if all.is_empty() { "No significant change.".to_owned() } else { String::new() },
         footer: String::new(),
     })
-}
-
-pub(super) fn shown(metric: &str, value: f64) -> String {
-    if metric == "failure_rate" {
-        return format!("{:.1} %", value * 100.0);
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "milliseconds for people")]
-    text::span(Micros((value * 1e3) as i64))
 }
 
 pub(super) fn range((from, to): (Timestamp, Timestamp)) -> String {

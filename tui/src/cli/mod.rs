@@ -1,7 +1,6 @@
 //! The command line: what can be said, and which file answers it.
 
 mod alerts;
-mod alone;
 mod aws;
 mod bill;
 mod bottlenecks;
@@ -38,6 +37,7 @@ mod selection;
 mod show;
 mod simulate;
 mod sql;
+mod state_file;
 mod states;
 mod versions;
 mod whatif;
@@ -227,12 +227,6 @@ impl Patience {
             reader.interrupter().interrupt();
         }
         waiting.readers.push(reader.interrupter());
-    }
-}
-
-impl Range {
-    pub(crate) fn between(since: Timestamp, until: Timestamp) -> Self {
-        Self { since: Some(analyzer::time::format(since)), until: Some(analyzer::time::format(until)) }
     }
 }
 

@@ -33,11 +33,6 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Everything in a range.
-    pub(crate) fn of_range(range: Range) -> Self {
-        Self { range, ..Self::default() }
-    }
-
     /// The range, where nothing else is asked for: sums by the hour know nothing of single executions.
     pub(crate) fn only_range(&self, context: &Context) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
         if self.is_more_than_a_range() {

@@ -16,6 +16,7 @@ mod data;
 mod graph;
 mod keys;
 mod line;
+mod ranks;
 mod render;
 mod report;
 mod screen;

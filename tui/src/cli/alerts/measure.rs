@@ -1,12 +1,11 @@
 //! What a rule measures now.
 
-use analyzer::evidence;
 use analyzer::model::{Micros, Name, Status, Timestamp, Usd};
+use analyzer::sequential::evidence_of_more;
 use queries::{ExecutionFilter, ExecutionRow, MachineRow, Reader};
 
 use super::span;
-use crate::cli::bill::Prices;
-use crate::cli::cost::period_costs;
+use crate::cli::bill::{Prices, costs};
 use crate::cli::coverage::Coverage;
 use crate::cli::{Context, select};
 use crate::config::AlertConfig;
@@ -145,9 +144,9 @@ impl Watch<'_> {
         if is_gross {
             prices.books.for_each(|it| it.free_transitions = 0);
         }
-        let all = period_costs(self.reader, &prices, (since, until))?;
-        let own = all.iter().filter(|it| self.machine.as_deref().is_none_or(|arn| arn == it.arn));
-        Ok(own.map(|it| it.paid).sum::<Option<Usd>>().map(Usd::as_f64))
+        let all = costs(self.reader, &prices, Some(since), Some(until))?;
+        let own = all.iter().filter(|it| self.machine.as_deref().is_none_or(|arn| arn == it.machine.arn));
+        Ok(own.map(|it| it.actual).sum::<Option<Usd>>().map(Usd::as_f64))
     }
 
     /// The last 24 hours against the mean day of the week before them, as far as that is stored; without the free tier, which is the month's.
@@ -187,7 +186,7 @@ impl Watch<'_> {
                 let ((usual, of), (hits, cases)) = (usual?, now?);
                 // What never happened in the week may have happened once: the usual rate is not taken to be smaller than that.
                 let rate = rate(usual + 1, of + 1)?;
-                Some(evidence::of_more(rate, hits, cases))
+                Some(evidence_of_more(rate, hits, cases))
             });
             found.push((Some(arn), value));
         }

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use analyzer::model::Timestamp;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tui::text;
 
 use super::deliveries::{Parcel, file_name, send};
-use super::{Context, alone, when};
+use super::{Context, state_file, when};
 use crate::Outcome;
 use crate::config::AlertConfig;
 use crate::failure::{EXIT_THRESHOLD, Failure};
@@ -54,7 +55,7 @@ struct Verdict<'a> {
 pub(crate) fn run(context: &Context, arguments: &AlertsArguments) -> Outcome {
     match &arguments.action {
         Action::List => {
-            let (found, failed) = verdicts(context, &mut States::load(&path(context))?)?;
+            let (found, failed) = verdicts(context, &mut state_file::load(&path(context))?)?;
             report(&found).print(context.output)?;
             failed.map_or(Ok(0), Err)
         }
@@ -68,11 +69,8 @@ pub(crate) fn are_there_any(context: &Context) -> bool {
     !context.config.alerts.is_empty()
 }
 
-/// What fires is remembered beside the database, which only one process may write.
 fn path(context: &Context) -> PathBuf {
-    let mut name = context.config.db_path().into_os_string();
-    name.push(".alerts.json");
-    name.into()
+    state_file::path(context, "alerts.json")
 }
 
 fn look(context: &Context, fail_on: &[String]) -> Outcome {
@@ -80,8 +78,8 @@ fn look(context: &Context, fail_on: &[String]) -> Outcome {
     if let Some(unknown) = fail_on.iter().find(known) {
         return Err(Failure::usage(format!("there is no alert `{unknown}`")).hint("`stepscope alerts list` lists them"));
     }
-    let _alone = alone::patiently(&path(context))?;
-    let mut states = States::load(&path(context))?;
+    let _alone = state_file::patiently(&path(context))?;
+    let mut states: States = state_file::load(&path(context))?;
     let (found, failed) = verdicts(context, &mut states)?;
     let now = context.now()?;
     let mut undelivered = None;
@@ -102,7 +100,7 @@ fn look(context: &Context, fail_on: &[String]) -> Outcome {
         }
     }
     // What was said is said: a delivery that failed is told, not repeated without end.
-    states.store(&path(context))?;
+    state_file::store(&path(context), &states)?;
     report(&found).print(context.output)?;
     if let Some(failure) = undelivered.or(failed) {
         return Err(failure);
@@ -127,7 +125,7 @@ fn test(context: &Context, name: Option<&str>) -> Outcome {
     );
     let json = json!({"alert": Value::Null, "state": "test", "text": text});
     send(context, &names, &Parcel { file: "alert-test.txt".to_owned(), text: &text, json, page: None })?;
-    eprintln!("sent to {} deliveries", names.len());
+    eprintln!("sent to {}", names.join(", "));
     Ok(0)
 }
 
@@ -182,11 +180,13 @@ fn is_silenced(rule: &AlertConfig, now: Timestamp) -> bool {
 }
 
 fn threshold(rule: &AlertConfig) -> String {
-    rule.above.map_or_else(|| format!("below {}", rule.below.unwrap_or_default()), |it| format!("above {it}"))
+    let told = |word: &str, it: f64| format!("{word} {}", text::measure(&rule.rule, it));
+    let above = rule.above.map(|it| told("above", it));
+    above.or_else(|| rule.below.map(|it| told("below", it))).unwrap_or_default()
 }
 
-fn shown(value: Option<f64>) -> String {
-    value.map_or_else(|| "not known".to_owned(), |it| format!("{}", (it * 1e4).round() / 1e4))
+fn shown(it: &Verdict<'_>) -> String {
+    it.value.map_or_else(|| "not known".to_owned(), |value| text::measure(&it.rule.rule, value))
 }
 
 /// ` of NAME`, where it is about one.
@@ -202,7 +202,7 @@ fn told(it: &Verdict<'_>) -> String {
         Phase::Pending => "PENDING",
         Phase::Quiet => "RESOLVED",
     };
-    format!("{what} {}: {}{machine} is {} (fires {})", it.rule.name, it.rule.rule, shown(it.value), threshold(it.rule))
+    format!("{what} {}: {}{machine} is {} (fires {})", it.rule.name, it.rule.rule, shown(it), threshold(it.rule))
 }
 
 fn to_json(it: &Verdict<'_>) -> Value {
@@ -220,7 +220,7 @@ fn report(found: &[Verdict<'_>]) -> Report {
             it.rule.name.clone(),
             it.rule.rule.clone(),
             it.machine.as_deref().and_then(|it| it.rsplit(':').next()).unwrap_or("–").to_owned(),
-            shown(it.value),
+            shown(it),
             threshold(it.rule),
             it.phase.as_str().to_owned(),
             it.since.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..16].replace('T', " ")),

@@ -1,13 +1,11 @@
 //! What fires, since when: a rule fires after it has held for long enough, and is over only when its value is well back.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use analyzer::model::{Micros, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::AlertConfig;
-use crate::failure::Failure;
 
 /// How far a value has to be back unless a rule says otherwise.
 const HYSTERESIS: f64 = 0.1;
@@ -44,27 +42,6 @@ struct State {
 pub(super) struct States(BTreeMap<String, State>);
 
 impl States {
-    pub(super) fn load(path: &Path) -> Result<Self, Failure> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|error| {
-                Failure::new(format!("`{}` is damaged", path.display()))
-                    .because(error.to_string())
-                    .hint("remove it: alerts that fire are told once more")
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Whole or not at all: it is written beside and put in place.
-    pub(super) fn store(&self, path: &Path) -> Result<(), Failure> {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
-        std::fs::write(&beside, serde_json::to_string(self).map_err(std::io::Error::from)?)?;
-        std::fs::rename(&beside, path)?;
-        Ok(())
-    }
-
     /// What a value makes of a rule: its phase, since when, and whether that is news. What is not known changes nothing.
     pub(super) fn moved(
         &mut self,

@@ -31,7 +31,7 @@ use groups::GroupBy;
 use months::{Month, MonthForecast};
 use threshold::Threshold;
 
-pub(crate) use period::{MachinePeriod, period as period_costs};
+pub(crate) use period::{MachinePeriod, Outlook, paid_in, paid_in_with_outlook};
 pub(crate) use study::{Spending, spending, study};
 
 #[derive(Args)]

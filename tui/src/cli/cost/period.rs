@@ -6,7 +6,7 @@ use queries::Reader;
 use super::advice::{Adviser, Waste};
 use super::groups::shares;
 use super::study::saving;
-use crate::cli::bill::{Prices, costs};
+use crate::cli::bill::{MachineCost, Prices, costs};
 use crate::failure::Failure;
 
 /// One machine in a period.
@@ -19,6 +19,12 @@ pub(crate) struct MachinePeriod {
     pub(crate) paid: Option<Usd>,
     /// Calendar days (UTC) and what was paid in each.
     pub(crate) days: Vec<(String, Option<Usd>)>,
+    /// Only where it was asked for: it looks at every run.
+    pub(crate) outlook: Option<Outlook>,
+}
+
+/// What a period means for a month, and what could be done about it.
+pub(crate) struct Outlook {
     pub(crate) month: Option<Usd>,
     /// What could be saved in a month, and how.
     pub(crate) saving: Option<(Usd, String)>,
@@ -26,15 +32,36 @@ pub(crate) struct MachinePeriod {
     pub(crate) waste: Vec<(&'static str, Usd)>,
 }
 
-pub(crate) fn period(
+/// From, inclusive, to, exclusive.
+type Span = (Timestamp, Timestamp);
+
+/// What was paid.
+pub(crate) fn paid_in(reader: &Reader, prices: &Prices, span: Span) -> Result<Vec<MachinePeriod>, Failure> {
+    periods(reader, prices, span, |_, _, _| Ok(None))
+}
+
+/// The same with what could be saved.
+pub(crate) fn paid_in_with_outlook(
     reader: &Reader,
     prices: &Prices,
-    (since, until): (Timestamp, Timestamp),
+    span: Span,
+) -> Result<Vec<MachinePeriod>, Failure> {
+    periods(reader, prices, span, |adviser, it, everything| {
+        let advice = adviser.advise(it, everything)?;
+        let month = adviser.project(it, everything).map(|it| it.usd);
+        Ok(Some(Outlook { month, saving: saving(&advice), waste: waste(&advice.waste) }))
+    })
+}
+
+fn periods(
+    reader: &Reader,
+    prices: &Prices,
+    (since, until): Span,
+    outlook: impl Fn(&Adviser<'_>, &MachineCost, &[MachineCost]) -> Result<Option<Outlook>, Failure>,
 ) -> Result<Vec<MachinePeriod>, Failure> {
     let everything = costs(reader, prices, Some(since), Some(until))?;
     let adviser = Adviser::new(reader, prices, Some(since), Some(until), &everything)?;
-    let one = |it| {
-        let advice = adviser.advise(it, &everything)?;
+    let one = |it: &MachineCost| {
         let own: Vec<_> = adviser.calendar.iter().filter(|row| row.machine_arn == it.machine.arn).cloned().collect();
         let days = own.iter().zip(shares(it, &own)).filter_map(|(row, usd)| Some((row.key.clone()?, usd)));
         Ok(MachinePeriod {
@@ -44,9 +71,7 @@ pub(crate) fn period(
             transitions: it.transitions,
             paid: it.actual,
             days: days.collect(),
-            month: adviser.project(it, &everything).map(|it| it.usd),
-            saving: saving(&advice),
-            waste: waste(&advice.waste),
+            outlook: outlook(&adviser, it, &everything)?,
         })
     };
     everything.iter().map(one).collect()

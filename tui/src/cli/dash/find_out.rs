@@ -78,7 +78,7 @@ fn changes(reader: &Reader, machine: &MachineRef, mut found: Vec<incidents::Foun
             _ => (LookKind::Slower, "p95"),
         };
         let kind = if it.after > it.before { name } else { LookKind::Better };
-        let (before, after) = (incidents::shown(it.metric, it.before), incidents::shown(it.metric, it.after));
+        let (before, after) = (text::measure(it.metric, it.before), text::measure(it.metric, it.after));
         let cause = compare::first_cause(reader, &arn, (it.baseline, it.incident), COMPARED)?;
         looks.push(Look {
             kind,

@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use queries::{ExecutionFilter, ExecutionRow, Reader};
 use serde_json::{Map, Value, json};
 
+use super::create;
 use crate::Outcome;
 use crate::cli::show::for_each_run;
 use crate::cli::{Context, Range, select};
@@ -35,17 +36,10 @@ pub(super) fn run(context: &Context, arguments: &BundleArguments, out: Option<&P
     let rows = wanted(context, &reader, arguments)?;
     let mut accounts = BTreeMap::new();
     let mut lines: Box<dyn Write> = match out {
-        Some(path) => {
-            let file = std::fs::File::create(path).map_err(|error| {
-                Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string())
-            })?;
-            let is_packed = path.extension().is_some_and(|it| it == "gz");
-            if is_packed {
-                Box::new(GzEncoder::new(file, Compression::default()))
-            } else {
-                Box::new(std::io::BufWriter::new(file))
-            }
+        Some(path) if path.extension().is_some_and(|it| it == "gz") => {
+            Box::new(GzEncoder::new(create(path)?, Compression::default()))
         }
+        Some(path) => Box::new(create(path)?),
         None => Box::new(std::io::BufWriter::new(std::io::stdout().lock())),
     };
     let mut machines: BTreeMap<&str, &ExecutionRow> = BTreeMap::new();

@@ -7,7 +7,8 @@ mod otlp;
 mod perfetto;
 mod prometheus;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -80,6 +81,13 @@ pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
         None => std::io::stdout().lock().write_all(&text)?,
     }
     Ok(0)
+}
+
+/// A file to write to, bit by bit.
+fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
+    let file = File::create(path)
+        .map_err(|error| Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string()))?;
+    Ok(BufWriter::new(file))
 }
 
 fn parquet(context: &Context, folder: Option<&Path>, is_partitioned: bool) -> Outcome {

@@ -1,13 +1,15 @@
 //! `report bottlenecks`: which states decide how long executions take, beside the period before.
 
-use std::collections::BTreeMap;
+use analyzer::model::Micros;
+use analyzer::population::{Findings, StateFinding};
+use queries::{ExecutionFilter, Reader, Runs};
+use serde_json::Map;
+use tui::text;
 
-use queries::Reader;
-use serde_json::{Map, Value};
-
-use super::{Action, Asked, Span, actions_section, nothing};
-use crate::cli::bottlenecks::{self, BottlenecksArguments};
-use crate::cli::{Context, Range};
+use super::{Action, Asked, actions_section, nothing};
+use crate::cli::Context;
+use crate::cli::bill::Prices;
+use crate::cli::bottlenecks::{Found, look, ranking, report as bottlenecks_report};
 use crate::failure::Failure;
 use crate::report::page::{Page, Section};
 use crate::report::{Report, TextTable};
@@ -17,55 +19,23 @@ const LEAST: f64 = 0.05;
 /// States of a machine that are listed.
 const LISTED: usize = 5;
 
-type States = BTreeMap<(String, String), Value>;
+const COLUMNS: [&str; 8] =
+    ["machine", "state", "share of path", "before", "on the path, mean", "before", "p95", "p95 could fall by"];
 
 pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<(Report, Page), Failure> {
-    let found = |span: Span| {
-        let arguments =
-            BottlenecksArguments::of_range(asked.machine.as_deref().map(str::to_owned), Range::between(span.0, span.1));
-        bottlenecks::found(context, &arguments)
+    let (since, until) = (Some(asked.period.0), Some(asked.period.1));
+    let machine_arn = asked.machine.clone();
+    let now = look(context, reader, &ExecutionFilter { machine_arn, since, until, ..ExecutionFilter::default() })?;
+    // Of the time before only shares and means are told: sums have them.
+    let runs = Runs {
+        machine: asked.machine.as_deref().map(str::to_owned),
+        since: Some(asked.before.0),
+        until: Some(asked.before.1),
+        ids: None,
     };
-    let now = found(asked.period)?;
-    let before = states(&found(asked.before)?);
-    let machines = now.fields.get("machines").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut rows = Vec::new();
-    let mut actions = Vec::new();
-    for machine in &machines {
-        let (arn, name) = (text_of(machine, "state_machine_arn"), short(machine));
-        let listed = machine["states"].as_array().into_iter().flatten();
-        let listed = listed.filter(|it| it["critical_share"].as_f64().is_some_and(|it| it >= LEAST)).take(LISTED);
-        for (place, it) in listed.enumerate() {
-            let state = text_of(it, "state");
-            let earlier = before.get(&(arn.clone(), state.clone()));
-            if place == 0 {
-                actions.push(Action {
-                    what: format!(
-                        "Make `{state}` of `{name}` faster: it is {} of the critical path, at most {} of the p95",
-                        share(it),
-                        ms(&it["speedup_bound"]["p95_ms"])
-                    ),
-                    usd_per_month: None,
-                    command: format!(
-                        "stepscope whatif {} --work {}=0.5",
-                        tui::text::quoted(&name),
-                        tui::text::quoted(&state)
-                    ),
-                });
-            }
-            rows.push(vec![
-                name.clone(),
-                state,
-                share(it),
-                earlier.map_or_else(|| "–".to_owned(), share),
-                ms(&it["critical_ms_mean"]),
-                earlier.map_or_else(|| "–".to_owned(), |it| ms(&it["critical_ms_mean"])),
-                ms(&it["p95_ms"]),
-                ms(&it["speedup_bound"]["p95_ms"]),
-            ]);
-        }
-    }
-    let columns =
-        ["machine", "state", "share of path", "before", "on the path, mean", "before", "p95", "p95 could fall by"];
+    let before = ranking(&reader.paths(&runs)?, &reader.states(&runs)?);
+    let rows: Vec<Vec<String>> = now.iter().flat_map(|it| rows(it, &before)).collect();
+    let actions: Vec<Action> = now.iter().filter_map(action).collect();
     let answer = match actions.first() {
         None => vec![nothing(reader)?],
         Some(_) => actions.iter().map(|it| format!("{}.", it.what)).collect(),
@@ -75,46 +45,65 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
         title: String::new(),
         answer,
         facts: Vec::new(),
-        sections: vec![actions_section(&actions), Section::new("States", said, &columns).with_rows(rows.clone())],
+        sections: vec![actions_section(&actions), Section::new("States", said, &COLUMNS).with_rows(rows.clone())],
         commands: vec!["stepscope bottlenecks".to_owned()],
         chart: None,
     };
-    let mut table = TextTable::with_columns(&columns);
-    table.rows = rows;
+    let table = TextTable { rows, ..TextTable::with_columns(&COLUMNS) };
+    let found = bottlenecks_report(&now, &Prices::new(context)?, false);
     let mut fields = Map::new();
     fields.insert("actions".to_owned(), actions.iter().map(Action::to_json).collect());
-    fields.insert("machines".to_owned(), machines.into());
-    let report =
-        Report { command: "report", fields, rows: "machines", table, heading: String::new(), footer: now.footer };
-    Ok((report, page))
+    fields.extend(found.fields);
+    let heading = String::new();
+    Ok((Report { command: "report", fields, rows: "machines", table, heading, footer: found.footer }, page))
 }
 
-/// The states of all machines.
-fn states(report: &Report) -> States {
-    let machines = report.fields.get("machines").and_then(Value::as_array).into_iter().flatten();
-    let of = |machine: &Value| {
-        let arn = text_of(machine, "state_machine_arn");
-        let states = machine["states"].as_array().cloned().unwrap_or_default();
-        states.into_iter().map(move |it| ((arn.clone(), text_of(&it, "state")), it))
+fn listed(it: &Found) -> impl Iterator<Item = &StateFinding> {
+    it.findings.states.iter().filter(|it| it.share >= LEAST).take(LISTED)
+}
+
+fn name(it: &Found) -> &str {
+    it.arn.rsplit(':').next().unwrap_or(&it.arn)
+}
+
+fn rows(it: &Found, before: &[Found]) -> Vec<Vec<String>> {
+    let earlier = before.iter().find(|before| before.arn == it.arn);
+    let row = |state: &StateFinding| {
+        let earlier = earlier.and_then(|it| Some((it, it.findings.states.iter().find(|it| it.state == state.state)?)));
+        vec![
+            name(it).to_owned(),
+            state.state.to_string(),
+            percent(state.share),
+            earlier.map_or_else(|| "–".to_owned(), |it| percent(it.1.share)),
+            text::opt_span(mean(&it.findings, state)),
+            text::opt_span(earlier.and_then(|it| mean(&it.0.findings, it.1))),
+            text::opt_span(state.p95),
+            text::opt_span(state.bound_p95),
+        ]
     };
-    machines.flat_map(of).collect()
+    listed(it).map(row).collect()
 }
 
-fn text_of(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_default().to_owned()
+fn action(it: &Found) -> Option<Action> {
+    let (first, name) = (listed(it).next()?, name(it));
+    Some(Action {
+        what: format!(
+            "Make `{}` of `{name}` faster: it is {} of the critical path, at most {} of the p95",
+            first.state,
+            percent(first.share),
+            text::opt_span(first.bound_p95)
+        ),
+        usd_per_month: None,
+        command: format!("stepscope whatif {} --work {}=0.5", text::quoted(name), text::quoted(&first.state)),
+    })
 }
 
-fn short(machine: &Value) -> String {
-    let arn = text_of(machine, "state_machine_arn");
-    arn.rsplit(':').next().unwrap_or(&arn).to_owned()
+/// The state's time on the path, over all executions.
+fn mean(findings: &Findings, state: &StateFinding) -> Option<Micros> {
+    let n = i64::try_from(findings.executions).ok().filter(|it| *it > 0)?;
+    Some(Micros(state.critical_total.0 / n))
 }
 
-fn share(state: &Value) -> String {
-    state["critical_share"].as_f64().map_or_else(|| "–".to_owned(), |it| format!("{:.0} %", it * 100.0))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "milliseconds for people")]
-fn ms(value: &Value) -> String {
-    let us = value.as_f64().map(|it| analyzer::model::Micros((it * 1e3).round() as i64));
-    tui::text::opt_span(us)
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }

@@ -13,7 +13,7 @@ use tui::text;
 use super::{Action, Asked, actions_section, change, nothing};
 use crate::cli::Context;
 use crate::cli::bill::{Prices, number};
-use crate::cli::cost::{MachinePeriod, period_costs};
+use crate::cli::cost::{self, MachinePeriod, Outlook};
 use crate::cli::coverage::Coverage;
 use crate::failure::Failure;
 use crate::report::page::{Bars, Chart, Page, Section};
@@ -28,6 +28,10 @@ struct Line {
 }
 
 impl Line {
+    fn outlook(&self) -> Option<&Outlook> {
+        self.now.as_ref()?.outlook.as_ref()
+    }
+
     fn executions(&self) -> (u64, u64) {
         let of = |it: &Option<MachinePeriod>| it.as_ref().map_or(0, |it| it.executions);
         (of(&self.before), of(&self.now))
@@ -63,7 +67,7 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
     let executions: (u64, u64) =
         lines.iter().map(Line::executions).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     let actions = actions(&lines);
-    let month: Option<Usd> = lines.iter().filter_map(|it| it.now.as_ref()).map(|it| it.month).sum();
+    let month: Option<Usd> = lines.iter().filter_map(Line::outlook).map(|it| it.month).sum();
     let mut answer = vec![match total {
         _ if executions.1 == 0 => nothing(reader)?,
         Some((before, now)) => format!(
@@ -112,8 +116,10 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
 
 fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<Vec<Line>, Failure> {
     let mut lines: BTreeMap<String, Line> = BTreeMap::new();
-    for (span, is_now) in [(asked.before, false), (asked.period, true)] {
-        for it in period_costs(reader, prices, span)? {
+    let before = cost::paid_in(reader, prices, asked.before)?;
+    let now = cost::paid_in_with_outlook(reader, prices, asked.period)?;
+    for (all, is_now) in [(before, false), (now, true)] {
+        for it in all {
             if !asked.is_wanted(&it.arn) {
                 continue;
             }
@@ -165,7 +171,7 @@ fn signed(usd: Usd) -> String {
 
 fn actions(lines: &[Line]) -> Vec<Action> {
     let one = |it: &Line| {
-        let (usd, how) = it.now.as_ref()?.saving.clone()?;
+        let (usd, how) = it.outlook()?.saving.clone()?;
         Some(Action {
             what: format!("`{}`: {how}", it.name),
             usd_per_month: Some(usd),
@@ -202,7 +208,7 @@ fn changes_section(lines: &[Line]) -> Section {
 fn waste_section(lines: &[Line]) -> Section {
     let own = |it: &Line| {
         let name = it.name.clone();
-        let waste = it.now.iter().flat_map(|it| it.waste.clone());
+        let waste = it.outlook().into_iter().flat_map(|it| it.waste.clone());
         waste.map(|(kind, usd)| (usd, vec![name.clone(), kind.to_owned(), text::usd(usd)])).collect::<Vec<_>>()
     };
     let mut all: Vec<(Usd, Vec<String>)> = lines.iter().flat_map(own).collect();

@@ -121,11 +121,12 @@ fn answer(
         return Ok(vec![nothing(reader)?]);
     }
     let mut answer = vec![format!(
-        "{} of {} executions failed ({}; {} before).",
+        "{} of {} executions failed ({}; {} of {} before).",
         text::count(failed),
         text::count(executions),
         text::percent(failed, closed),
-        text::percent(failed_before, n_before)
+        text::percent(failed_before, n_before),
+        text::count(n_before)
     )];
     let changed: Vec<&Line> = lines.iter().filter(|it| !it.changes.is_empty()).collect();
     answer.extend(changed.iter().map(|it| {
@@ -148,8 +149,8 @@ fn change_said(it: &Found) -> String {
     format!(
         "{} from {} to {} since {}",
         it.metric.trim_end_matches("_ms").replace('_', " "),
-        incidents::shown(it.metric, it.before),
-        incidents::shown(it.metric, it.after),
+        text::measure(it.metric, it.before),
+        text::measure(it.metric, it.after),
         analyzer::time::format(it.at)[..16].replace('T', " ")
     )
 }
@@ -203,8 +204,8 @@ fn changes_section(lines: &[Line]) -> Section {
             analyzer::time::format(it.at)[..16].replace('T', " "),
             it.machine.rsplit(':').next().unwrap_or(&it.machine).to_owned(),
             it.metric.replace('_', " "),
-            incidents::shown(it.metric, it.before),
-            incidents::shown(it.metric, it.after),
+            text::measure(it.metric, it.before),
+            text::measure(it.metric, it.after),
             format!("{:.0e}", it.p_value),
         ]
     });

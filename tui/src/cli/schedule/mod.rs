@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::deliveries::{Parcel, file_name, send};
 use super::report::{self, Kind};
-use super::{Context, alone, select, when};
+use super::{Context, select, state_file, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::page;
@@ -70,57 +70,33 @@ pub(crate) fn run(context: &Context, arguments: &ScheduleArguments) -> Outcome {
     let path = path(context);
     let _alone = match &arguments.action {
         // Somebody else makes what is due just now.
-        Action::Run { .. } => match alone::at_once(&path)? {
+        Action::Run { .. } => match state_file::at_once(&path)? {
             Some(lock) => Some(lock),
             None => return Ok(0),
         },
-        Action::Add(_) | Action::Remove { .. } => Some(alone::patiently(&path)?),
+        Action::Add(_) | Action::Remove { .. } => Some(state_file::patiently(&path)?),
         Action::List | Action::Install { .. } => None,
     };
     match &arguments.action {
         Action::Add(it) => add(context, &path, it)?,
-        Action::List => listed(&load(&path)?, context.now()?)?.print(context.output)?,
+        Action::List => listed(&state_file::load::<Vec<Schedule>>(&path)?, context.now()?)?.print(context.output)?,
         Action::Run { name } => return make(context, &path, name.as_deref()),
         Action::Remove { name } => {
-            let mut all = load(&path)?;
+            let mut all: Vec<Schedule> = state_file::load(&path)?;
             let before = all.len();
             all.retain(|it| it.name != *name);
             if all.len() == before {
                 return Err(unknown(name));
             }
-            store(&path, &all)?;
+            state_file::store(&path, &all)?;
         }
         Action::Install { systemd } => install(context, systemd.as_deref())?,
     }
     Ok(0)
 }
 
-/// Schedules stand beside the database, which only one process may write.
 fn path(context: &Context) -> PathBuf {
-    let mut name = context.config.db_path().into_os_string();
-    name.push(".schedules.json");
-    name.into()
-}
-
-fn load(path: &Path) -> Result<Vec<Schedule>, Failure> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text)
-            .map_err(|error| Failure::new(format!("`{}` is damaged", path.display())).because(error.to_string())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whole or not at all: it is written beside and put in place.
-fn store(path: &Path, all: &[Schedule]) -> Result<(), Failure> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, serde_json::to_string_pretty(all).map_err(std::io::Error::from)?)?;
-    std::fs::rename(&beside, path)?;
-    Ok(())
+    state_file::path(context, "schedules.json")
 }
 
 fn unknown(name: &str) -> Failure {
@@ -128,7 +104,7 @@ fn unknown(name: &str) -> Failure {
 }
 
 fn add(context: &Context, path: &Path, it: &AddArguments) -> Result<(), Failure> {
-    let mut all = load(path)?;
+    let mut all: Vec<Schedule> = state_file::load(path)?;
     let name = it.name.clone().unwrap_or_else(|| it.report.as_str().to_owned());
     if all.iter().any(|known| known.name == name) {
         return Err(Failure::usage(format!("there is a schedule `{name}` already")).hint("name this one: --name NAME"));
@@ -161,7 +137,7 @@ fn add(context: &Context, path: &Path, it: &AddArguments) -> Result<(), Failure>
     let next = schedule.next_after(now)?;
     eprintln!("`{}` runs next at {}", schedule.name, analyzer::time::format(next));
     all.push(schedule);
-    store(path, &all)
+    state_file::store(path, &all)
 }
 
 /// What the clock starts begins in another folder.
@@ -202,7 +178,7 @@ fn listed(all: &[Schedule], now: Timestamp) -> Result<Report, Failure> {
 
 /// Makes what is due. A schedule that fails keeps its turn, and the others get theirs.
 fn make(context: &Context, path: &Path, name: Option<&str>) -> Outcome {
-    let mut all = load(path)?;
+    let mut all: Vec<Schedule> = state_file::load(path)?;
     let now = context.now()?;
     if let Some(name) = name.filter(|name| !all.iter().any(|it| it.name == *name)) {
         return Err(unknown(name));
@@ -243,7 +219,7 @@ fn make(context: &Context, path: &Path, name: Option<&str>) -> Outcome {
         }
         if !is_named {
             all[place].done_until = due.0;
-            store(path, &all)?;
+            state_file::store(path, &all)?;
         }
     }
     failed.map_or(Ok(0), Err)

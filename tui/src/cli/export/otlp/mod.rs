@@ -18,6 +18,7 @@ use collector::deliver;
 use prost::Message;
 use queries::ExecutionFilter;
 
+use super::create;
 use crate::Outcome;
 use crate::cli::show::for_each_run;
 use crate::cli::{Context, Range, select};
@@ -60,41 +61,64 @@ pub(super) fn run(context: &Context, arguments: &OtlpArguments, out: Option<&Pat
             .ok_or_else(|| Failure::usage("a header is NAME=VALUE").hint("such as --header 'api-key=…'"))
     });
     let headers = headers.collect::<Result<Vec<_>, _>>()?;
-    let mut traces = TracesData::default();
+    let mut destination = match (&arguments.endpoint, out) {
+        (Some(endpoint), _) => Destination::Endpoint(traces_url(endpoint), headers),
+        (None, Some(path)) => Destination::File(Box::new(create(path)?)),
+        (None, None) => Destination::File(Box::new(std::io::stdout().lock())),
+    };
     let mut n_spans = 0;
-    let url = arguments.endpoint.as_deref().map(|it| {
-        let (base, query) = it.split_once('?').map_or((it, String::new()), |(base, query)| (base, format!("?{query}")));
-        let base = base.trim_end_matches('/');
-        let path = if base.ends_with("/v1/traces") { "" } else { "/v1/traces" };
-        format!("{base}{path}{query}")
-    });
     for chunk in rows.chunks(TOGETHER) {
+        let mut traces = TracesData::default();
         for_each_run(&reader, chunk, |_, run| {
             let spans = resource_spans(run);
             n_spans += spans.scope_spans.iter().map(|it| it.spans.len()).sum::<usize>();
             traces.resource_spans.push(spans);
             Ok(())
         })?;
-        if let Some(url) = &url {
-            let body = std::mem::take(&mut traces).encode_to_vec();
-            deliver::post(url, &headers, "application/x-protobuf", &body)?;
-        }
+        destination.take(&traces.encode_to_vec())?;
     }
-    if let Some(url) = url {
-        eprintln!("{} executions, {n_spans} spans sent to {}", rows.len(), deliver::host_of(&url));
-        return Ok(0);
-    }
-    let bytes = traces.encode_to_vec();
-    match out {
-        Some(path) => {
-            std::fs::write(path, bytes).map_err(|error| {
-                Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string())
-            })?;
-            eprintln!("{} executions, {n_spans} spans in {}", rows.len(), path.display());
-        }
-        None => std::io::stdout().lock().write_all(&bytes)?,
-    }
+    destination.finish()?;
+    eprintln!("{} executions, {n_spans} spans{}", rows.len(), destination.told());
     Ok(0)
+}
+
+/// Where traces go, a few executions at a time.
+enum Destination {
+    Endpoint(String, Vec<(String, String)>),
+    /// Messages of repeated fields that follow one another are one message.
+    File(Box<dyn Write>),
+}
+
+impl Destination {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Endpoint(url, headers) => Ok(deliver::post(url, headers, "application/x-protobuf", bytes)?),
+            Self::File(file) => Ok(file.write_all(bytes)?),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Endpoint(..) => Ok(()),
+            Self::File(file) => Ok(file.flush()?),
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Self::Endpoint(url, _) => format!(" sent to {}", deliver::host_of(url)),
+            Self::File(_) => String::new(),
+        }
+    }
+}
+
+/// The address for traces of an OTLP endpoint.
+fn traces_url(endpoint: &str) -> String {
+    let (base, query) =
+        endpoint.split_once('?').map_or((endpoint, String::new()), |(base, query)| (base, format!("?{query}")));
+    let base = base.trim_end_matches('/');
+    let path = if base.ends_with("/v1/traces") { "" } else { "/v1/traces" };
+    format!("{base}{path}{query}")
 }
 
 fn resource_spans(run: &Run) -> ResourceSpans {

@@ -12,7 +12,7 @@ const GRID: u32 = 64;
 
 /// The evidence that something that usually happens in a part `usual` of all cases happens more often, after `hits` of `cases`.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-pub fn of_more(usual: f64, hits: u64, cases: u64) -> f64 {
+pub fn evidence_of_more(usual: f64, hits: u64, cases: u64) -> f64 {
     let usual = usual.clamp(1e-9, 1.0 - 1e-9);
     let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
     let term = |place: u32| {
@@ -41,7 +41,7 @@ mod tests {
         let (mut hits, mut most) = (0, 0.0_f64);
         for cases in 1..=1_000 {
             hits += u64::from(random.below(1_000) < true_per_mille);
-            most = most.max(of_more(usual, hits, cases));
+            most = most.max(evidence_of_more(usual, hits, cases));
         }
         most
     }
@@ -61,8 +61,8 @@ mod tests {
 
     #[test]
     fn nothing_is_evidence_of_nothing() {
-        assert!((of_more(0.02, 0, 0) - 1.0).abs() < 1e-12);
-        assert!(of_more(0.02, 0, 500) < 1.0 && of_more(0.02, 10, 500) < 1.5);
-        assert!(of_more(0.0, 3, 10).is_finite() && of_more(1.0, 10, 10).is_finite());
+        assert!((evidence_of_more(0.02, 0, 0) - 1.0).abs() < 1e-12);
+        assert!(evidence_of_more(0.02, 0, 500) < 1.0 && evidence_of_more(0.02, 10, 500) < 1.5);
+        assert!(evidence_of_more(0.0, 3, 10).is_finite() && evidence_of_more(1.0, 10, 10).is_finite());
     }
 }
