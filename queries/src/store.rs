@@ -36,6 +36,9 @@ impl Store {
         if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
         }
+        if !path.exists() {
+            create(path)?;
+        }
         let connection = open_patiently(path, PATIENCE)?;
         restrict(path)?;
         crate::unpacked::register(&connection)?;
@@ -60,6 +63,31 @@ impl Store {
         self.connection.execute_batch("COMMIT")?;
         Ok(())
     }
+}
+
+/// Makes a database with its tables beside, and puts it in place whole: a process that is killed meanwhile leaves nothing behind
+/// that is neither there nor not.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".new-{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let made = fill(&beside).and_then(|()| match fs::hard_link(&beside, path) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Not every file system has links.
+        Err(_) => Ok(fs::rename(&beside, path)?),
+        Ok(()) => Ok(()),
+    });
+    if beside.exists() {
+        fs::remove_file(&beside)?;
+    }
+    made
+}
+
+fn fill(path: &Path) -> Result<(), StoreError> {
+    let connection = attached(path)?;
+    restrict(path)?;
+    migrate(&connection, path)
 }
 
 fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
