@@ -8,11 +8,9 @@ LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 library:
 	@python3 .ci/fetch-duckdb
 
-# LocalStack and moto, which tests start; outside the clone, once.
+# LocalStack and moto, which tests start, and what reads our exports; outside the clone, once.
 emulators:
-	@python3 .ci/emulators localstack > /dev/null
-	@python3 .ci/emulators moto > /dev/null
-	@python3 .ci/emulators readers > /dev/null
+	@for name in localstack moto readers focus spark; do python3 .ci/emulators $$name > /dev/null || exit 1; done
 
 # tmux, which drives the dashboard in a test; where it can neither be found nor fetched, that test says so.
 terminal:

@@ -1,4 +1,4 @@
-//! What happens when nobody is looking, and what leaves the tool: alerts, schedules, bundles, OTLP.
+//! What happens when nobody is looking, and what leaves the tool: alerts and schedules.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::emulator::{Emulator, python_of};
+use crate::emulator::Emulator;
 use crate::stepscope::Bench;
 
 const NOW: &str = "2026-11-01T00:00:00Z";
 
 /// A server that takes a request for each of the answers, and hands on path and body.
-fn server(answers: &'static [u16]) -> (u16, Receiver<(String, Vec<u8>)>) {
+pub(crate) fn server(answers: &'static [u16]) -> (u16, Receiver<(String, Vec<u8>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let (send, received) = channel();
@@ -42,7 +42,7 @@ fn server(answers: &'static [u16]) -> (u16, Receiver<(String, Vec<u8>)>) {
     (port, received)
 }
 
-fn next(received: &Receiver<(String, Vec<u8>)>) -> (String, Vec<u8>) {
+pub(crate) fn next(received: &Receiver<(String, Vec<u8>)>) -> (String, Vec<u8>) {
     received.recv_timeout(Duration::from_secs(20)).expect("a request")
 }
 
@@ -230,114 +230,6 @@ fn a_schedule_catches_up_once_and_its_page_is_in_the_folder() {
     assert!(bench.run(&["schedule", "install"]).stdout.starts_with(b"* * * * * "));
     assert!(bench.run(&["schedule", "remove", "cost"]).status.success());
     assert_eq!(bench.run(&["schedule", "remove", "cost"]).status.code(), Some(2));
-}
-
-#[test]
-fn a_bundle_is_read_back_with_the_same_visits_and_no_account() {
-    let bench = Bench::demo(200);
-    let path = bench.folder.path().join("bundle.jsonl.gz");
-    let file = path.to_string_lossy().into_owned();
-    assert!(bench.run(&["export", "bundle", "--out", &file]).status.success());
-    let other = Bench::new();
-    let read = other.json(&["import", &file]);
-    assert_eq!((&read["executions"], &read["quarantined"]), (&200.into(), &0.into()), "{read}");
-    for query in ["FROM visits", "FROM attempts", "FROM critical_path"] {
-        let mut own: Vec<String> =
-            bench.rows(query).iter().map(|it| it.replace("123456789012", "000000000001")).collect();
-        own.sort();
-        assert!(own == other.rows(query), "{query}");
-    }
-    assert_eq!(other.rows("SELECT count(*) FROM executions WHERE contains(execution_arn, '123456789012')"), ["[0]"]);
-    assert_eq!(other.rows("SELECT count(*) FROM payloads"), ["[0]"]);
-}
-
-#[test]
-fn traces_are_read_by_the_official_definitions_and_taken_by_an_endpoint() {
-    let bench = Bench::demo(100);
-    let path = bench.folder.path().join("traces.pb");
-    let file = path.to_string_lossy().into_owned();
-    assert!(bench.run(&["export", "otlp", "--out", &file]).status.success());
-    let script = "
-import sys
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-traces = ExportTraceServiceRequest()
-traces.ParseFromString(open(sys.argv[1], 'rb').read())
-spans = [span for it in traces.resource_spans for scope in it.scope_spans for span in scope.spans]
-known = {(span.trace_id, span.span_id) for span in spans}
-assert all(len(span.trace_id) == 16 and len(span.span_id) == 8 for span in spans)
-assert all(not span.parent_span_id or (span.trace_id, span.parent_span_id) in known for span in spans), 'a parent is missing'
-assert all(span.end_time_unix_nano >= span.start_time_unix_nano > 0 for span in spans)
-print(len(traces.resource_spans), len(known) == len(spans), sum(not span.parent_span_id for span in spans), len(spans))
-";
-    let output =
-        std::process::Command::new(python_of("readers")).args(["-c", script, &file]).output().expect("Python runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let spans = bench.rows("SELECT 100 + (SELECT count(*) FROM visits) + (SELECT count(*) FROM attempts)");
-    let expected = format!("100 True 100 {}\n", spans[0].trim_matches(['[', ']']));
-    assert_eq!(said, expected, "{}", String::from_utf8_lossy(&output.stderr));
-    let (port, received) = server(&[200]);
-    let endpoint = format!("http://127.0.0.1:{port}");
-    let output = bench.run(&["export", "otlp", "--endpoint", &endpoint, "--header", "api-key=word"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let (line, body) = next(&received);
-    assert_eq!(line, "POST /v1/traces HTTP/1.1");
-    assert_eq!(body, std::fs::read(&path).expect("the file"), "the same as in the file");
-}
-
-/// What Perfetto's own definitions and polars read of our files.
-#[test]
-fn perfetto_and_polars_read_what_they_are_given() {
-    let bench = Bench::demo(200);
-    let run = bench.json(&["executions", "--limit", "1"])["executions"][0]["execution_arn"]
-        .as_str()
-        .expect("an ARN")
-        .to_owned();
-    let trace = bench.folder.path().join("trace.pftrace").to_string_lossy().into_owned();
-    let lake = bench.folder.path().join("lake").to_string_lossy().into_owned();
-    assert!(bench.run(&["export", "perfetto", &run, "--form", "protobuf", "--out", &trace]).status.success());
-    let notes = bench.folder.path().join("lake/visits");
-    std::fs::create_dir_all(&notes).expect("a folder");
-    std::fs::write(notes.join("notes.txt"), "not ours").expect("a file");
-    for _ in 0..2 {
-        let output = bench.run(&["export", "parquet", "--partitioned", "--out", &lake]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let script = "
-import sys
-import polars
-from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
-trace = Trace()
-trace.ParseFromString(open(sys.argv[1], 'rb').read())
-tracks = {it.track_descriptor.uuid for it in trace.packet if it.HasField('track_descriptor')}
-open_slices, begun, last = {}, 0, 0
-for packet in trace.packet:
-    if not packet.HasField('track_event'):
-        continue
-    assert packet.timestamp >= last and packet.track_event.track_uuid in tracks
-    last = packet.timestamp
-    stack = open_slices.setdefault(packet.track_event.track_uuid, [])
-    if packet.track_event.type == TrackEvent.TYPE_SLICE_BEGIN:
-        assert packet.track_event.name
-        stack.append(packet.track_event.name)
-        begun += 1
-    else:
-        stack.pop()
-assert not any(open_slices.values()), 'a slice does not end'
-visits = polars.scan_parquet(sys.argv[2] + '/visits/**/*.parquet', hive_partitioning=True)
-days = visits.select(polars.col('part').n_unique(), polars.col('dt').n_unique(), polars.len()).collect().row(0)
-print(begun, *days)
-";
-    assert!(notes.join("notes.txt").exists(), "what is not ours stays");
-    let python = python_of("readers");
-    let output = std::process::Command::new(python).args(["-c", script, &trace, &lake]).output().expect("Python runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let counted = |sql: &str| bench.rows(sql)[0].trim_matches(['[', ']']).to_owned();
-    let of_run = |view: &str| counted(&format!("SELECT count(*) FROM {view} WHERE execution_arn = '{run}'"));
-    let slices: u64 =
-        ["visits", "attempts", "critical_path"].iter().filter_map(|it| of_run(it).parse::<u64>().ok()).sum();
-    let visits = counted("SELECT count(*) FROM visits");
-    let days = counted("SELECT count(DISTINCT strftime(entered_at, '%Y-%m-%d')) FROM visits");
-    assert_eq!(said, format!("{} 3 {days} {visits}\n", slices + 1), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// An hour of trouble at noon is evidence on its machine alone, however often the morning was looked at.

@@ -7,6 +7,7 @@ mod concurrency;
 mod corpus;
 mod dashboard;
 mod emulator;
+mod exports;
 mod forms;
 mod incidents;
 mod joined;

@@ -105,6 +105,30 @@ fn what_happens_is_stored_soon_and_nothing_is_lost_when_it_is_told_to_stop() {
 }
 
 #[test]
+fn reports_that_are_due_and_alerts_come_from_the_collector_itself() {
+    let (_service, address) = served(Service::new(busy()));
+    let bench = Bench::new();
+    let folder = bench.folder.path().join("told");
+    let place = folder.to_string_lossy().into_owned();
+    let config = format!(
+        "[[alerts]]\nname = \"any run\"\nrule = \"p95_ms\"\nabove = 1.0\nwindow = \"1h\"\nto = [\"here\"]\n\
+         [[deliveries]]\nname = \"here\"\nkind = \"folder\"\npath = \"{place}\"\n"
+    );
+    let config = bench.write("config.toml", config).to_string_lossy().into_owned();
+    let add = ["schedule", "add", "--cron", "0 7 * * *", "--report", "health", "--to", "here", "--now", "2026-10-20"];
+    assert!(bench.run(&[&["--config", &config][..], &add].concat()).status.success());
+    let child = follow(&bench, &address, &["--config", &config]);
+    let names = || {
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        files.map(|it| it.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    wait_until("the report of the last morning", || names().iter().any(|it| it.starts_with("health-")));
+    wait_until("the alert", || names().iter().any(|it| it.contains("any-run") || it.contains("any run")));
+    let (_, log) = stop(child);
+    assert!(log.contains("schedule run: ") && log.contains("FIRING any run"), "{log}");
+}
+
+#[test]
 fn live_tail_tells_of_events_at_once_and_reading_fills_what_it_leaves_out() {
     let (service, address) = served(Service::new(busy()));
     let bench = Bench::new();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::Context;
 use crate::cli::{alerts, schedule};
 
+const FIRST: Duration = Duration::from_secs(3);
 const EVERY: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(200);
 
@@ -17,13 +18,14 @@ const TICK: Duration = Duration::from_millis(200);
 pub(super) fn start(context: &Context, stop: Arc<AtomicBool>) {
     let context = context.clone();
     thread::spawn(move || {
-        let mut begun = Instant::now();
+        // The first look comes soon: what was missed while nothing ran is caught up at once.
+        let (mut begun, mut wait) = (Instant::now(), FIRST);
         while !stop.load(Ordering::Relaxed) {
             thread::sleep(TICK);
-            if begun.elapsed() < EVERY {
+            if begun.elapsed() < wait {
                 continue;
             }
-            begun = Instant::now();
+            (begun, wait) = (Instant::now(), EVERY);
             if schedule::are_there_any(&context) {
                 run(&context, &["schedule", "run"]);
             }

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 const DAY: Micros = Micros(86_400_000_000);
 
 /// The columns, in the order of the rows: the 21 mandatory ones of FOCUS 1.2, the conditional ones that apply, our own.
-const COLUMNS: [&str; 44] = [
+const COLUMNS: [&str; 48] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -57,7 +57,11 @@ const COLUMNS: [&str; 44] = [
     "SubAccountName",
     "Tags",
     "AvailabilityZone",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
     "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
     "x_ExecutionType",
     "x_Scenario",
 ];
@@ -208,6 +212,11 @@ fn row(it: &MachineCost, charge: &Charge, billed: Usd) -> Vec<String> {
         format!("{sku}-OnDemand"),
         machine.account.clone(),
         machine.account.clone(),
+        // Tags, availability zone and five columns of commitments: there are none.
+        null(),
+        null(),
+        null(),
+        null(),
         null(),
         null(),
         null(),
