@@ -38,18 +38,26 @@ check: library
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib"
 	install -m 755 $(TARGET)/release/stepscope "$(DESTDIR)$(PREFIX)/bin/stepscope"
-	install -m 644 $$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1) "$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)"
+	install -m 644 $$(ls $(TARGET)/duckdb-download/$(HOST)/*/$(LIBRARY) | tail -n 1) "$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)"
 
-# An archive for the platform it runs on: binary, library, completions, manual pages, licence, with its checksum.
+# An archive: binary, library, completions, manual pages, licence, with its checksum. TRIPLE=aarch64-unknown-linux-gnu makes
+# one for another platform, linked by zig from PyPI; those of Apple need SDKROOT, the folder of Apple's SDK, or a Mac.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+TRIPLE ?= $(HOST)
 NAME := stepscope-$(VERSION)-$(TRIPLE)
+BUILT := $(if $(filter $(HOST),$(TRIPLE)),$(TARGET)/release,$(TARGET)/$(TRIPLE)/release)
 dist: build
+ifneq ($(TRIPLE),$(HOST))
+	rustup target add "$(TRIPLE)"
+	python3 .ci/fetch-duckdb "$(TRIPLE)"
+	PATH="$$(dirname "$$(python3 .ci/emulators cross)"):$$PATH" cargo zigbuild --release --locked -p stepscope --target "$(TRIPLE)"
+endif
 	@rm -rf "dist/$(NAME)" && mkdir -p "dist/$(NAME)/completions" "dist/$(NAME)/man"
-	@cp "$(TARGET)/release/stepscope" README.md LICENSE CHANGELOG.md "dist/$(NAME)/"
-	@cp "$$(ls $(TARGET)/duckdb-download/*/*/$(LIBRARY) | tail -n 1)" "dist/$(NAME)/"
-	@for shell in bash zsh fish; do "dist/$(NAME)/stepscope" completions $$shell > "dist/$(NAME)/completions/stepscope.$$shell"; done
-	@"dist/$(NAME)/stepscope" man "dist/$(NAME)/man"
+	@cp "$(BUILT)/stepscope" README.md LICENSE CHANGELOG.md "dist/$(NAME)/"
+	@cp $(TARGET)/duckdb-download/$(TRIPLE)/*/libduckdb.* "dist/$(NAME)/"
+	@for shell in bash zsh fish; do "$(TARGET)/release/stepscope" completions $$shell > "dist/$(NAME)/completions/stepscope.$$shell"; done
+	@"$(TARGET)/release/stepscope" man "dist/$(NAME)/man"
 	@tar -C dist -czf "dist/$(NAME).tar.gz" "$(NAME)"
 	@cd dist && (sha256sum "$(NAME).tar.gz" 2> /dev/null || shasum -a 256 "$(NAME).tar.gz") > "$(NAME).tar.gz.sha256"
 	@cat "dist/$(NAME).tar.gz.sha256"

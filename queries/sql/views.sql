@@ -113,7 +113,7 @@ CREATE OR REPLACE VIEW quarantine AS SELECT source, line, reason FROM quarantine
 CREATE OR REPLACE VIEW settings AS
 SELECT machine_arn AS state_machine_arn, created_at, revision_id, role_arn, log_level, logs_execution_data, log_group_arn,
     is_traced, kms_key, aliases, seen_at
-FROM machine_settings;
+FROM machine_settings QUALIFY row_number() OVER (PARTITION BY machine_arn ORDER BY seen_at DESC) = 1;
 
 CREATE OR REPLACE VIEW versions AS
 SELECT machine_arn AS state_machine_arn, version_arn, format('{:016x}', definition) AS definition, created_at FROM machine_version;

@@ -160,6 +160,13 @@ impl Replacement {
         Self { table: "machine_settings", keys: vec![("machine_arn", it.machine_arn.to_string())], rows: vec![row] }
     }
 
+    /// Settings of a time, beside those of others.
+    pub(crate) fn described(it: &MachineSettings) -> Self {
+        let mut own = Self::settings(it);
+        own.keys.push(("seen_at", analyzer::time::format(it.seen_at)));
+        own
+    }
+
     pub(crate) fn collected(it: &Collected) -> Self {
         let row = |span: &analyzer::spans::Span| {
             let (from, to) = (time(Some(span.from.0)), time(Some(span.to.0)));

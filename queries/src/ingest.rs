@@ -135,6 +135,7 @@ impl<'a> Ingest<'a> {
                 Observation::Tags(it) => self.tags.push(*it),
                 Observation::Metric(it) => self.metrics.push(*it),
                 Observation::Settings(it) => self.replacements.push(Replacement::settings(&it)),
+                Observation::Described(it) => self.replacements.push(Replacement::described(&it)),
                 Observation::Version(it) => self.add_version(&it),
                 Observation::Collected(it) => self.marks.push(Replacement::collected(&it)),
                 Observation::Gap(it) => self.add_gap(&it),

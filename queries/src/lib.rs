@@ -3,6 +3,7 @@
 //! One process writes ([`Store`]); any number read ([`Reader`]), also while it writes: the writer answers them over a
 //! local socket, because DuckDB lets a file be open for writing in one process only.
 
+mod advised;
 mod batch;
 mod beside;
 mod billing;

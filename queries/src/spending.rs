@@ -1,9 +1,6 @@
 //! What is the bill made of, and what speaks for another one?
 
-use std::collections::BTreeMap;
-
 use analyzer::eligibility::Measured;
-use analyzer::lint::Evidence;
 use analyzer::model::{Micros, Name, Timestamp};
 use rustc_hash::FxHashMap;
 
@@ -16,7 +13,6 @@ const RESOURCES: &str = include_str!("../sql/resources_used.sql");
 const RETRIED: &str = include_str!("../sql/retried_errors.sql");
 const DAILY: &str = include_str!("../sql/daily_usage.sql");
 const GROUPS: &str = include_str!("../sql/cost_groups.sql");
-const EVIDENCE: &str = include_str!("../sql/state_evidence.sql");
 const CALIBRATION: &str = include_str!("../sql/calibration.sql");
 const OBSERVING: &str = include_str!("../sql/observing.sql");
 
@@ -151,27 +147,6 @@ impl Reader {
         until: Option<Timestamp>,
     ) -> Result<Vec<Usage>, StoreError> {
         self.query(GROUPS, &[time(since), time(until), text(Some(key))])?.into_iter().map(usage).collect()
-    }
-
-    /// What the runs of a machine say about each of its states.
-    pub fn state_evidence(&self, machine_arn: &str) -> Result<BTreeMap<Name, Evidence>, StoreError> {
-        let mut found: BTreeMap<Name, Evidence> = BTreeMap::new();
-        for row in self.query(EVIDENCE, &[text(Some(machine_arn))])? {
-            let mut it = Take::new(row);
-            let state = found.entry(it.text()?.into()).or_default();
-            let (visits, retries, p99) = (it.count()?, it.count()?, it.opt_int().map(Micros));
-            let error = it.opt_text().map(Name::from);
-            let (errors, failed) = (it.count()?, it.count()?);
-            let Some(error) = error else {
-                (state.visits, state.retries, state.p99) = (visits, retries, p99);
-                continue;
-            };
-            if failed > 0 {
-                state.fatal.insert(error.clone(), failed);
-            }
-            state.errors.insert(error, errors);
-        }
-        Ok(found)
     }
 
     pub fn observing(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<Observing>, StoreError> {

@@ -40,6 +40,7 @@ fn every_result_is_what_its_schema_says() {
         vec!["versions", "order-processing"],
         vec!["doctor", "--offline", "--now", "2026-11-25"],
         vec!["lint", "order-processing"],
+        vec!["audit"],
         vec!["--now", "2026-11-02", "redrivable"],
         vec!["diff", "order-processing", "image-ingest"],
         vec!["incidents"],

@@ -1,55 +1,44 @@
-//! Definitions of others under the advisor's eyes: no false error on a valid one, an error on each that is meant to be invalid.
+//! Definitions of others under the advisor's eyes: no false error on a valid one, an error on each that is meant to be
+//! invalid; and the forms in which it speaks.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use analyzer::asl::{Content, StateMachine, definitions_in};
+use analyzer::lint::{Subject, lint};
 use serde_json::Value;
 
 use crate::stepscope::{Bench, corpora};
 
-/// The deliberately invalid definitions among the copied corpora; every other one is valid.
-const INVALID: [&str; 23] = [
-    "backoff-with-backoffrate-between-0-and-1",
-    "backoff-with-backoffrate-negative",
-    "choice-with-parameters",
-    "choice-with-resultpath",
-    "choice-with-resultselector",
-    "empty-error-equals-on-catch",
-    "fail-with-resultpath",
-    "fail-with-resultselector",
-    "has-dupes",
-    "invalid-function-invocation",
-    "linked-parallel",
-    "map-with-itemprocessor-and-iterator",
-    "no-terminal",
-    "parameter-path-problems",
-    "pass-with-resultselector",
-    "succeed-with-parameters",
-    "succeed-with-resultpath",
-    "succeed-with-resultselector",
-    "task-with-invalid-credentials",
-    "task-with-static-and-dynamic-timeout",
-    "wait-with-parameters",
-    "wait-with-resultpath",
-    "wait-with-resultselector",
-];
-
-fn stem(source: &str) -> &str {
-    source.rsplit('/').next().unwrap_or(source).split('.').next().unwrap_or(source)
+/// Every definition of the corpora with its verdict: valid, invalid, or a fragment that is no machine.
+fn verdicts() -> Vec<[String; 3]> {
+    let text = std::fs::read_to_string(corpora().join("asl/verdicts.csv")).expect("the list");
+    let field = |line: &str, index: usize| line.splitn(3, ',').nth(index).unwrap_or_default().to_owned();
+    text.lines().skip(1).map(|line| [field(line, 0), field(line, 1), field(line, 2)]).collect()
 }
 
 #[test]
 fn exactly_the_invalid_definitions_have_errors() {
     let bench = Bench::new();
-    let result = bench.json(&["lint", &corpora().join("asl").to_string_lossy()]);
-    let findings = result["findings"].as_array().expect("findings");
-    let mut wrong: Vec<&str> = findings
+    let folder = corpora().join("asl");
+    let result = bench.json(&["lint", &folder.to_string_lossy()]);
+    let prefix = format!("{}/", folder.display());
+    let wrong: BTreeSet<String> = result["findings"]
+        .as_array()
+        .expect("findings")
         .iter()
         .filter(|it| it["severity"] == "error")
-        .filter_map(|it| it["source"].as_str())
-        .map(stem)
+        .filter_map(|it| Some(it["source"].as_str()?.trim_start_matches(&prefix).to_owned()))
         .collect();
-    wrong.sort_unstable();
-    wrong.dedup();
-    assert_eq!(wrong, INVALID);
-    assert!(result["definitions"].as_u64().is_some_and(|it| it > 80), "{}", result["definitions"]);
+    let listed = verdicts();
+    let of =
+        |verdict: &str| listed.iter().filter(|it| it[1] == verdict).map(|it| it[0].clone()).collect::<BTreeSet<_>>();
+    assert_eq!(wrong, of("invalid"));
+    // Every other one was read, and is one that AWS takes.
+    let n_machines = of("valid").len() + of("invalid").len();
+    assert!(result["definitions"].as_u64().is_some_and(|it| it + 5 > n_machines as u64), "{}", result["definitions"]);
+    assert!(of("valid").len() > 400 && of("fragment").len() > 20);
 }
 
 #[test]
@@ -68,24 +57,156 @@ fn findings_have_lines_and_thresholds_end_with_three() {
     for (severity, code) in [("error", 0), ("warning", 3), ("info", 3), ("fatal", 2)] {
         assert_eq!(bench.run(&["lint", &path, "--fail-on", severity]).status.code(), Some(code), "{severity}");
     }
-    let sarif = bench.run(&["lint", &path, "--sarif"]);
-    let sarif: Value = serde_json::from_slice(&sarif.stdout).expect("SARIF");
-    assert_eq!(sarif["runs"][0]["results"].as_array().map(Vec::len), Some(found.len()));
+    let text =
+        |more: &[&str]| String::from_utf8_lossy(&bench.run(&[&["lint", &path], more].concat()).stdout).into_owned();
+    let line = format!("{path}:3:3: warning: `Ask` waits for an answer without a time-out [callback_without_timeout]");
+    assert_eq!(text(&[]).lines().next(), Some(line.as_str()));
+    assert!(text(&["--github"]).starts_with(&format!("::warning file={path},line=3,col=3,title=stepscope callback")));
+    assert!(!text(&["--min-severity", "warning"]).contains("info: "));
+    let sarif: Value = serde_json::from_str(&text(&["--sarif"])).expect("SARIF");
+    let results = sarif["runs"][0]["results"].as_array().expect("results");
+    assert_eq!(results.len(), found.len());
+    let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules");
+    for it in results {
+        let index = usize::try_from(it["ruleIndex"].as_u64().expect("an index")).expect("small");
+        assert_eq!(rules[index]["id"], it["ruleId"]);
+    }
+    // A comment on the line or the one above spares it.
+    let spared = yaml.replace(
+        "  Ask:\n",
+        "  # stepscope:ignore callback_without_timeout\n  Ask: # stepscope:ignore heartbeat_missing\n",
+    );
+    let path = bench.write("spared.asl.yaml", spared.as_bytes());
+    assert_eq!(bench.json(&["lint", &path.to_string_lossy()])["findings"], Value::Array(Vec::new()));
 }
 
-/// A definition inside a template, as an object and as a text.
+/// What a template says of the machine counts for the definition, wherever that is written.
 #[test]
-fn definitions_inside_templates_are_found() {
+fn templates_say_how_their_definitions_are_deployed() {
     let bench = Bench::new();
-    let inner = r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"Gone"}}}"#;
-    let template = format!(
-        r#"{{"Resources":{{"One":{{"Type":"AWS::Serverless::StateMachine","Properties":{{"Definition":{inner}}}}},
-            "Two":{{"Type":"AWS::StepFunctions::StateMachine","Properties":{{"DefinitionString":{}}}}}}}}}"#,
-        Value::from(inner)
+    let sam = "Resources:\n  Orders:\n    Type: AWS::Serverless::StateMachine\n    Properties:\n      Type: EXPRESS\n      DefinitionUri: machines/orders.asl.json\n";
+    bench.write("app/template.yaml", sam);
+    let job = r#"{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::glue:startJobRun.sync","End":true}}}"#;
+    bench.write("app/machines/orders.asl.json", job);
+    let terraform = "resource \"aws_sfn_state_machine\" \"bills\" {\n  type = \"EXPRESS\"\n  definition = <<EOF\n{\"StartAt\": \"A\", \"States\": {\n  \"A\": {\"Type\": \"Wait\", \"Seconds\": 400, \"Next\": \"B\"}}}\nEOF\n  logging_configuration {\n    level = \"ALL\"\n  }\n}\n";
+    bench.write("app/main.tf", terraform);
+    bench.write("app/node_modules/x/bad.asl.json", r#"{"StartAt":"A","States":{}}"#);
+    let result = bench.json(&["lint", &bench.folder.path().join("app").to_string_lossy()]);
+    let said: Vec<String> = result["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(|it| {
+            let file = it["source"].as_str().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
+            let text = |key: &str| it[key].as_str().unwrap_or_default().to_owned();
+            format!("{file}:{} {} {}", it["line"], text("machine"), text("rule"))
+        })
+        .filter(|it| !it.ends_with("tracing_off"))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "orders.asl.json:1 Orders express_unsupported",
+            "orders.asl.json:1 Orders express_without_logs",
+            "orders.asl.json:1 Orders callback_without_timeout",
+            "main.tf:4 bills no_terminal_state",
+            "main.tf:5 bills missing_target",
+            "main.tf:5 bills express_wait",
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .collect::<Vec<_>>()
     );
-    let path = bench.write("template.json", template.as_bytes());
-    let result = bench.json(&["lint", &path.to_string_lossy()]);
-    assert_eq!(result["definitions"], 2);
-    let errors = result["findings"].as_array().expect("findings").iter().filter(|it| it["severity"] == "error").count();
-    assert!(errors >= 2);
+}
+
+#[test]
+fn a_file_that_changes_is_looked_at_again() {
+    let bench = Bench::new();
+    let path = bench.write("a.asl.json", r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"}}}"#);
+    let mut child = bench
+        .command(&["lint", "--watch", &path.to_string_lossy()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    assert!(lines.any(|it| it.contains("1 definitions in 1 files: 2 errors")), "the first look");
+    bench.write("a.asl.json", r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#);
+    assert!(lines.any(|it| it.contains("1 definitions in 1 files: 0 errors")), "the second look");
+    Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn every_rule_has_a_page() {
+    let bench = Bench::new();
+    let rules = bench.json(&["lint", "--rules"]);
+    let rules = rules["rules"].as_array().expect("rules");
+    assert!(rules.len() > 45);
+    for rule in rules {
+        let name = rule["rule"].as_str().expect("a name");
+        let page = String::from_utf8_lossy(&bench.run(&["lint", "--explain", name]).stdout).into_owned();
+        assert!(page.starts_with(name) && page.contains("What to do: "), "{page}");
+    }
+    assert_eq!(bench.run(&["lint", "--explain", "none"]).status.code(), Some(2));
+}
+
+/// What is written by hand, cut off or made to harm is refused with a sentence.
+#[test]
+fn hostile_definitions_are_refused() {
+    let bench = Bench::new();
+    let deep = "[".repeat(200_000);
+    for (name, text) in
+        [("deep.json", deep.clone()), ("deep.yaml", format!("StartAt: {deep}")), ("deep.tf", format!("a = {deep}"))]
+    {
+        let path = bench.write(name, text);
+        let output = bench.run(&["lint", &path.to_string_lossy()]);
+        assert!(output.status.code().is_some_and(|it| it < 3), "{name}: {:?}", output.status);
+    }
+}
+
+/// Real definitions, cut, flipped and doubled at random, in every notation: whatever comes out, it is answered.
+#[test]
+fn whatever_becomes_of_a_definition_it_is_answered() {
+    let listed = verdicts();
+    let mut random = collector::synthetic::Random::new(20_261_126);
+    let mut n_read = 0;
+    for (index, it) in listed.iter().enumerate() {
+        let bytes = std::fs::read(corpora().join("asl").join(&it[0])).expect("a definition");
+        for round in 0..20 {
+            let mut bytes = bytes.clone();
+            for _ in 0..=round % 4 {
+                let mut below = |most: usize| usize::try_from(random.below(most.max(1) as u64)).unwrap_or(0);
+                let (at, length) = (below(bytes.len()), below(40));
+                let end = (at + length).min(bytes.len());
+                match below(4) {
+                    0 => bytes.truncate(at),
+                    1 => drop(bytes.drain(at..end)),
+                    2 => {
+                        let piece = bytes[at..end].to_vec();
+                        bytes.splice(at..at, piece);
+                    }
+                    _ => {
+                        if let Some(byte) = bytes.get_mut(at) {
+                            *byte = b"{}[]\":,$%0\n-"[below(12)];
+                        }
+                    }
+                }
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let own = if it[0].ends_with("yaml") { "a.yaml" } else { "a.json" };
+            let name = if (index + round) % 5 == 0 { "a.tf" } else { own };
+            for found in definitions_in(name, &text).unwrap_or_default() {
+                if let Content::Here(Ok(value)) = &found.content
+                    && let Ok(machine) = StateMachine::from_value(value)
+                {
+                    let subject = Subject { machine: &machine, deployment: &found.deployment, runs: None };
+                    let places: Vec<usize> = lint(&subject).iter().map(|it| found.place(&it.path).line).collect();
+                    assert!(places.iter().all(|it| *it > 0));
+                    n_read += 1;
+                }
+            }
+        }
+    }
+    assert!(n_read > 300, "{n_read} could still be read");
 }

@@ -1,5 +1,6 @@
 //! End-to-end tests, in one binary: DuckDB is linked once.
 
+mod advising;
 mod attribution;
 mod automation;
 mod command_line;

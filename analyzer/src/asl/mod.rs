@@ -7,8 +7,13 @@ mod check;
 mod diff;
 mod model;
 mod parse;
+mod places;
+mod templates;
 
-pub use check::{Problem, problems};
+pub use check::{Problem, express_problems, problems};
+
 pub use diff::{Change, ChangeKind, changes};
 pub use model::{Catcher, ProcessorMode, Retrier, SERVICE_LIMIT, State, StateMachine};
 pub use parse::{ParseError, text_to_value};
+pub use places::{Place, Places};
+pub use templates::{Content, Deployment, Found, definitions_in};

@@ -130,6 +130,15 @@ impl StateMachine {
 }
 
 impl State {
+    /// Where one of the machines inside stands, below the state: `Branches[0]`, `ItemProcessor` or `Iterator`.
+    pub fn place_of_inner(&self, index: usize) -> String {
+        match (self.processor, self.fields.contains_key("ItemProcessor")) {
+            (None, _) => format!("Branches[{index}]"),
+            (Some(_), true) => "ItemProcessor".to_owned(),
+            (Some(_), false) => "Iterator".to_owned(),
+        }
+    }
+
     /// Every state that may follow.
     pub fn targets(&self) -> impl Iterator<Item = &Name> {
         self.next.iter().chain(&self.choices).chain(self.catch.iter().filter_map(|it| it.next.as_ref()))

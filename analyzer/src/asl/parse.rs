@@ -1,5 +1,6 @@
 //! From the text of a definition to a tree of values, whichever of the three notations it is written in.
 
+use jsonc_parser::ParseOptions;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
@@ -33,21 +34,101 @@ pub fn text_to_value(text: &str) -> Result<Value, ParseError> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    let looks_like_json = text.trim_start().starts_with(['{', '[', '/']);
-    if looks_like_json {
-        return json5::from_str(text)
-            .map_err(|error| ParseError { message: format!("neither JSON ({json_error}) nor JSON5 ({error})") });
+    if looks_like_json(text) {
+        return json5(text).or_else(|error| {
+            let filled = with_quoted_substitutions(text).and_then(|it| json5(&it).ok());
+            filled.ok_or_else(|| ParseError { message: format!("neither JSON ({json_error}) nor JSON5 ({error})") })
+        });
     }
     yaml(text)
 }
 
+/// Whether a text is written in one of JSON's notations.
+pub(super) fn looks_like_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '/'])
+}
+
+/// What counts as JSON5 here: comments, single quotes, bare names, trailing commas, its numbers and escapes.
+pub(super) fn json_options() -> ParseOptions {
+    ParseOptions { allow_missing_commas: false, ..ParseOptions::default() }
+}
+
+fn json5(text: &str) -> Result<Value, String> {
+    match jsonc_parser::parse_to_serde_value(text, &json_options()) {
+        Ok(Value::Null) => Err("the text is empty".to_owned()),
+        Ok(value) => Ok(value),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The text with quotes around `${Name}` where it stands for a whole value, as deployment tools leave it; `None` where there
+/// is nothing of the kind.
+pub(super) fn with_quoted_substitutions(text: &str) -> Option<String> {
+    let mut filled = String::with_capacity(text.len() + 16);
+    let (mut is_quoted, mut is_escaped, mut n_filled) = (false, false, 0);
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        if !is_quoted && rest.starts_with("${") {
+            let end = rest.find('}')? + 1;
+            filled.push('"');
+            filled.push_str(&rest[..end].replace(['"', '\\', '\n'], " "));
+            filled.push('"');
+            (rest, n_filled) = (&rest[end..], n_filled + 1);
+            continue;
+        }
+        match next {
+            '"' if !is_escaped => is_quoted = !is_quoted,
+            // No text of JSON goes over a line.
+            '\n' => is_quoted = false,
+            _ => {}
+        }
+        is_escaped = is_quoted && next == '\\' && !is_escaped;
+        filled.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    (n_filled > 0).then_some(filled)
+}
+
 fn yaml(text: &str) -> Result<Value, ParseError> {
-    let documents = Yaml::load_from_str(text).map_err(|error| ParseError { message: format!("not YAML: {error}") })?;
+    let documents: Vec<Yaml<'_>> = load_yaml(text)?;
     documents
         .into_iter()
         .next()
         .map(|document| from_yaml(&document))
         .ok_or_else(|| ParseError { message: "the text is empty".to_owned() })
+}
+
+/// The documents of a YAML text, unless it is nested so deeply that reading it would not end well.
+pub(super) fn load_yaml<'a, Node: LoadableYamlNode<'a>>(text: &'a str) -> Result<Vec<Node>, ParseError> {
+    if is_too_deep(text) {
+        return Err(ParseError { message: format!("not YAML: nested more than {DEEPEST} deep") });
+    }
+    Node::load_from_str(text).map_err(|error| ParseError { message: format!("not YAML: {error}") })
+}
+
+/// Deeper than any definition, and shallow enough for every stack.
+const DEEPEST: usize = 400;
+
+fn is_too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    for line in text.lines() {
+        let indented = line.trim_start_matches([' ', '-', '?', '\t']);
+        let dashes = line[..line.len() - indented.len()].matches(['-', '?']).count();
+        if dashes > DEEPEST || line.len() - indented.len() > 4 * DEEPEST {
+            return true;
+        }
+        for byte in line.bytes() {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// A tagged value, such as CloudFormation's `!Sub` or `!GetAtt`, keeps its text: it is filled in at deployment.
@@ -71,5 +152,39 @@ fn key_text(key: &Yaml<'_>) -> String {
     match from_yaml(key) {
         Value::String(text) => text,
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json5_is_read() {
+        let text = "// c\n{a: 'it\\'s', /* b */ \"b\": [1, +2, 0x1F, .5,], $c: null,}";
+        let expected = serde_json::json!({"a": "it's", "b": [1, 2, 31, 0.5], "$c": null});
+        assert_eq!(text_to_value(text), Ok(expected));
+        assert!(text_to_value("{\"a\": 1 \"b\": 2}").is_err(), "a comma is missing");
+        assert!(text_to_value("// nothing").is_err());
+    }
+
+    #[test]
+    fn what_deployment_fills_in_stands_for_a_value() {
+        let value = text_to_value("{\"TimeoutSeconds\": ${Seconds}, \"a\": \"x\\\"${Y}\"}").expect("a value");
+        assert_eq!(value, serde_json::json!({"TimeoutSeconds": "${Seconds}", "a": "x\"${Y}"}));
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_refused() {
+        let block: String = (0..5_000).map(|it| format!("{}a:\n", " ".repeat(it))).collect();
+        for text in [
+            "[".repeat(100_000),
+            "{\"a\":".repeat(50_000),
+            format!("a: {}", "[".repeat(100_000)),
+            "- ".repeat(50_000),
+            block,
+        ] {
+            assert!(text_to_value(&text).is_err());
+        }
     }
 }

@@ -19,7 +19,10 @@ pub enum Observation {
     LambdaReport(Box<LambdaReport>),
     Tags(Box<MachineTags>),
     Metric(Box<MetricPoint>),
+    /// As the service told them just now: they replace what was known.
     Settings(Box<MachineSettings>),
+    /// As a description of some time tells them: what is known of other times stays.
+    Described(Box<MachineSettings>),
     Version(Box<MachineVersion>),
     /// Everything before it is to be stored together with this, and not later.
     Collected(Box<Collected>),

@@ -1,7 +1,7 @@
 //! State machine definitions: ASL texts, and `describe-state-machine` output.
 
 use analyzer::asl::{StateMachine, problems, text_to_value};
-use analyzer::model::{DefinitionText, Name, Observation, WorkflowType};
+use analyzer::model::{DefinitionText, MachineSettings, Name, Observation, WorkflowType};
 use serde_json::Value;
 
 use super::fields::{as_time, text};
@@ -64,6 +64,9 @@ pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink
     if let Err(error) = StateMachine::parse(definition) {
         return sink.quarantine(line, format!("definition: {error}"));
     }
+    if let Some(settings) = settings(value, arn) {
+        sink.observe(Observation::Described(Box::new(settings)));
+    }
     let name = text(value, "name").or_else(|| arn.rsplit(':').next()).unwrap_or(arn);
     sink.observe(Observation::Definition(Box::new(DefinitionText {
         machine_arn: Some(arn.into()),
@@ -72,4 +75,24 @@ pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink
         text: definition.into(),
         seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time),
     })));
+}
+
+/// How a described machine is set up; `None` where the description is only a part of one.
+fn settings(value: &Value, arn: &str) -> Option<MachineSettings> {
+    let named = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(Name::from);
+    let is_true = |pointer: &str| value.pointer(pointer).and_then(Value::as_bool) == Some(true);
+    let group = named("/loggingConfiguration/destinations/0/cloudWatchLogsLogGroup/logGroupArn");
+    Some(MachineSettings {
+        machine_arn: arn.into(),
+        created_at: value.get("creationDate").and_then(as_time),
+        revision_id: named("/revisionId"),
+        role_arn: Some(named("/roleArn")?),
+        log_level: named("/loggingConfiguration/level").unwrap_or_else(|| "OFF".into()),
+        logs_execution_data: is_true("/loggingConfiguration/includeExecutionData"),
+        log_group_arn: group.map(|it| it.trim_end_matches(":*").into()),
+        is_traced: is_true("/tracingConfiguration/enabled"),
+        kms_key: named("/encryptionConfiguration/kmsKeyId"),
+        aliases: Vec::new(),
+        seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time)?,
+    })
 }

@@ -76,7 +76,7 @@ CREATE TABLE machine_tag (machine_arn VARCHAR, key VARCHAR, value VARCHAR);
 
 CREATE TABLE metric (machine_arn VARCHAR, name VARCHAR, measured_at TIMESTAMP, period_s UINTEGER, value DOUBLE, unit VARCHAR);
 
--- How a state machine is set up in its account; the newest only. `aliases` is JSON: the versions of each with their weights.
+-- How a state machine is set up in its account: as the collector saw it last, and as descriptions of some time tell it. `aliases` is JSON: the versions of each with their weights.
 CREATE TABLE machine_settings (
     machine_arn VARCHAR, created_at TIMESTAMP, revision_id VARCHAR, role_arn VARCHAR, log_level VARCHAR,
     logs_execution_data BOOLEAN, log_group_arn VARCHAR, is_traced BOOLEAN, kms_key VARCHAR, aliases VARCHAR, seen_at TIMESTAMP

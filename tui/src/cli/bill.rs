@@ -148,6 +148,12 @@ impl Prices {
         Some(express(usage, usage.memory_time, rates).total())
     }
 
+    /// What a state transition of a machine costs at list price, at some time.
+    pub(crate) fn per_transition(&self, machine_arn: &str, at: Option<Timestamp>) -> Option<Usd> {
+        let region = machine_arn.split(':').nth(3).unwrap_or_default();
+        self.book_at(at).standard(self.region(region).0).map(|it| it.per_transition)
+    }
+
     /// The list price of transitions of a machine, told by its ARN.
     pub(crate) fn transitions(&self, machine_arn: &str, count: u64) -> Option<Usd> {
         let region = machine_arn.split(':').nth(3).unwrap_or("local");

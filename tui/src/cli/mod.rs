@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which file answers it.
 
 mod alerts;
+mod audit;
 mod aws;
 mod bill;
 mod bottlenecks;
@@ -148,6 +149,8 @@ enum Command {
     Cost(cost::CostArguments),
     /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
     Lint(lint::LintArguments),
+    /// Look at all machines: best practices, ranked by money and risk.
+    Audit(audit::AuditArguments),
     /// Say what ran when, how each version did, and what changed.
     Versions(versions::VersionsArguments),
     /// Say what changed between two definitions.
@@ -338,6 +341,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Mark(it) => mark::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),
+        Command::Audit(it) => audit::run(&context, &it),
         Command::Versions(it) => versions::run(&context, &it),
         Command::Diff(it) => diff::run(&context, &it),
         Command::Redrivable(it) => redrivable::run(&context, &it),

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 26] = [
+const SCHEMAS: [(&str, &str); 27] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -16,6 +16,7 @@ const SCHEMAS: [(&str, &str); 26] = [
     ("compare", include_str!("../../schemas/compare.json")),
     ("incidents", include_str!("../../schemas/incidents.json")),
     ("lint", include_str!("../../schemas/lint.json")),
+    ("audit", include_str!("../../schemas/audit.json")),
     ("diff", include_str!("../../schemas/diff.json")),
     ("mark", include_str!("../../schemas/mark.json")),
     ("alerts", include_str!("../../schemas/alerts.json")),

@@ -15,13 +15,13 @@ use crate::failure::Failure;
 const CHANGES: usize = 8;
 
 /// What was deployed in the window, and what it changed in the definition, where both are stored.
-pub(super) struct Deployed {
-    pub(super) it: Deployment,
-    pub(super) changes: Option<Vec<Change>>,
+pub(crate) struct Deployed {
+    pub(crate) it: Deployment,
+    pub(crate) changes: Option<Vec<Change>>,
 }
 
 /// Deployments in the window with what they changed.
-pub(super) fn deployed_in(
+pub(crate) fn deployed_in(
     reader: &Reader,
     machine: &str,
     from: Option<Timestamp>,
@@ -116,7 +116,7 @@ pub(super) fn deployment_sentence(it: &Deployment) -> String {
 }
 
 /// What was deployed.
-pub(super) fn deployed(it: &Deployment) -> String {
+pub(crate) fn deployed(it: &Deployment) -> String {
     let label = it.label.rsplit(':').next().unwrap_or(&it.label);
     match it.kind.as_str() {
         "version" => format!("version {label} ran first"),

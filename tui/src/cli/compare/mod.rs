@@ -2,10 +2,11 @@
 
 mod beside;
 mod contents;
-mod evidence;
+pub(crate) mod effect;
+pub(crate) mod evidence;
 mod exemplars;
 mod json;
-mod sides;
+pub(crate) mod sides;
 mod twins;
 
 use std::path::PathBuf;

@@ -14,7 +14,7 @@ pub(super) const AROUND: Micros = Micros(3_600_000_000);
 pub(super) const BEFORE_DEPLOYMENT: Micros = Micros(86_400_000_000);
 
 /// From when to when.
-pub(super) type Span = (Timestamp, Timestamp);
+pub(crate) type Span = (Timestamp, Timestamp);
 
 /// The executions of the two sides.
 pub(super) struct Sides {
@@ -98,11 +98,17 @@ pub(super) fn around_deployment(reader: &Reader, machine: &Name, label: &str) ->
             "`stepscope mark deploy --at TIME --label LABEL` notes one; versions and definitions count by themselves";
         Failure::usage(format!("no deployment of `{}` has executions before and after it", short(machine))).hint(hint)
     })?;
-    let before = all.iter().map(|it| it.at).filter(|it| *it < chosen.at).max();
-    let from = before.unwrap_or(first).max(Timestamp(chosen.at.0 - BEFORE_DEPLOYMENT.0));
-    let to = all.iter().map(|it| it.at).filter(|it| *it > chosen.at).min().unwrap_or(Timestamp(last.0 + 1));
     let said = format!("The deployment: {}.", deployment_sentence(chosen));
-    Ok((said, (from, chosen.at), (chosen.at, to)))
+    let (before, after) = around(chosen.at, &all, (first, last));
+    Ok((said, before, after))
+}
+
+/// The ranges before and after a deployment: a day before it at most, and on both sides only until another one.
+pub(crate) fn around(at: Timestamp, all: &[Deployment], (first, last): Span) -> (Span, Span) {
+    let before = all.iter().map(|it| it.at).filter(|it| *it < at).max();
+    let from = before.unwrap_or(first).max(Timestamp(at.0 - BEFORE_DEPLOYMENT.0));
+    let to = all.iter().map(|it| it.at).filter(|it| *it > at).min().unwrap_or(Timestamp(last.0 + 1));
+    ((from, at), (at, to))
 }
 
 /// `FROM/TO`, each as `--since` takes it.

@@ -20,6 +20,7 @@ mod functions;
 mod groups;
 mod json;
 mod months;
+pub(crate) mod outlook;
 mod period;
 mod reconcile;
 mod study;

@@ -1,0 +1,129 @@
+//! What changed in a state that both definitions have?
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{ChangeKind, Found, handlers, ways};
+use crate::asl::State;
+use crate::model::Name;
+
+/// Characters of a value that are told.
+const TOLD: usize = 60;
+
+pub(super) fn compare(old: &State, new: &State, path: &str, inserted: &[&Name], found: &mut Found<'_>) {
+    ways::compare(old, new, path, inserted, found);
+    handlers::compare(old, new, path, found);
+    let keys: BTreeSet<&String> = old.fields.keys().chain(new.fields.keys()).collect();
+    for key in keys {
+        // What is inside Parallels and Maps is compared state by state, ways and handlers above.
+        let is_told = ["Comment", "Branches", "ItemProcessor", "Iterator", "Next", "End", "Default", "Retry", "Catch"];
+        if is_told.contains(&key.as_str()) {
+            continue;
+        }
+        let (was, is) = (old.fields.get(key), new.fields.get(key));
+        if was == is || (key == "Choices" && ways::without_ways(was) == ways::without_ways(is)) {
+            continue;
+        }
+        for (place, kind, what) in told(&new.name, key, was, is) {
+            found.add(format!("{path}/{place}"), kind, &[&new.name], what);
+        }
+    }
+}
+
+/// A field in words, with its place below the state; of larger values each part that changed.
+fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<(String, ChangeKind, String)> {
+    let kind = match (was, is) {
+        (None, _) => ChangeKind::Added,
+        (_, None) => ChangeKind::Removed,
+        _ => ChangeKind::Changed,
+    };
+    let number = |it: Option<&Value>| it.and_then(Value::as_f64);
+    let one = |what: String| vec![(key.to_owned(), kind, what)];
+    let said = |it: Option<&Value>, none: &str| it.map_or_else(|| none.to_owned(), short);
+    match key {
+        "TimeoutSeconds" | "HeartbeatSeconds" => {
+            let limit = if key == "TimeoutSeconds" { "times out" } else { "misses its heartbeat" };
+            let after =
+                |it: Option<&Value>| it.map_or_else(|| "never".to_owned(), |it| format!("after {} s", short(it)));
+            one(format!("`{name}` {limit} {}, before {}", after(is), after(was)))
+        }
+        "MaxConcurrency" => {
+            let at_once = |it: Option<&Value>| match number(it) {
+                Some(it) if it > 0.0 => format!("{it} items"),
+                _ => it.filter(|it| it.is_string()).map_or_else(|| "as many items as it may".to_owned(), short),
+            };
+            one(format!("`{name}` runs {} at once instead of {}", at_once(is), at_once(was)))
+        }
+        "Seconds" => one(format!("`{name}` waits {} s instead of {} s", said(is, "?"), said(was, "?"))),
+        "Resource" => {
+            let of = |it: Option<&Value>| it.and_then(Value::as_str).map_or_else(|| "nothing".to_owned(), called);
+            one(format!("`{name}` calls {} instead of {}", of(is), of(was)))
+        }
+        "Type" => one(format!("`{name}` is a {} and no {} any more", said(is, "?"), said(was, "?"))
+            .replace('`', "")
+            .replacen(&**name, &format!("`{name}`"), 1)),
+        "Choices" => one(format!("the rules of `{name}` are others")),
+        _ => match (was, is) {
+            (Some(Value::Object(_)), Some(Value::Object(_))) => {
+                let mut parts = Vec::new();
+                leaves(was, is, key, &mut parts);
+                parts
+                    .into_iter()
+                    .map(|(place, was, is)| {
+                        let (kind, what) = sentence(name, &place.replace('/', "."), was, is);
+                        (place, kind, what)
+                    })
+                    .collect()
+            }
+            _ => one(sentence(name, key, was, is).1),
+        },
+    }
+}
+
+fn sentence(name: &Name, place: &str, was: Option<&Value>, is: Option<&Value>) -> (ChangeKind, String) {
+    match (was, is) {
+        (Some(was), Some(is)) => {
+            (ChangeKind::Changed, format!("{place} of `{name}` is {} instead of {}", short(is), short(was)))
+        }
+        (None, Some(is)) => (ChangeKind::Added, format!("{place} of `{name}` is new: {}", short(is))),
+        (Some(was), None) => (ChangeKind::Removed, format!("{place} of `{name}` is gone (was {})", short(was))),
+        (None, None) => (ChangeKind::Changed, String::new()),
+    }
+}
+
+type Leaf<'a> = (String, Option<&'a Value>, Option<&'a Value>);
+
+/// The parts of two values that differ, down to where they are no objects.
+fn leaves<'a>(was: Option<&'a Value>, is: Option<&'a Value>, path: &str, found: &mut Vec<Leaf<'a>>) {
+    match (was, is) {
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for key in keys {
+                leaves(before.get(key), after.get(key), &format!("{path}/{key}"), found);
+            }
+        }
+        _ if was != is => found.push((path.to_owned(), was, is)),
+        _ => {}
+    }
+}
+
+/// What a resource calls: the integration, or a function's name.
+pub(super) fn called(resource: &str) -> String {
+    if let Some((_, function)) = resource.split_once(":function:") {
+        return format!("the function `{function}`");
+    }
+    if let Some((_, activity)) = resource.split_once(":activity:") {
+        return format!("the activity `{activity}`");
+    }
+    format!("`{}`", resource.split_once(":::").map_or(resource, |it| it.1))
+}
+
+/// A value on one line, cut where it is long.
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => format!("`{text}`"),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= TOLD { text } else { text.chars().take(TOLD - 1).chain(['…']).collect() }
+}

@@ -1,0 +1,204 @@
+//! Where does each part of a definition stand in its text?
+
+use std::collections::HashMap;
+
+use jsonc_parser::ast;
+use saphyr::{MarkedYaml, Scalar, YamlData};
+
+use super::parse::{json_options, load_yaml, looks_like_json, with_quoted_substitutions};
+
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Place {
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+/// The places of all keys and items, by paths as AWS writes them: `/States/Charge/Retry[0]/ErrorEquals`.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    of: HashMap<String, Place>,
+    /// Where block texts of YAML begin, which hold a text of their own: their first line, and by how much they are indented.
+    blocks: HashMap<String, Place>,
+}
+
+impl Places {
+    /// Reads the places; empty where the text cannot be read.
+    pub fn of_text(text: &str) -> Self {
+        let mut places = Self::default();
+        if looks_like_json(text) {
+            if !places.add_text(text)
+                && let Some(filled) = with_quoted_substitutions(text)
+            {
+                places.add_text(&filled);
+            }
+        } else if let Ok(documents) = load_yaml::<MarkedYaml<'_>>(text)
+            && let Some(root) = documents.first()
+        {
+            let lines: Vec<&str> = text.lines().collect();
+            places.add_yaml(root, "", &lines);
+        }
+        places
+    }
+
+    /// The place of a path, or else of the nearest part around it.
+    pub fn of(&self, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            if let Some(place) = self.of.get(path) {
+                return *place;
+            }
+            match path.rfind(['/', '[']) {
+                Some(end) => path = &path[..end],
+                None => return Place::START,
+            }
+        }
+    }
+
+    /// Where the block text at a path begins: its first line, and the column of its own first column.
+    pub fn block(&self, path: &str) -> Option<Place> {
+        self.blocks.get(path).copied()
+    }
+
+    pub(super) fn insert(&mut self, path: String, place: Place) {
+        self.of.entry(path).or_insert(place);
+    }
+
+    /// Whether the text could be read.
+    fn add_text(&mut self, text: &str) -> bool {
+        let options = jsonc_parser::CollectOptions::default();
+        let Ok(parsed) = jsonc_parser::parse_to_ast(text, &options, &json_options()) else { return false };
+        if let Some(ast::Value::Object(root)) = parsed.value {
+            self.add_object(&root, "", &Lines::of(text));
+        }
+        true
+    }
+
+    fn add_object(&mut self, object: &ast::Object<'_>, path: &str, lines: &Lines<'_>) {
+        for property in &object.properties {
+            let here = format!("{path}/{}", property.name.as_str());
+            self.add_json(&property.value, &here, lines);
+            self.insert(here, lines.place(property.range.start));
+        }
+    }
+
+    fn add_json(&mut self, value: &ast::Value<'_>, path: &str, lines: &Lines<'_>) {
+        match value {
+            ast::Value::Object(object) => self.add_object(object, path, lines),
+            ast::Value::Array(items) => {
+                for (index, item) in items.elements.iter().enumerate() {
+                    let here = format!("{path}[{index}]");
+                    self.add_json(item, &here, lines);
+                    self.insert(here, lines.place(range_of(item).start));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_yaml(&mut self, node: &MarkedYaml<'_>, path: &str, lines: &[&str]) {
+        match &node.data {
+            YamlData::Mapping(entries) => {
+                for (key, value) in entries {
+                    let name = match &key.data {
+                        YamlData::Value(Scalar::String(it)) | YamlData::Representation(it, ..) => it.to_string(),
+                        YamlData::Value(Scalar::Integer(it)) => it.to_string(),
+                        YamlData::Value(Scalar::Boolean(it)) => it.to_string(),
+                        _ => continue,
+                    };
+                    let here = format!("{path}/{name}");
+                    self.add_yaml(value, &here, lines);
+                    let place = yaml_place(key);
+                    if let Some(block) = block_after(lines, place.line) {
+                        self.blocks.insert(here.clone(), block);
+                    }
+                    self.insert(here, place);
+                }
+            }
+            YamlData::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let here = format!("{path}[{index}]");
+                    self.add_yaml(item, &here, lines);
+                    self.insert(here, yaml_place(item));
+                }
+            }
+            YamlData::Tagged(_, inner) => self.add_yaml(inner, path, lines),
+            _ => {}
+        }
+    }
+}
+
+fn range_of(value: &ast::Value<'_>) -> jsonc_parser::common::Range {
+    use jsonc_parser::common::Ranged;
+    value.range()
+}
+
+fn yaml_place(node: &MarkedYaml<'_>) -> Place {
+    Place { line: node.span.start.line(), column: node.span.start.col() + 1 }
+}
+
+/// The block text that begins after a line which ends in `|` or `>`, with or without signs behind it.
+fn block_after(lines: &[&str], line: usize) -> Option<Place> {
+    let mut lines = lines.iter().skip(line - 1);
+    let head = lines.next()?.trim_end().trim_end_matches(['-', '+', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    if !head.ends_with(['|', '>']) {
+        return None;
+    }
+    let first = lines.find(|it| !it.trim().is_empty())?;
+    Some(Place { line: line + 1, column: first.len() - first.trim_start().len() + 1 })
+}
+
+/// Finds lines and columns by bytes.
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    pub(super) fn place(&self, byte: usize) -> Place {
+        let line = self.starts.partition_point(|it| *it <= byte).max(1);
+        let column = self.text.get(self.starts[line - 1]..byte).map_or(0, |it| it.chars().count()) + 1;
+        Place { line, column }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[(&str, usize, usize)]) {
+        let places = Places::of_text(text);
+        for (path, line, column) in expected {
+            assert_eq!(places.of(path), Place { line: *line, column: *column }, "{path}");
+        }
+    }
+
+    #[test]
+    fn each_key_and_item_has_its_place_in_every_notation() {
+        let json = "{\n  \"States\": {\n    \"A\": {\"Retry\": [{\"Max\": 1},\n      {\"Max\": 2}]}\n  }\n}";
+        check(
+            json,
+            &[("/States/A", 3, 5), ("/States/A/Retry[1]/Max", 4, 8), ("/States/A/Retry[1]/Gone", 4, 7), ("/X", 1, 1)],
+        );
+        let json5 = "// a\n{ 'States': { A: { Retry: [ // b\n {Max: 1}, ] } } }";
+        check(json5, &[("/States", 2, 3), ("/States/A", 2, 15), ("/States/A/Retry[0]/Max", 3, 3)]);
+        let yaml = "States:\n  A:\n    Retry:\n      - Max: 1\n      - Max: 2\n";
+        check(yaml, &[("/States/A", 2, 3), ("/States/A/Retry[1]/Max", 5, 9), ("/States/A/Retry[0]", 4, 9)]);
+    }
+
+    #[test]
+    fn block_texts_begin_on_the_line_after_their_key() {
+        let places = Places::of_text("a:\n  b: !Sub |\n      {\n        \"x\": 1}\n");
+        assert_eq!(places.block("/a/b"), Some(Place { line: 3, column: 7 }));
+        assert_eq!(places.block("/a"), None);
+    }
+}

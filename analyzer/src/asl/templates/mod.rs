@@ -1,0 +1,97 @@
+//! Which definitions does a file hold? A definition itself, or a template that deploys some: CloudFormation, SAM, what the
+//! CDK writes, the Serverless Framework, Terraform.
+
+mod terraform;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use super::places::{Place, Places};
+use super::{ParseError, text_to_value};
+use crate::model::WorkflowType;
+
+/// A definition in a file.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The machine as the template calls it; `None` for a definition that is the whole file.
+    pub name: Option<String>,
+    pub content: Content,
+    pub deployment: Deployment,
+    origin: Origin,
+}
+
+/// What a template says of a definition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    Here(Result<Value, ParseError>),
+    /// In a file of its own, seen from the template.
+    File(String),
+}
+
+/// How a machine is set up. What nobody says is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deployment {
+    pub workflow_type: Option<WorkflowType>,
+    /// `OFF`, `ERROR`, `FATAL` or `ALL`.
+    pub log_level: Option<String>,
+    pub logs_execution_data: Option<bool>,
+    pub log_group: Option<String>,
+    pub is_traced: Option<bool>,
+    /// Whether a key of the customer's own encrypts it.
+    pub has_own_key: Option<bool>,
+    pub role: Option<String>,
+}
+
+/// Where the parts of a definition stand in the file.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// Part of the file's own tree, below a path.
+    Tree { places: std::rc::Rc<Places>, path: String },
+    /// A text inside the file, whose first line and column are known.
+    Text { places: Places, start: Place },
+    /// Somewhere behind one place.
+    Behind(Place),
+}
+
+impl Found {
+    /// The place in the file of a path inside the definition.
+    pub fn place(&self, path: &str) -> Place {
+        match &self.origin {
+            Origin::Tree { places, path: around } => places.of(&format!("{around}{path}")),
+            Origin::Text { places, start } => {
+                let inner = places.of(path);
+                Place { line: start.line + inner.line - 1, column: start.column + inner.column - 1 }
+            }
+            Origin::Behind(place) => *place,
+        }
+    }
+}
+
+/// The definitions in a file; an error where it cannot be read at all.
+pub fn definitions_in(name: &str, text: &str) -> Result<Vec<Found>, ParseError> {
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    if extension.eq_ignore_ascii_case("tf") || extension.eq_ignore_ascii_case("hcl") {
+        return terraform::definitions(text);
+    }
+    Ok(tree::definitions(&text_to_value(text)?, text))
+}
+
+/// Reads a text that stands inside a file as a definition.
+fn inside(name: &str, text: &str, deployment: Deployment, start: Option<Place>, key: Place) -> Found {
+    let origin = match start {
+        Some(start) => Origin::Text { places: Places::of_text(text), start },
+        None => Origin::Behind(key),
+    };
+    Found { name: Some(name.to_owned()), content: Content::Here(text_to_value(text)), deployment, origin }
+}
+
+fn workflow_type(text: Option<&str>) -> WorkflowType {
+    if text.is_some_and(|it| it.eq_ignore_ascii_case("EXPRESS")) {
+        WorkflowType::Express
+    } else {
+        WorkflowType::Standard
+    }
+}

@@ -1,0 +1,163 @@
+//! Definitions in JSON and YAML: whole files, and state machines of CloudFormation, SAM, the CDK and the Serverless Framework.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::{Content, Deployment, Found, Origin, inside, workflow_type};
+use crate::asl::places::Places;
+
+pub(super) fn definitions(value: &Value, text: &str) -> Vec<Found> {
+    let mut walk = Walk { places: Rc::new(Places::of_text(text)), found: Vec::new() };
+    if is_definition(value) {
+        walk.add_tree(None, value, Deployment::default(), String::new());
+    } else {
+        walk.visit(value, "", "");
+    }
+    walk.found
+}
+
+fn is_definition(value: &Value) -> bool {
+    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some()
+}
+
+struct Walk {
+    places: Rc<Places>,
+    found: Vec<Found>,
+}
+
+impl Walk {
+    fn add_tree(&mut self, name: Option<&str>, value: &Value, deployment: Deployment, path: String) {
+        self.found.push(Found {
+            name: name.map(str::to_owned),
+            content: Content::Here(Ok(value.clone())),
+            deployment,
+            origin: Origin::Tree { places: Rc::clone(&self.places), path },
+        });
+    }
+
+    /// Looks at a value whose key is `name`.
+    fn visit(&mut self, value: &Value, name: &str, path: &str) {
+        match value {
+            Value::Object(fields) => {
+                if is_definition(value) {
+                    return self.add_tree(Some(name), value, Deployment::default(), path.to_owned());
+                }
+                if let Some((fields, path)) = machine_of(fields, path) {
+                    return self.add_machine(name, fields, &path);
+                }
+                for (key, inner) in fields {
+                    self.visit(inner, key, &format!("{path}/{key}"));
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.visit(item, name, &format!("{path}[{index}]"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_machine(&mut self, name: &str, fields: &Map<String, Value>, path: &str) {
+        let deployment = deployment(fields);
+        if let Some(file) = fields.get("DefinitionUri").and_then(Value::as_str) {
+            let path = format!("{path}/DefinitionUri");
+            self.found.push(Found {
+                name: Some(name.to_owned()),
+                content: Content::File(file.to_owned()),
+                deployment: deployment.clone(),
+                origin: Origin::Behind(self.places.of(&path)),
+            });
+        }
+        for key in ["Definition", "definition", "DefinitionString"] {
+            let Some(value) = fields.get(key) else { continue };
+            let path = format!("{path}/{key}");
+            if is_definition(value) {
+                self.add_tree(Some(name), value, deployment.clone(), path);
+            } else if let Some(text) = joined(value) {
+                // A text in YAML's block form begins in a line of its own, below its key or that of `Fn::Sub`.
+                let inner = format!("{path}/Fn::Sub");
+                let blocks = [path.clone(), format!("{inner}[0]"), inner];
+                let start = blocks.iter().find_map(|it| self.places.block(it));
+                self.found.push(inside(name, &text, deployment.clone(), start, self.places.of(&path)));
+            } else if value.is_object() {
+                // It looks like no definition, and is meant to be one.
+                self.add_tree(Some(name), value, deployment.clone(), path);
+            }
+        }
+    }
+}
+
+/// The properties of a state machine and their path, where an object is one.
+fn machine_of<'a>(fields: &'a Map<String, Value>, path: &str) -> Option<(&'a Map<String, Value>, String)> {
+    let kind = fields.get("Type").and_then(Value::as_str);
+    if matches!(kind, Some("AWS::Serverless::StateMachine" | "AWS::StepFunctions::StateMachine")) {
+        return Some((fields.get("Properties")?.as_object()?, format!("{path}/Properties")));
+    }
+    let is_serverless = path.contains("/stateMachines/") && fields.get("definition").is_some_and(|it| !it.is_array());
+    is_serverless.then(|| (fields, path.to_owned()))
+}
+
+fn deployment(fields: &Map<String, Value>) -> Deployment {
+    let get = |keys: &[&str]| keys.iter().find_map(|it| fields.get(*it));
+    let logging = get(&["Logging", "LoggingConfiguration", "loggingConfig"]);
+    let of =
+        |value: Option<&Value>, keys: &[&str]| value.and_then(|it| keys.iter().find_map(|key| it.get(key))).cloned();
+    let level = of(logging, &["Level", "level"]).and_then(|it| it.as_str().map(str::to_owned));
+    let tracing = get(&["Tracing", "TracingConfiguration", "tracingConfig"]);
+    let is_traced = of(tracing, &["Enabled", "enabled"]);
+    let kind = get(&["StateMachineType", "Type", "type"]).and_then(Value::as_str);
+    let group = logging.and_then(|it| it.pointer("/Destinations/0/CloudWatchLogsLogGroup/LogGroupArn"));
+    Deployment {
+        workflow_type: kind.is_none_or(|it| !it.contains("${")).then(|| workflow_type(kind)),
+        // Without a word about it, nothing is logged and nothing traced.
+        log_level: Some(level.unwrap_or_else(|| "OFF".to_owned())),
+        logs_execution_data: of(logging, &["IncludeExecutionData", "includeExecutionData"]).map(|it| is_true(&it)),
+        log_group: group.and_then(joined),
+        is_traced: match is_traced {
+            None => Some(false),
+            Some(it) if it.is_boolean() || it.as_str().is_some_and(|it| it == "true" || it == "false") => {
+                Some(is_true(&it))
+            }
+            Some(_) => None,
+        },
+        has_own_key: Some(get(&["EncryptionConfiguration"]).is_some()),
+        role: get(&["Role", "RoleArn", "role"]).and_then(joined),
+    }
+}
+
+fn is_true(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value.as_str() == Some("true"))
+}
+
+/// The text that CloudFormation's functions make of a value; what they fill in stands as `${Name}`.
+fn joined(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        // `!Join [separator, parts]` and `!Sub [text, values]` without their tags.
+        Value::Array(items) => match items.as_slice() {
+            [Value::String(separator), Value::Array(parts)] => Some(join(separator, parts)),
+            [Value::String(text), Value::Object(_)] => Some(text.clone()),
+            _ => None,
+        },
+        Value::Object(fields) => {
+            let (function, argument) = fields.iter().next().filter(|_| fields.len() == 1)?;
+            match function.as_str() {
+                "Fn::Sub" | "Fn::Join" => joined(argument),
+                "Ref" => Some(format!("${{{}}}", argument.as_str()?)),
+                "Fn::GetAtt" => {
+                    let parts = argument.as_array()?.iter().filter_map(Value::as_str).collect::<Vec<_>>();
+                    Some(format!("${{{}}}", parts.join(".")))
+                }
+                other if other.starts_with("Fn::") => Some(format!("${{{other}}}")),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn join(separator: &str, parts: &[Value]) -> String {
+    parts.iter().map(|it| joined(it).unwrap_or_else(|| "${?}".to_owned())).collect::<Vec<_>>().join(separator)
+}

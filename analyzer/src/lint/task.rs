@@ -1,0 +1,114 @@
+//! Advice about Task states.
+
+use serde_json::Value;
+
+use super::{Around, Sink};
+use crate::asl::State;
+use crate::model::{Name, StateType};
+
+/// Errors of Lambda that pass by themselves.
+pub(super) const TRANSIENT: [&str; 5] = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+];
+
+pub(super) fn check(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
+    if state.kind != Some(StateType::Task) {
+        return;
+    }
+    let resource = state.resource.as_deref().unwrap_or_default();
+    check_waiting(state, resource, around, sink);
+    if resource.contains(":function:") && resource.contains(":lambda:") {
+        sink.add("function_arn", "/Resource", format!("`{}` calls a function by its ARN", state.name));
+    }
+    if calls_lambda(resource) {
+        check_transient(state, sink);
+        check_native(state, sink);
+    }
+    if resource.contains(":::states:startExecution") {
+        check_nested(state, resource, sink);
+    }
+}
+
+pub(super) fn calls_lambda(resource: &str) -> bool {
+    (resource.contains(":lambda:") && resource.contains(":function:"))
+        || resource.ends_with(":lambda:invoke")
+        || resource.contains(":lambda:invoke.")
+}
+
+/// Whether a call waits for somebody who may never answer.
+fn check_waiting(state: &State, resource: &str, around: &Around<'_>, sink: &mut Sink<'_>) {
+    let has = |field: &str| state.fields.contains_key(field) || state.fields.contains_key(&format!("{field}Path"));
+    let pattern = resource.rsplit_once('.').map_or("", |it| it.1);
+    let is_token = pattern == "waitForTaskToken";
+    let is_activity = resource.contains(":activity:");
+    let waits = is_token || is_activity || pattern == "sync" || pattern == "sync:2";
+    let longest = around.subject.runs.and_then(|it| it.states.get(&state.name)?.longest);
+    if !has("TimeoutSeconds") {
+        let finding = if waits {
+            sink.add("callback_without_timeout", "", format!("`{}` waits for an answer without a time-out", state.name))
+        } else {
+            sink.add("timeout_missing", "", format!("`{}` has no TimeoutSeconds", state.name))
+        };
+        finding.evidence = longest.map(|it| format!("its longest visit took {:.1} s", it.as_millis() / 1e3));
+    }
+    if (is_token || is_activity) && !has("HeartbeatSeconds") {
+        sink.add("heartbeat_missing", "", format!("`{}` has no HeartbeatSeconds", state.name));
+    }
+}
+
+/// Whether the transient errors are retried: all of them, by their names or by a general one.
+fn check_transient(state: &State, sink: &mut Sink<'_>) {
+    let named: Vec<&Name> =
+        state.retry.iter().filter(|it| it.max_attempts > 0).flat_map(|it| &it.error_equals).collect();
+    let is_retried = |error: &str| named.iter().any(|it| ["States.ALL", "States.TaskFailed", error].contains(&&***it));
+    let missing: Vec<&str> = TRANSIENT.into_iter().filter(|it| !is_retried(it)).collect();
+    if TRANSIENT[..4].iter().all(|it| missing.contains(it)) {
+        sink.add("lambda_transient_errors", "", format!("`{}` does not retry Lambda's transient errors", state.name));
+    } else if missing.contains(&"Lambda.TooManyRequestsException") {
+        let message = format!("`{}` retries Lambda's errors, but not being throttled", state.name);
+        sink.add("lambda_throttling", "/Retry", message);
+    }
+}
+
+/// Names of functions that say they do what the service does itself.
+const NATIVE: [(&[&str], &str); 8] = [
+    (&["putitem", "getitem", "updateitem", "deleteitem", "dynamodb"], "arn:aws:states:::dynamodb:putItem"),
+    (&["sendmessage", "sqssend", "enqueue"], "arn:aws:states:::sqs:sendMessage"),
+    (&["snspublish", "publishsns", "sendsns"], "arn:aws:states:::sns:publish"),
+    (&["putevents", "sendevent"], "arn:aws:states:::events:putEvents"),
+    (&["startexecution", "startstatemachine"], "arn:aws:states:::states:startExecution"),
+    (&["startglue", "gluejob"], "arn:aws:states:::glue:startJobRun.sync"),
+    (&["startquery", "athenaquery"], "arn:aws:states:::athena:startQueryExecution.sync"),
+    (&["s3copy", "copyobject", "getobject", "putobject"], "arn:aws:states:::aws-sdk:s3:copyObject"),
+];
+
+fn check_native(state: &State, sink: &mut Sink<'_>) {
+    let arguments = state.fields.get("Parameters").or_else(|| state.fields.get("Arguments"));
+    let function = arguments.and_then(|it| it.get("FunctionName")).and_then(Value::as_str);
+    let function = function.or(state.resource.as_deref()).unwrap_or_default();
+    let function = function.split(":function:").last().unwrap_or(function);
+    let plain: String =
+        function.chars().filter(char::is_ascii_alphanumeric).map(|it| it.to_ascii_lowercase()).collect();
+    if let Some((_, native)) = NATIVE.iter().find(|(words, _)| words.iter().any(|it| plain.contains(it))) {
+        let message =
+            format!("`{}` calls `{function}`, whose name says what `{native}` does without a function", state.name);
+        sink.add("lambda_native", "/Resource", message);
+    }
+}
+
+fn check_nested(state: &State, resource: &str, sink: &mut Sink<'_>) {
+    if resource.ends_with("startExecution.sync") {
+        sink.add("nested_output_text", "/Resource", format!("`{}` gets its child's output as a text", state.name));
+    }
+    let arguments = state.fields.get("Parameters").or_else(|| state.fields.get("Arguments"));
+    // The whole input may be handed on, or come from an expression.
+    let Some(Value::Object(input)) = arguments.and_then(|it| it.get("Input")) else { return };
+    if !input.keys().any(|it| it.starts_with("AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")) {
+        let message = format!("the child of `{}` does not learn who started it", state.name);
+        sink.add("nested_without_parent", "", message);
+    }
+}

@@ -1,0 +1,104 @@
+//! `lint`: definitions in files, folders and templates, or of a machine whose runs are stored.
+
+mod files;
+mod output;
+pub(crate) mod stored;
+mod watch;
+
+use std::path::Path;
+
+use analyzer::lint::{Finding, Severity};
+use clap::Args;
+
+use super::Context;
+use crate::Outcome;
+use crate::failure::{EXIT_THRESHOLD, Failure};
+
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
+pub(crate) struct LintArguments {
+    /// Files, folders, or a machine whose definition and runs are stored.
+    #[arg(required_unless_present_any = ["explain", "rules"], value_name = "FILE|MACHINE")]
+    targets: Vec<String>,
+    /// End with 3 when something of this severity or worse is found: error, warning or info.
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<String>,
+    /// Show only what is of this severity or worse.
+    #[arg(long, value_name = "SEVERITY")]
+    min_severity: Option<String>,
+    /// Print the result as SARIF 2.1.0.
+    #[arg(long, conflicts_with_all = ["github", "watch"])]
+    sarif: bool,
+    /// Print annotations for GitHub Actions.
+    #[arg(long)]
+    github: bool,
+    /// Look again whenever one of the files changes.
+    #[arg(long)]
+    watch: bool,
+    /// Say what a rule is about.
+    #[arg(long, value_name = "RULE", conflicts_with = "targets")]
+    explain: Option<String>,
+    /// List all rules.
+    #[arg(long, conflicts_with_all = ["targets", "explain"])]
+    rules: bool,
+}
+
+/// A finding with its place.
+pub(crate) struct Placed {
+    pub(crate) source: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    /// The machine, as a template or the database calls it.
+    pub(crate) machine: Option<String>,
+    pub(crate) finding: Finding,
+}
+
+#[derive(Default)]
+pub(crate) struct Checked {
+    pub(crate) files: u64,
+    pub(crate) definitions: u64,
+    pub(crate) findings: Vec<Placed>,
+}
+
+pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
+    if let Some(name) = &arguments.explain {
+        return output::explain(name);
+    }
+    if arguments.rules {
+        return output::list_rules(context.output);
+    }
+    let threshold = arguments.fail_on.as_deref().map(parse_severity).transpose()?;
+    let least = arguments.min_severity.as_deref().map(parse_severity).transpose()?;
+    if arguments.watch {
+        return watch::run(&arguments.targets, || {
+            let checked = check(context, &arguments.targets, least)?;
+            output::print(&checked, arguments, context.output)
+        });
+    }
+    let checked = check(context, &arguments.targets, least)?;
+    output::print(&checked, arguments, context.output)?;
+    let worst = checked.findings.iter().map(|it| it.finding.severity).max();
+    let is_crossed = threshold.zip(worst).is_some_and(|(threshold, worst)| worst >= threshold);
+    Ok(if is_crossed { EXIT_THRESHOLD } else { 0 })
+}
+
+fn check(context: &Context, targets: &[String], least: Option<Severity>) -> Result<Checked, Failure> {
+    let mut checked = Checked::default();
+    let (paths, machines): (Vec<&String>, Vec<&String>) = targets.iter().partition(|it| Path::new(it).exists());
+    files::check(&paths, &mut checked)?;
+    for machine in machines {
+        stored::check(context, machine, &mut checked)?;
+    }
+    checked.findings.retain(|it| least.is_none_or(|least| it.finding.severity >= least));
+    Ok(checked)
+}
+
+pub(super) fn parse_severity(text: &str) -> Result<Severity, Failure> {
+    Severity::parse(text)
+        .ok_or_else(|| Failure::usage(format!("`{text}` is no severity")).hint("use error, warning or info"))
+}
+
+/// A definition that cannot be read.
+fn broken(message: String) -> Finding {
+    Finding::new("invalid", String::new(), message)
+}

@@ -1,0 +1,52 @@
+//! Looking again whenever a file changes.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use super::files::files_below;
+use crate::Outcome;
+use crate::failure::Failure;
+
+const EVERY: Duration = Duration::from_millis(300);
+
+/// Each file with its size and the time of its last change.
+type State = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+/// Looks until it is interrupted.
+pub(super) fn run(targets: &[String], look: impl Fn() -> Result<(), Failure>) -> Outcome {
+    if let Some(missing) = targets.iter().find(|it| !Path::new(it.as_str()).exists()) {
+        return Err(
+            Failure::usage(format!("there is no file `{missing}`")).hint("only files and folders can be watched")
+        );
+    }
+    let mut seen = None;
+    loop {
+        let now = state(targets);
+        if seen.as_ref() != Some(&now) {
+            let mut out = std::io::stdout();
+            if out.is_terminal() {
+                write!(out, "\u{1b}[2J\u{1b}[H")?;
+            }
+            // Half a file, while an editor writes it, is no reason to end.
+            if let Err(failure) = look() {
+                writeln!(std::io::stderr(), "{failure}")?;
+            }
+            out.flush()?;
+            seen = Some(now);
+        }
+        sleep(EVERY);
+    }
+}
+
+fn state(targets: &[String]) -> State {
+    let files = targets.iter().filter_map(|it| files_below(Path::new(it)).ok()).flatten();
+    files
+        .map(|path| {
+            let about = std::fs::metadata(&path).ok();
+            let (size, changed) = about.map_or((0, None), |it| (it.len(), it.modified().ok()));
+            (path, size, changed)
+        })
+        .collect()
+}
