@@ -3,7 +3,7 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-large library
+.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-large bench-lint library
 
 library:
 	@python3 .ci/fetch-duckdb
@@ -81,6 +81,10 @@ bench-dash: build
 # Change points against Apache Otava on the same series.
 bench-change-points: build
 	@python3 tests/bench/change_points.py $(TARGET)/release/stepscope
+
+# Definitions of others under stepscope, asl-validator and cfn-lint.
+bench-lint: build
+	@python3 tests/bench/lint.py $(TARGET)/release/stepscope
 
 # Reports over a hundred million visits that SQL makes up.
 bench-large: build

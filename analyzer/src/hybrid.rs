@@ -371,7 +371,11 @@ fn moved_out(machine: &StateMachine, region: &Region) -> (Value, Map<String, Val
     for state in machine.states.iter().filter(|it| region.states.contains(&it.name)) {
         states.insert(state.name.to_string(), Value::Object(ending_at(state, region.exit.as_ref())));
     }
-    if let Some(exit) = &region.exit {
+    // Ways by `Next` end the child themselves; AWS refuses a state that no way leads to.
+    let own = || machine.states.iter().filter(|it| region.states.contains(&it.name));
+    let leads =
+        |it: &State, exit: &Name| it.targets().skip(usize::from(it.next.is_some())).any(|target| target == exit);
+    if let Some(exit) = region.exit.as_ref().filter(|exit| own().any(|it| leads(it, exit))) {
         states.insert(exit.to_string(), json!({"Type": "Pass", "End": true}));
     }
     let child = json!({"Comment": format!("Express: called by `{}`", region.entry), "StartAt": region.entry.as_str(), "States": states});
@@ -428,7 +432,7 @@ mod tests {
 
     const LINE: &str = r#"{"StartAt":"A","States":{
         "A":{"Type":"Pass","Next":"B"},
-        "B":{"Type":"Choice","Choices":[{"Next":"C"}],"Default":"D"},
+        "B":{"Type":"Choice","Choices":[{"Variable":"$.b","IsPresent":true,"Next":"C"}],"Default":"D"},
         "C":{"Type":"Pass","Next":"E"},"D":{"Type":"Pass","Next":"E"},
         "E":{"Type":"Task","Resource":"arn:aws:states:::glue:startJobRun.sync","Next":"F"},
         "F":{"Type":"Succeed"}}}"#;
@@ -457,9 +461,19 @@ mod tests {
 
     #[test]
     fn the_split_definitions_are_what_aws_would_take() {
-        let machine = StateMachine::parse(LINE).expect("a definition");
-        let chosen: Vec<Region> =
-            regions(&machine, true).into_iter().map(|it| it.0).filter(|it| it.states.join_names() == "BCD").collect();
+        check_split(LINE);
+        // Here a Choice itself leads out of the part.
+        let (_, children) = check_split(
+            &LINE.replace(r#""Default":"D""#, r#""Default":"E""#).replace(r#","D":{"Type":"Pass","Next":"E"}"#, ""),
+        );
+        assert!(children[0].1["States"].get("E").is_some());
+    }
+
+    /// Moves `B` and what follows it up to `E` into a child.
+    fn check_split(text: &str) -> (Value, Vec<(Name, Value)>) {
+        let machine = StateMachine::parse(text).expect("a definition");
+        let is_it = |it: &Region| it.states.join_names().starts_with("BC");
+        let chosen: Vec<Region> = regions(&machine, true).into_iter().map(|it| it.0).filter(is_it).collect();
         let (parent, children) = split(&machine, &chosen);
         for value in children.iter().map(|it| &it.1).chain([&parent]) {
             let machine = StateMachine::from_value(value).expect("a definition");
@@ -467,6 +481,7 @@ mod tests {
         }
         assert_eq!(children.len(), 1);
         assert!(parent["States"].get("C").is_none() && parent["States"].get("A").is_some());
+        (parent, children)
     }
 
     /// Every subset of the sets, tried.

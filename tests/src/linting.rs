@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::stepscope::{Bench, corpora};
 
 /// Every definition of the corpora with its verdict: valid, invalid, or a fragment that is no machine.
-fn verdicts() -> Vec<[String; 3]> {
+pub(crate) fn verdicts() -> Vec<[String; 3]> {
     let text = std::fs::read_to_string(corpora().join("asl/verdicts.csv")).expect("the list");
     let field = |line: &str, index: usize| line.splitn(3, ',').nth(index).unwrap_or_default().to_owned();
     text.lines().skip(1).map(|line| [field(line, 0), field(line, 1), field(line, 2)]).collect()
@@ -209,4 +209,45 @@ fn whatever_becomes_of_a_definition_it_is_answered() {
         }
     }
     assert!(n_read > 300, "{n_read} could still be read");
+}
+
+#[test]
+fn the_documentation_has_every_rule() {
+    let bench = Bench::new();
+    let page = std::fs::read_to_string(corpora().join("../../docs/advisor.md")).expect("the page");
+    for rule in bench.json(&["lint", "--rules"])["rules"].as_array().expect("rules") {
+        let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
+        let line = format!("| `{}` | {} | {} | {} |", text("rule"), text("severity"), text("why"), text("fix"));
+        assert!(page.contains(&line), "{line}");
+    }
+}
+
+#[test]
+fn the_hook_lets_no_invalid_definition_into_a_commit() {
+    let bench = Bench::new();
+    let folder = bench.folder.path();
+    let path = format!(
+        "{}:{}",
+        crate::stepscope::binary().parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(arguments);
+        command.current_dir(folder).env("PATH", &path).output().expect("git")
+    };
+    assert!(git(&["init", "--quiet"]).status.success());
+    std::fs::copy(corpora().join("../../docs/deploy/pre-commit"), folder.join(".git/hooks/pre-commit"))
+        .expect("the hook");
+    bench.write("notes.json", "{\"a\": 1}");
+    bench.write("m.asl.json", r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"Gone"}}}"#);
+    git(&["add", "notes.json", "m.asl.json"]);
+    let refused = git(&["commit", "-m", "x"]);
+    assert!(!refused.status.success());
+    let said = [refused.stdout, refused.stderr].concat();
+    assert!(String::from_utf8_lossy(&said).contains("[missing_target]"), "{}", String::from_utf8_lossy(&said));
+    bench.write("m.asl.json", r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#);
+    git(&["add", "m.asl.json"]);
+    let taken = git(&["commit", "-m", "x"]);
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
 }

@@ -21,9 +21,19 @@ impl Place {
 /// The places of all keys and items, by paths as AWS writes them: `/States/Charge/Retry[0]/ErrorEquals`.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    of: HashMap<String, Place>,
+    of: HashMap<String, At>,
+    text: String,
+    /// Where each line of the text begins.
+    starts: Vec<usize>,
     /// Where block texts of YAML begin, which hold a text of their own: their first line, and by how much they are indented.
     blocks: HashMap<String, Place>,
+}
+
+/// A place that is known, or a byte of the text; its column is counted when somebody asks.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Byte(usize),
+    Place(Place),
 }
 
 impl Places {
@@ -49,8 +59,10 @@ impl Places {
     pub fn of(&self, path: &str) -> Place {
         let mut path = path;
         loop {
-            if let Some(place) = self.of.get(path) {
-                return *place;
+            match self.of.get(path) {
+                Some(At::Place(place)) => return *place,
+                Some(At::Byte(byte)) => return place(&self.text, &self.starts, *byte),
+                None => {}
             }
             match path.rfind(['/', '[']) {
                 Some(end) => path = &path[..end],
@@ -65,7 +77,7 @@ impl Places {
     }
 
     pub(super) fn insert(&mut self, path: String, place: Place) {
-        self.of.entry(path).or_insert(place);
+        self.of.entry(path).or_insert(At::Place(place));
     }
 
     /// Whether the text could be read.
@@ -73,27 +85,29 @@ impl Places {
         let options = jsonc_parser::CollectOptions::default();
         let Ok(parsed) = jsonc_parser::parse_to_ast(text, &options, &json_options()) else { return false };
         if let Some(ast::Value::Object(root)) = parsed.value {
-            self.add_object(&root, "", &Lines::of(text));
+            self.add_object(&root, "");
         }
+        text.clone_into(&mut self.text);
+        self.starts = line_starts(text);
         true
     }
 
-    fn add_object(&mut self, object: &ast::Object<'_>, path: &str, lines: &Lines<'_>) {
+    fn add_object(&mut self, object: &ast::Object<'_>, path: &str) {
         for property in &object.properties {
             let here = format!("{path}/{}", property.name.as_str());
-            self.add_json(&property.value, &here, lines);
-            self.insert(here, lines.place(property.range.start));
+            self.add_json(&property.value, &here);
+            self.of.entry(here).or_insert(At::Byte(property.range.start));
         }
     }
 
-    fn add_json(&mut self, value: &ast::Value<'_>, path: &str, lines: &Lines<'_>) {
+    fn add_json(&mut self, value: &ast::Value<'_>, path: &str) {
         match value {
-            ast::Value::Object(object) => self.add_object(object, path, lines),
+            ast::Value::Object(object) => self.add_object(object, path),
             ast::Value::Array(items) => {
                 for (index, item) in items.elements.iter().enumerate() {
                     let here = format!("{path}[{index}]");
-                    self.add_json(item, &here, lines);
-                    self.insert(here, lines.place(range_of(item).start));
+                    self.add_json(item, &here);
+                    self.of.entry(here).or_insert(At::Byte(range_of(item).start));
                 }
             }
             _ => {}
@@ -160,15 +174,23 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+        Self { text, starts: line_starts(text) }
     }
 
     pub(super) fn place(&self, byte: usize) -> Place {
-        let line = self.starts.partition_point(|it| *it <= byte).max(1);
-        let column = self.text.get(self.starts[line - 1]..byte).map_or(0, |it| it.chars().count()) + 1;
-        Place { line, column }
+        place(self.text, &self.starts, byte)
     }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(breaks).collect()
+}
+
+fn place(text: &str, starts: &[usize], byte: usize) -> Place {
+    let line = starts.partition_point(|it| *it <= byte).max(1);
+    let column = text.get(starts[line - 1]..byte).map_or(0, |it| it.chars().count()) + 1;
+    Place { line, column }
 }
 
 #[cfg(test)]

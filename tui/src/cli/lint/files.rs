@@ -28,12 +28,13 @@ struct File {
 /// The machine that a template makes of a file, and how it is set up.
 type Deployed = BTreeMap<PathBuf, (Option<String>, Deployment)>;
 
-pub(super) fn check(targets: &[&String], checked: &mut Checked) -> Result<(), Failure> {
+/// Files that are named have to hold a definition, unless others are to be passed over.
+pub(super) fn check(targets: &[&String], skips_foreign: bool, checked: &mut Checked) -> Result<(), Failure> {
     let mut files = Vec::new();
     for target in targets {
         let path = Path::new(target.as_str());
         for found in files_below(path)? {
-            let is_named = found == path;
+            let is_named = found == path && !skips_foreign;
             match std::fs::read_to_string(&found) {
                 Ok(text) => files.push(File { path: found, is_named, text }),
                 Err(_) if is_named => return Err(Failure::new(format!("`{target}` cannot be read as text"))),

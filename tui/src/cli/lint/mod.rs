@@ -32,6 +32,9 @@ pub(crate) struct LintArguments {
     /// Print annotations for GitHub Actions.
     #[arg(long)]
     github: bool,
+    /// Pass over named files that hold no definition, as those of a commit may.
+    #[arg(long)]
+    skip_foreign: bool,
     /// Look again whenever one of the files changes.
     #[arg(long)]
     watch: bool,
@@ -71,21 +74,22 @@ pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
     let least = arguments.min_severity.as_deref().map(parse_severity).transpose()?;
     if arguments.watch {
         return watch::run(&arguments.targets, || {
-            let checked = check(context, &arguments.targets, least)?;
+            let checked = check(context, arguments, least)?;
             output::print(&checked, arguments, context.output)
         });
     }
-    let checked = check(context, &arguments.targets, least)?;
+    let checked = check(context, arguments, least)?;
     output::print(&checked, arguments, context.output)?;
     let worst = checked.findings.iter().map(|it| it.finding.severity).max();
     let is_crossed = threshold.zip(worst).is_some_and(|(threshold, worst)| worst >= threshold);
     Ok(if is_crossed { EXIT_THRESHOLD } else { 0 })
 }
 
-fn check(context: &Context, targets: &[String], least: Option<Severity>) -> Result<Checked, Failure> {
+fn check(context: &Context, arguments: &LintArguments, least: Option<Severity>) -> Result<Checked, Failure> {
     let mut checked = Checked::default();
-    let (paths, machines): (Vec<&String>, Vec<&String>) = targets.iter().partition(|it| Path::new(it).exists());
-    files::check(&paths, &mut checked)?;
+    let (paths, machines): (Vec<&String>, Vec<&String>) =
+        arguments.targets.iter().partition(|it| Path::new(it).exists());
+    files::check(&paths, arguments.skip_foreign, &mut checked)?;
     for machine in machines {
         stored::check(context, machine, &mut checked)?;
     }
