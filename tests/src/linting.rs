@@ -108,7 +108,6 @@ fn templates_say_how_their_definitions_are_deployed() {
         [
             "orders.asl.json:1 Orders express_unsupported",
             "orders.asl.json:1 Orders express_without_logs",
-            "orders.asl.json:1 Orders callback_without_timeout",
             "main.tf:4 bills no_terminal_state",
             "main.tf:5 bills missing_target",
             "main.tf:5 bills express_wait",
@@ -250,4 +249,43 @@ fn the_hook_lets_no_invalid_definition_into_a_commit() {
     git(&["add", "m.asl.json"]);
     let taken = git(&["commit", "-m", "x"]);
     assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+}
+
+/// What a reader of the findings trusts: a comment spares what it stands at alone, control characters stay out of the terminal,
+/// what a template deploys from elsewhere is looked at, and showing less hides nothing from a threshold.
+#[test]
+fn findings_are_about_what_they_say() {
+    let bench = Bench::new();
+    let wait = |name: &str, comment: &str, next: &str| {
+        format!(r#""{name}": {{"Type": "Task", "Resource": "arn:aws:states:::sns:publish", {comment} {next}}}"#)
+    };
+    let spare = r#""Comment": "stepscope:ignore timeout_missing","#;
+    let text = format!(
+        "{{\"StartAt\": \"A\", \"States\": {{\n{},\n{}}}}}",
+        wait("A", spare, r#""Next": "B""#),
+        wait("B", "", r#""End": true"#)
+    );
+    let path = bench.write("m.asl.json", text);
+    let found = bench.json(&["lint", &path.to_string_lossy()]);
+    let states: Vec<&str> =
+        found["findings"].as_array().expect("findings").iter().filter_map(|it| it["state"].as_str()).collect();
+    assert_eq!(states, ["B"], "the comment in A does not spare B");
+    let code = |more: &[&str]| bench.run(&[&["lint", &path.to_string_lossy()], more].concat()).status.code();
+    assert_eq!(code(&["--min-severity", "error", "--fail-on", "info"]), Some(3));
+    let evil = bench.write("evil.json", "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"\\u001b[2J\\nx.json:1:1: error: forged\"}}}");
+    let said = String::from_utf8_lossy(&bench.run(&["lint", &evil.to_string_lossy()]).stdout).into_owned();
+    assert!(!said.contains('\u{1b}') && !said.lines().any(|it| it.starts_with("x.json")), "{said}");
+    let template = "Resources:\n  M:\n    Type: AWS::Serverless::StateMachine\n    Properties:\n      DefinitionUri: inner/m.asl.json\n  N:\n    Type: AWS::Serverless::StateMachine\n    Properties:\n      DefinitionUri: gone.json\n";
+    let template = bench.write("template.yaml", template);
+    bench.write("inner/m.asl.json", r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"}}}"#);
+    let found = bench.json(&["lint", &template.to_string_lossy()]);
+    let rules: Vec<&str> =
+        found["findings"].as_array().expect("findings").iter().filter_map(|it| it["rule"].as_str()).collect();
+    assert!(rules.contains(&"missing_target") && rules.contains(&"not_read"), "{rules:?}");
+    let folder = bench.folder.path().join("links");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["one", "two"] {
+        std::os::unix::fs::symlink(".", folder.join(name)).expect("a link");
+    }
+    assert_eq!(bench.json(&["lint", &folder.to_string_lossy()])["files"], 0);
 }

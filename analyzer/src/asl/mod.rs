@@ -5,6 +5,8 @@
 
 mod check;
 mod diff;
+mod graph;
+mod intrinsics;
 mod model;
 mod parse;
 mod places;
@@ -13,6 +15,7 @@ mod templates;
 pub use check::{Problem, express_problems, problems};
 
 pub use diff::{Change, ChangeKind, changes};
+pub use graph::Graph;
 pub use model::{Catcher, ProcessorMode, Retrier, SERVICE_LIMIT, State, StateMachine};
 pub use parse::{ParseError, text_to_value};
 pub use places::{Place, Places};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::ParseError;
+use super::{Graph, ParseError};
 use crate::model::{Micros, Name, StateType};
 
 /// Items that the service runs at once of an inline Map that names no limit.
@@ -101,12 +101,12 @@ impl StateMachine {
         maps.filter_map(|it| Some((it.name.clone(), limit(it)?))).collect()
     }
 
-    /// Pass states that hand their input on as it is.
+    /// Pass states that hand their input on as it is, and that the machine can do without.
     pub fn idle_passes(&self) -> Vec<Name> {
-        const PLAIN: [&str; 5] = ["Type", "Next", "End", "Comment", "QueryLanguage"];
-        let is_idle =
-            |it: &&State| it.kind == Some(StateType::Pass) && it.fields.keys().all(|key| PLAIN.contains(&key.as_str()));
-        self.all_states().into_iter().filter(is_idle).map(|it| it.name.clone()).collect()
+        let graph = Graph::of(self);
+        let own = self.states.iter().filter(|it| it.is_idle() && self.states.len() > 1 && graph.can_go(it));
+        let inner = self.states.iter().flat_map(|it| &it.inner).flat_map(Self::idle_passes);
+        own.map(|it| it.name.clone()).chain(inner).collect()
     }
 
     /// The time-outs that states name as a number.
@@ -130,6 +130,12 @@ impl StateMachine {
 }
 
 impl State {
+    /// Whether it is a Pass without anything of its own.
+    pub fn is_idle(&self) -> bool {
+        const PLAIN: [&str; 5] = ["Type", "Next", "End", "Comment", "QueryLanguage"];
+        self.kind == Some(StateType::Pass) && self.fields.keys().all(|it| PLAIN.contains(&it.as_str()))
+    }
+
     /// Where one of the machines inside stands, below the state: `Branches[0]`, `ItemProcessor` or `Iterator`.
     pub fn place_of_inner(&self, index: usize) -> String {
         match (self.processor, self.fields.contains_key("ItemProcessor")) {

@@ -4,7 +4,7 @@ use jsonc_parser::ParseOptions;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-use super::StateMachine;
+use super::{StateMachine, intrinsics};
 
 /// Why a text is no state machine definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,18 +61,23 @@ fn json5(text: &str) -> Result<Value, String> {
     }
 }
 
-/// The text with quotes around `${Name}` where it stands for a whole value, as deployment tools leave it; `None` where there
-/// is nothing of the kind.
+/// The text with quotes around `${…}` where it stands for a whole value, and without quotes of its own inside one, as
+/// deployment tools take it; `None` where there is nothing of the kind.
 pub(super) fn with_quoted_substitutions(text: &str) -> Option<String> {
     let mut filled = String::with_capacity(text.len() + 16);
     let (mut is_quoted, mut is_escaped, mut n_filled) = (false, false, 0);
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
-        if !is_quoted && rest.starts_with("${") {
-            let end = rest.find('}')? + 1;
-            filled.push('"');
-            filled.push_str(&rest[..end].replace(['"', '\\', '\n'], " "));
-            filled.push('"');
+        if rest.starts_with("${") {
+            let end = end_of_substitution(rest)?;
+            let inner = rest[..end].replace(['"', '\\'], "'").replace(['\n', '\r'], " ");
+            if is_quoted {
+                filled.push_str(&inner);
+            } else {
+                filled.push('"');
+                filled.push_str(&inner);
+                filled.push('"');
+            }
             (rest, n_filled) = (&rest[end..], n_filled + 1);
             continue;
         }
@@ -87,6 +92,26 @@ pub(super) fn with_quoted_substitutions(text: &str) -> Option<String> {
         rest = &rest[next.len_utf8()..];
     }
     (n_filled > 0).then_some(filled)
+}
+
+/// Where `${` ends: at its own brace, with those inside it and inside its texts passed over.
+fn end_of_substitution(text: &str) -> Option<usize> {
+    let (mut depth, mut is_quoted) = (0_usize, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'{' if !is_quoted => depth += 1,
+            b'}' if !is_quoted => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            b'\n' if is_quoted => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn yaml(text: &str) -> Result<Value, ParseError> {
@@ -131,7 +156,8 @@ fn is_too_deep(text: &str) -> bool {
     false
 }
 
-/// A tagged value, such as CloudFormation's `!Sub` or `!GetAtt`, keeps its text: it is filled in at deployment.
+/// A tagged value, such as CloudFormation's `!Sub` or `!GetAtt`, is the text that deployment makes of it. What `<<` merges in
+/// stands among the fields.
 fn from_yaml(node: &Yaml<'_>) -> Value {
     match node {
         Yaml::Value(Scalar::Boolean(it)) => Value::from(*it),
@@ -140,10 +166,23 @@ fn from_yaml(node: &Yaml<'_>) -> Value {
         Yaml::Value(Scalar::String(it)) | Yaml::Representation(it, ..) => Value::from(it.as_ref()),
         Yaml::Sequence(items) => items.iter().map(from_yaml).collect(),
         Yaml::Mapping(entries) => {
-            let entries = entries.iter().map(|(key, value)| (key_text(key), from_yaml(value)));
-            Value::Object(entries.collect::<Map<_, _>>())
+            let mut fields = Map::new();
+            let mut merged = Vec::new();
+            for (key, value) in entries {
+                match key_text(key) {
+                    key if key == "<<" => merged.push(from_yaml(value)),
+                    key => drop(fields.insert(key, from_yaml(value))),
+                }
+            }
+            for value in merged {
+                let parts = if let Value::Array(parts) = value { parts } else { vec![value] };
+                for (key, inner) in parts.into_iter().filter_map(|it| it.as_object().cloned()).flatten() {
+                    fields.entry(key).or_insert(inner);
+                }
+            }
+            Value::Object(fields)
         }
-        Yaml::Tagged(_, inner) => from_yaml(inner),
+        Yaml::Tagged(tag, inner) => intrinsics::of_tag(&tag.handle, &tag.suffix, from_yaml(inner)),
         _ => Value::Null,
     }
 }
@@ -172,6 +211,18 @@ mod tests {
     fn what_deployment_fills_in_stands_for_a_value() {
         let value = text_to_value("{\"TimeoutSeconds\": ${Seconds}, \"a\": \"x\\\"${Y}\"}").expect("a value");
         assert_eq!(value, serde_json::json!({"TimeoutSeconds": "${Seconds}", "a": "x\"${Y}"}));
+        let terraform = "{\"a\": \"${f.x[\"k\"].arn}\", \"b\": ${jsonencode({ a = { b = \"}\" } })}}";
+        let expected = serde_json::json!({"a": "${f.x['k'].arn}", "b": "${jsonencode({ a = { b = '}' } })}"});
+        assert_eq!(text_to_value(terraform), Ok(expected));
+    }
+
+    #[test]
+    fn tags_and_merge_keys_of_yaml_are_followed() {
+        let text = "r: &r {a: 1, b: 2}\nx: {<<: *r, b: 3}\nt: !Ref T\ng: !GetAtt F.Arn\nj: !Join ['-', [a, !Ref B]]\ns: !Sub 'a${B}'\n";
+        let value = text_to_value(text).expect("a value");
+        assert_eq!(value["x"], serde_json::json!({"b": 3, "a": 1}));
+        assert_eq!(value["t"], "${T}");
+        assert_eq!((&value["g"], &value["j"], &value["s"]), (&"${F.Arn}".into(), &"a-${B}".into(), &"a${B}".into()));
     }
 
     #[test]

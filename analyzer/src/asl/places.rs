@@ -127,7 +127,9 @@ impl Places {
                     let here = format!("{path}/{name}");
                     self.add_yaml(value, &here, lines);
                     let place = yaml_place(key);
-                    if let Some(block) = block_after(lines, place.line) {
+                    if let Some(block) =
+                        block_between(lines, place.line, yaml_place(value).line).filter(|_| is_text(value))
+                    {
                         self.blocks.insert(here.clone(), block);
                     }
                     self.insert(here, place);
@@ -137,8 +139,18 @@ impl Places {
                 for (index, item) in items.iter().enumerate() {
                     let here = format!("{path}[{index}]");
                     self.add_yaml(item, &here, lines);
-                    self.insert(here, yaml_place(item));
+                    let place = yaml_place(item);
+                    if let Some(block) =
+                        block_between(lines, place.line.saturating_sub(1).max(1), place.line).filter(|_| is_text(item))
+                    {
+                        self.blocks.insert(here.clone(), block);
+                    }
+                    self.insert(here, place);
                 }
+            }
+            // The one function whose argument stays a tree.
+            YamlData::Tagged(tag, inner) if tag.suffix == "ToJsonString" => {
+                self.add_yaml(inner, &format!("{path}/Fn::ToJsonString"), lines);
             }
             YamlData::Tagged(_, inner) => self.add_yaml(inner, path, lines),
             _ => {}
@@ -151,19 +163,29 @@ fn range_of(value: &ast::Value<'_>) -> jsonc_parser::common::Range {
     value.range()
 }
 
+fn is_text(node: &MarkedYaml<'_>) -> bool {
+    match &node.data {
+        YamlData::Tagged(_, inner) => is_text(inner),
+        YamlData::Value(Scalar::String(_)) | YamlData::Representation(..) => true,
+        _ => false,
+    }
+}
+
 fn yaml_place(node: &MarkedYaml<'_>) -> Place {
     Place { line: node.span.start.line(), column: node.span.start.col() + 1 }
 }
 
-/// The block text that begins after a line which ends in `|` or `>`, with or without signs behind it.
-fn block_after(lines: &[&str], line: usize) -> Option<Place> {
-    let mut lines = lines.iter().skip(line - 1);
-    let head = lines.next()?.trim_end().trim_end_matches(['-', '+', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
-    if !head.ends_with(['|', '>']) {
-        return None;
-    }
-    let first = lines.find(|it| !it.trim().is_empty())?;
-    Some(Place { line: line + 1, column: first.len() - first.trim_start().len() + 1 })
+/// The block text that begins after one of some lines, which ends in `|`, with or without signs and a comment behind it. Folded texts (`>`)
+/// have no lines of their own.
+fn block_between(lines: &[&str], from: usize, to: usize) -> Option<Place> {
+    let is_head = |line: &str| {
+        let bare = line.split(" #").next().unwrap_or(line).trim_end();
+        let bare = bare.trim_end_matches(['-', '+', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+        bare.ends_with(" |") || bare == "|"
+    };
+    let head = (from..=to.max(from)).find(|line| lines.get(line - 1).is_some_and(|it| is_head(it)))?;
+    let first = lines.iter().skip(head).find(|it| !it.trim().is_empty())?;
+    Some(Place { line: head + 1, column: first.len() - first.trim_start().len() + 1 })
 }
 
 /// Finds lines and columns by bytes.

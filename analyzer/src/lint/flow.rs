@@ -1,11 +1,11 @@
 //! Advice about the way through a machine: Choice, Pass, Wait, and names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{Around, Sink};
-use crate::asl::{State, StateMachine};
+use crate::asl::{Graph, State, StateMachine};
 use crate::model::{Name, StateType, WorkflowType};
 
 /// An Express execution ends after so many seconds.
@@ -29,17 +29,17 @@ pub(super) fn check(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
 }
 
 fn check_pass(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
-    let plain = ["Type", "Next", "End", "Comment", "QueryLanguage"];
     let shapes = ["Parameters", "ResultPath", "InputPath", "OutputPath", "Output", "Assign", "Result"];
-    let fields: Vec<&str> = state.fields.keys().map(String::as_str).filter(|it| !plain.contains(it)).collect();
+    let plain = ["Type", "Next", "End", "Comment", "QueryLanguage"];
+    let only_shapes = || state.fields.keys().map(String::as_str).all(|it| shapes.contains(&it) || plain.contains(&it));
     let paid = around.subject.runs.and_then(|runs| runs.paid_by(&[&state.name]));
-    let finding = if fields.is_empty() {
+    let finding = if state.is_idle() {
         // Alone in a branch it stands for "do nothing", which a Parallel cannot say otherwise.
-        if around.machine.states.len() == 1 {
+        if around.machine.states.len() == 1 || !around.graph.can_go(state) {
             return;
         }
         sink.add("pass_does_nothing", "", format!("`{}` changes nothing", state.name))
-    } else if fields.iter().all(|it| shapes.contains(it)) && follows_a_task(state, around.machine) {
+    } else if only_shapes() && follows_a_task(state, around) {
         let message = format!("`{}` shapes what the state before it could give in that shape", state.name);
         sink.add("pass_reshapes", "", message)
     } else {
@@ -51,18 +51,16 @@ fn check_pass(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
 }
 
 /// Whether exactly one state leads to this one, a Task, and by its `Next`.
-fn follows_a_task(state: &State, machine: &StateMachine) -> bool {
-    let mut before = machine.states.iter().filter(|it| it.targets().any(|target| *target == state.name));
-    let Some(one) = before.next().filter(|_| before.next().is_none()) else { return false };
-    let is_start = machine.start_at == state.name;
+fn follows_a_task(state: &State, around: &Around<'_>) -> bool {
+    let [one] = around.graph.before(&state.name) else { return false };
+    let is_start = around.machine.start_at == state.name;
     !is_start && one.kind == Some(StateType::Task) && one.next.as_ref() == Some(&state.name)
 }
 
 fn check_wait(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
-    if let Some(states) = polled(around.machine, state) {
+    if let Some(states) = around.polling.get(&state.name) {
         let message = format!("`{}` waits in a loop that asks whether something is done", state.name);
-        let names: Vec<&Name> = states.into_iter().collect();
-        let paid = around.subject.runs.and_then(|runs| runs.paid_by(&names));
+        let paid = around.subject.runs.and_then(|runs| runs.paid_by(states));
         let finding = sink.add("polling_loop", "", message);
         if let Some(paid) = paid {
             (finding.evidence, finding.cost) = (Some(paid.said), Some(paid.usd));
@@ -77,22 +75,22 @@ fn check_wait(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-/// The states of a cycle from a Wait through a Task and a Choice back to itself; the shortest.
-fn polled<'a>(machine: &'a StateMachine, wait: &'a State) -> Option<BTreeSet<&'a Name>> {
-    let mut waiting = std::collections::VecDeque::from([vec![&wait.name]]);
-    let mut seen = BTreeSet::new();
-    while let Some(way) = waiting.pop_front() {
-        let Some(state) = machine.state(way[way.len() - 1]) else { continue };
-        for target in state.targets() {
-            let kinds = || way.iter().filter_map(|it| machine.state(it)?.kind);
-            if *target == wait.name {
-                if kinds().any(|it| it == StateType::Task) && kinds().any(|it| it == StateType::Choice) {
-                    return Some(way.into_iter().collect());
-                }
-            } else if seen.insert(target) {
-                waiting.push_back(way.iter().copied().chain([target]).collect());
-            }
+/// Circles through a Wait, a Task and a Choice, each with the first Wait that lies on it: what is told once is paid once.
+pub(super) fn polling<'a>(machine: &'a StateMachine, graph: &Graph<'a>) -> BTreeMap<&'a Name, Vec<&'a Name>> {
+    let on_circles = graph.on_circles();
+    let mut found: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
+    let mut told: BTreeSet<&Name> = BTreeSet::new();
+    for wait in machine.states.iter().filter(|it| it.kind == Some(StateType::Wait)) {
+        if told.contains(&wait.name) || !on_circles.contains(&*wait.name) {
+            continue;
+        }
+        let Some(circle) = graph.circle(wait) else { continue };
+        let has = |kind: StateType| circle.iter().any(|it| it.kind == Some(kind));
+        if has(StateType::Task) && has(StateType::Choice) {
+            let names: Vec<&Name> = circle.iter().map(|it| &it.name).collect();
+            told.extend(&names);
+            found.insert(&wait.name, names);
         }
     }
-    None
+    found
 }

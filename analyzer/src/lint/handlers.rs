@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Around, Sink, StateRuns, most_frequent};
-use crate::asl::{Retrier, State, StateMachine};
+use crate::asl::State;
 use crate::model::{Name, StateType};
 
 /// Visits from which on it means something that a handler was never needed.
@@ -15,7 +15,7 @@ pub(super) fn check(state: &State, around: &Around<'_>, runs: Option<&StateRuns>
     check_dead(state, sink);
     for (index, retrier) in state.retry.iter().enumerate() {
         let place = format!("/Retry[{index}]");
-        check_delays(state, retrier, &place, around, sink);
+        check_delays(state, index, around, sink);
         if let Some(runs) = runs.filter(|it| it.visits >= ENOUGH) {
             let mut earlier = state.retry[..index].iter();
             let applies = |error: &Name| {
@@ -34,7 +34,7 @@ pub(super) fn check(state: &State, around: &Around<'_>, runs: Option<&StateRuns>
         finding.evidence =
             runs.filter(|it| it.retries > 0).map(|it| format!("{} retries in {} visits", it.retries, it.visits));
     }
-    check_catches(state, around.machine, runs, sink);
+    check_catches(state, around, runs, sink);
 }
 
 /// Whether the errors named take this one in.
@@ -72,31 +72,32 @@ fn check_dead(state: &State, sink: &mut Sink<'_>) {
     }
 }
 
-fn check_delays(state: &State, retrier: &Retrier, place: &str, around: &Around<'_>, sink: &mut Sink<'_>) {
-    let last = u32::try_from(retrier.max_attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(1_000);
-    let longest = retrier.interval_seconds * retrier.backoff_rate.powi(i32::try_from(last).unwrap_or(1_000));
+fn check_delays(state: &State, index: usize, around: &Around<'_>, sink: &mut Sink<'_>) {
+    let (retrier, place) = (&state.retry[index], format!("/Retry[{index}]"));
+    let last = i32::try_from(retrier.max_attempts.saturating_sub(1)).unwrap_or(i32::MAX);
+    let longest = retrier.interval_seconds * retrier.backoff_rate.powi(last);
     if retrier.max_delay_seconds.is_none() && longest > LONG_DELAY {
         let message = format!("the last delay of `{}` may be {}", state.name, hours(longest));
-        sink.add("retry_without_max_delay", place, message);
+        sink.add("retry_without_max_delay", &place, message);
     }
-    let fields = place.trim_start_matches("/Retry[").trim_end_matches(']').parse::<usize>().ok();
-    let written = fields.and_then(|index| state.fields.get("Retry")?.get(index));
+    let written = state.fields.get("Retry").and_then(|it| it.get(index));
     let has_jitter = written.is_some_and(|it| it.get("JitterStrategy").is_some());
     if around.is_fanned_out && !has_jitter && retrier.max_attempts > 1 && state.kind == Some(StateType::Task) {
         let message = format!("`{}` runs many times at once, and its retries come all at once", state.name);
-        sink.add("retry_without_jitter", place, message);
+        sink.add("retry_without_jitter", &place, message);
     }
 }
 
 fn hours(seconds: f64) -> String {
-    if seconds > 2.0 * 86_400.0 {
-        format!("{:.0} days", seconds / 86_400.0)
-    } else {
-        format!("{:.0} h", seconds / 3_600.0)
+    const DAY: f64 = 86_400.0;
+    match seconds {
+        it if it > 366.0 * DAY => "more than a year".to_owned(),
+        it if it > 2.0 * DAY => format!("{:.0} days", it / DAY),
+        it => format!("{:.0} h", it / 3_600.0),
     }
 }
 
-fn check_catches(state: &State, machine: &StateMachine, runs: Option<&StateRuns>, sink: &mut Sink<'_>) {
+fn check_catches(state: &State, around: &Around<'_>, runs: Option<&StateRuns>, sink: &mut Sink<'_>) {
     for (index, catcher) in state.catch.iter().enumerate() {
         let place = format!("/Catch[{index}]");
         let taken: BTreeMap<Name, u64> = runs
@@ -109,8 +110,9 @@ fn check_catches(state: &State, machine: &StateMachine, runs: Option<&StateRuns>
             })
             .unwrap_or_default();
         let takes_all = catcher.error_equals.iter().any(|it| **it == *"States.ALL");
-        if takes_all
-            && let Some(next) = catcher.next.as_ref().and_then(|it| machine.state(it))
+        if around.is_outermost
+            && takes_all
+            && let Some(next) = catcher.next.as_ref().and_then(|it| around.graph.state(it))
             && ends_well_at_once(next)
         {
             let message = format!("whatever fails in `{}` ends as a success at `{}`", state.name, next.name);
@@ -151,5 +153,5 @@ fn check_catches(state: &State, machine: &StateMachine, runs: Option<&StateRuns>
 
 /// Whether an execution that gets here ends at once as a success.
 fn ends_well_at_once(state: &State) -> bool {
-    state.kind == Some(StateType::Succeed) || (state.kind == Some(StateType::Pass) && state.end)
+    state.kind == Some(StateType::Succeed) || (state.is_idle() && state.end)
 }

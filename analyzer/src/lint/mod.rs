@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::asl::{Deployment, State, StateMachine, express_problems, problems};
+use crate::asl::{Deployment, Graph, State, StateMachine, express_problems, problems};
 use crate::model::{Name, Usd, WorkflowType};
 
 pub use rules::{RULES, Rule, rule_named};
@@ -97,20 +97,58 @@ pub fn lint(subject: &Subject<'_>) -> Vec<Finding> {
     if let Some(runs) = runs {
         runs.check_machine(&mut found);
     }
-    let around = Around { machine, subject, is_fanned_out: false };
-    look(&around, "", &mut found);
-    let spared = ignored(machine.fields.get("Comment"));
-    found.retain(|it| !spared.iter().any(|rule| rule == it.rule));
+    look(&Around::of(machine, subject), "", &mut found);
+    let mut spared = Vec::new();
+    note_spared(machine, "", &mut spared);
+    found.retain(|it| {
+        !spared.iter().any(|(path, rules)| is_below(&it.path, path) && rules.iter().any(|rule| rule == it.rule))
+    });
     found
+}
+
+/// What comments spare: everything below a path, of some rules.
+fn note_spared(machine: &StateMachine, path: &str, spared: &mut Vec<(String, Vec<String>)>) {
+    let mut note = |path: &str, comment: Option<&Value>| {
+        let rules = ignored_in(comment.and_then(Value::as_str).unwrap_or_default());
+        if !rules.is_empty() {
+            spared.push((path.to_owned(), rules));
+        }
+    };
+    note(path, machine.fields.get("Comment"));
+    for state in &machine.states {
+        note(&format!("{path}/States/{}", state.name), state.fields.get("Comment"));
+    }
+    for state in &machine.states {
+        for (index, inner) in state.inner.iter().enumerate() {
+            note_spared(inner, &format!("{path}/States/{}/{}", state.name, state.place_of_inner(index)), spared);
+        }
+    }
+}
+
+fn is_below(path: &str, around: &str) -> bool {
+    path.strip_prefix(around).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }
 
 /// The machine that a state stands in.
 struct Around<'a> {
     /// The machine itself, or the branch or item processor.
     machine: &'a StateMachine,
+    graph: Graph<'a>,
+    /// States of circles that ask whether something is done, by the Wait that is told.
+    polling: BTreeMap<&'a Name, Vec<&'a Name>>,
     subject: &'a Subject<'a>,
+    /// Whether it is the machine itself, whose end is that of the execution.
+    is_outermost: bool,
     /// Whether it runs many times at once, in a Map.
     is_fanned_out: bool,
+}
+
+impl<'a> Around<'a> {
+    fn of(machine: &'a StateMachine, subject: &'a Subject<'a>) -> Self {
+        let graph = Graph::of(machine);
+        let polling = flow::polling(machine, &graph);
+        Self { machine, graph, polling, subject, is_outermost: true, is_fanned_out: false }
+    }
 }
 
 /// Takes findings about one state.
@@ -142,23 +180,16 @@ fn look(around: &Around<'_>, path: &str, found: &mut Vec<Finding>) {
         if let Some((all, runs)) = around.subject.runs.zip(runs) {
             runs.check(state, all, &mut sink);
         }
-        let spared = ignored(state.fields.get("Comment"));
-        found.extend(sink.found.into_iter().filter(|it| !spared.iter().any(|rule| rule == it.rule)));
+        found.append(&mut sink.found);
         let is_fanned_out = around.is_fanned_out || state.processor.is_some();
         for (index, inner) in state.inner.iter().enumerate() {
-            let inside = Around { machine: inner, subject: around.subject, is_fanned_out };
+            let inside = Around { is_outermost: false, is_fanned_out, ..Around::of(inner, around.subject) };
             look(&inside, &format!("{here}/{}", state.place_of_inner(index)), found);
         }
     }
 }
 
 /// The rules that a comment spares: what follows `stepscope:ignore`, with commas or spaces between.
-pub fn ignored(comment: Option<&Value>) -> Vec<String> {
-    let text = comment.and_then(Value::as_str).unwrap_or_default();
-    ignored_in(text)
-}
-
-/// The rules that a line of text spares.
 pub fn ignored_in(text: &str) -> Vec<String> {
     let mut rules = Vec::new();
     for part in text.split("stepscope:ignore").skip(1) {

@@ -24,8 +24,15 @@ const fn rule(
 }
 
 /// Every rule there is.
-pub const RULES: [Rule; 54] = [
+pub const RULES: [Rule; 55] = [
     rule("invalid", Severity::Error, "AWS refuses a definition like this.", "Correct the field that is named.", ""),
+    rule(
+        "not_read",
+        Severity::Info,
+        "What stands here is made at deployment, or lies elsewhere: nobody has looked at it.",
+        "Give lint the file that has the definition.",
+        "",
+    ),
     rule(
         "missing_target",
         Severity::Error,

@@ -26,6 +26,7 @@ pub struct Runs {
 pub struct StateRuns {
     pub visits: u64,
     pub retries: u64,
+    /// Of the attempts, which a time-out is about.
     pub p99: Option<Micros>,
     pub longest: Option<Micros>,
     /// Errors that ended executions in this state, and how often.
@@ -64,8 +65,9 @@ const NEAR_PAYLOAD: u64 = PAYLOAD / 10 * 8;
 /// A time-out is far above what visits take when it is so many times the p99, and this long.
 const FAR: i64 = 50;
 const LONG: Micros = Micros(300_000_000);
-/// Visits from which on a p99 means something.
+/// Visits from which on a p99 means something: that a time-out is near, and that it is far.
 const ENOUGH: u64 = 100;
+const SOME: u64 = 20;
 
 impl Runs {
     /// What the transitions of some states cost, retries included.
@@ -103,8 +105,8 @@ impl StateRuns {
         let timeout = state.fields.get("TimeoutSeconds").and_then(serde_json::Value::as_i64).map(Micros::from_seconds);
         let Some((timeout, p99)) = timeout.zip(self.p99) else { return };
         let message = format!("`{}` has a time-out of {} s", state.name, timeout.0 / 1_000_000);
-        let evidence = format!("its p99 is {:.1} s in {} visits", p99.as_millis() / 1e3, self.visits);
-        if p99.0 * 5 > timeout.0 * 4 {
+        let evidence = format!("the p99 of its attempts is {:.1} s in {} visits", p99.as_millis() / 1e3, self.visits);
+        if self.visits >= SOME && p99.0.saturating_mul(5) > timeout.0.saturating_mul(4) {
             sink.add("timeout_near_p99", "/TimeoutSeconds", message).evidence = Some(evidence);
         } else if self.visits >= ENOUGH && timeout > LONG && timeout.0 > p99.0.saturating_mul(FAR) {
             sink.add("timeout_far_above_p99", "/TimeoutSeconds", message).evidence = Some(evidence);
@@ -124,14 +126,13 @@ impl StateRuns {
             sink.add("error_uncaught", "", message).evidence =
                 Some(format!("{count} of {} executions failed with it here", all.executions));
         }
-        let paid = all.per_transition.filter(|_| self.retries * 5 >= self.visits && self.retries >= 5);
-        if let Some(rate) = paid {
-            let usd = rate * self.retries;
+        if self.retries * 5 >= self.visits && self.retries >= 5 {
+            let usd = all.per_transition.map(|rate| rate * self.retries);
+            let paid = usd.map_or_else(String::new, |it| format!(", {} USD", it.to_decimal()));
             let finding =
                 sink.add("retry_storm", "/Retry", format!("a good part of the visits of `{}` is retried", state.name));
-            finding.evidence =
-                Some(format!("{} retries in {} visits, {} USD", self.retries, self.visits, usd.to_decimal()));
-            finding.cost = Some(usd);
+            finding.evidence = Some(format!("{} retries in {} visits{paid}", self.retries, self.visits));
+            finding.cost = usd;
         }
     }
 }

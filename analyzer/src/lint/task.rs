@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Around, Sink};
 use crate::asl::State;
-use crate::model::{Name, StateType};
+use crate::model::{Name, StateType, WorkflowType};
 
 /// Errors of Lambda that pass by themselves.
 pub(super) const TRANSIENT: [&str; 5] = [
@@ -47,7 +47,11 @@ fn check_waiting(state: &State, resource: &str, around: &Around<'_>, sink: &mut 
     let is_activity = resource.contains(":activity:");
     let waits = is_token || is_activity || pattern == "sync" || pattern == "sync:2";
     let longest = around.subject.runs.and_then(|it| it.states.get(&state.name)?.longest);
-    if !has("TimeoutSeconds") {
+    // Where the whole machine has a time-out nothing stays open for ever; Express ends after five minutes.
+    let machine = around.subject.machine;
+    let is_bounded = machine.fields.contains_key("TimeoutSeconds")
+        || around.subject.deployment.workflow_type == Some(WorkflowType::Express);
+    if !has("TimeoutSeconds") && !is_bounded {
         let finding = if waits {
             sink.add("callback_without_timeout", "", format!("`{}` waits for an answer without a time-out", state.name))
         } else {
@@ -62,6 +66,10 @@ fn check_waiting(state: &State, resource: &str, around: &Around<'_>, sink: &mut 
 
 /// Whether the transient errors are retried: all of them, by their names or by a general one.
 fn check_transient(state: &State, sink: &mut Sink<'_>) {
+    // What is filled in at deployment may name them.
+    if state.fields.get("Retry").is_some_and(|it| !it.is_array()) {
+        return;
+    }
     let named: Vec<&Name> =
         state.retry.iter().filter(|it| it.max_attempts > 0).flat_map(|it| &it.error_equals).collect();
     let is_retried = |error: &str| named.iter().any(|it| ["States.ALL", "States.TaskFailed", error].contains(&&***it));
@@ -74,7 +82,7 @@ fn check_transient(state: &State, sink: &mut Sink<'_>) {
     }
 }
 
-/// Names of functions that say they do what the service does itself.
+/// Words of functions' names that say they do what the service does itself.
 const NATIVE: [(&[&str], &str); 8] = [
     (&["putitem", "getitem", "updateitem", "deleteitem", "dynamodb"], "arn:aws:states:::dynamodb:putItem"),
     (&["sendmessage", "sqssend", "enqueue"], "arn:aws:states:::sqs:sendMessage"),
@@ -91,13 +99,31 @@ fn check_native(state: &State, sink: &mut Sink<'_>) {
     let function = arguments.and_then(|it| it.get("FunctionName")).and_then(Value::as_str);
     let function = function.or(state.resource.as_deref()).unwrap_or_default();
     let function = function.split(":function:").last().unwrap_or(function);
-    let plain: String =
-        function.chars().filter(char::is_ascii_alphanumeric).map(|it| it.to_ascii_lowercase()).collect();
-    if let Some((_, native)) = NATIVE.iter().find(|(words, _)| words.iter().any(|it| plain.contains(it))) {
+    let words = words(function);
+    let says = |wanted: &str| (1..=3).any(|n| words.windows(n).any(|it| it.concat() == wanted));
+    if let Some((_, native)) = NATIVE.iter().find(|(names, _)| names.iter().any(|it| says(it))) {
         let message =
             format!("`{}` calls `{function}`, whose name says what `{native}` does without a function", state.name);
         sink.add("lambda_native", "/Resource", message);
     }
+}
+
+/// The words of a name, in small letters: `prod-PutItem_fn` has four.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_small = false;
+    for letter in name.chars() {
+        let begins = letter.is_ascii_uppercase() && was_small;
+        if begins || !letter.is_ascii_alphanumeric() {
+            words.push(String::new());
+        }
+        if letter.is_ascii_alphanumeric() {
+            words.last_mut().into_iter().for_each(|it| it.push(letter.to_ascii_lowercase()));
+        }
+        was_small = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    }
+    words.retain(|it| !it.is_empty());
+    words
 }
 
 fn check_nested(state: &State, resource: &str, sink: &mut Sink<'_>) {

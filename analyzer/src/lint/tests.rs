@@ -123,7 +123,7 @@ fn the_runs_have_their_say() {
     };
     assert_eq!(
         said("timeout_near_p99"),
-        Some(("/States/T/TimeoutSeconds".into(), "its p99 is 9.0 s in 200 visits".into()))
+        Some(("/States/T/TimeoutSeconds".into(), "the p99 of its attempts is 9.0 s in 200 visits".into()))
     );
     assert_eq!(said("error_uncaught"), Some(("/States/T".into(), "3 of 200 executions failed with it here".into())));
     assert_eq!(said("retry_storm"), Some(("/States/T/Retry".into(), "50 retries in 200 visits, 0.00125 USD".into())));

@@ -30,11 +30,11 @@ impl Micros {
     pub const ZERO: Self = Self(0);
 
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis * 1_000)
+        Self(millis.saturating_mul(1_000))
     }
 
     pub fn from_seconds(seconds: i64) -> Self {
-        Self(seconds * 1_000_000)
+        Self(seconds.saturating_mul(1_000_000))
     }
 
     /// Milliseconds with three decimals at most, as every `_ms` key of the JSON results has them.

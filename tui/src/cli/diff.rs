@@ -82,12 +82,10 @@ fn side(context: &Context, target: &str) -> Result<Side, Failure> {
             .map_err(|error| Failure::usage(format!("`{target}` cannot be read")).because(error.to_string()))?;
         return Ok(Side { machine: in_file(target, &text)?, runs: None });
     }
-    if let Some(text) = of_revision(target)? {
-        return Ok(Side { machine: in_file(target, &text)?, runs: None });
-    }
-    let reader = context.reader()?;
+    // A machine's version comes before a file of that name in a revision called as the machine.
     let version = target.rsplit_once(':').filter(|(_, version)| version.bytes().all(|it| it.is_ascii_digit()));
     if let Some((machine, version)) = version
+        && let Ok(reader) = context.reader()
         && let Ok(machine) = select::machine(&reader, machine)
     {
         let seen = reader.deployed_definitions(&machine)?;
@@ -99,6 +97,10 @@ fn side(context: &Context, target: &str) -> Result<Side, Failure> {
         let runs = Some(Ran::Version { machine, version: version.to_owned() });
         return Ok(Side { machine: parse(target, &it.text)?, runs });
     }
+    if let Some(text) = of_revision(target)? {
+        return Ok(Side { machine: in_file(target, &text)?, runs: None });
+    }
+    let reader = context.reader()?;
     let machine = select::machine(&reader, target)?;
     let newest = reader.definitions(&machine)?.into_iter().next();
     let text = newest.ok_or_else(|| Failure::usage(format!("no definition of `{target}` is stored")))?;
@@ -132,7 +134,7 @@ fn in_file(source: &str, text: &str) -> Result<StateMachine, Failure> {
     let found = definitions_in(source, text).map_err(|error| refuse(error.to_string()))?;
     let here = found.into_iter().filter_map(|it| match it.content {
         Content::Here(value) => Some(value),
-        Content::File(_) => None,
+        Content::File(_) | Content::Unknown => None,
     });
     match here.collect::<Vec<_>>().as_slice() {
         [Ok(one)] => StateMachine::from_value(one).map_err(|error| refuse(error.to_string())),

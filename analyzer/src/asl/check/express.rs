@@ -1,8 +1,19 @@
 //! What does an Express machine not have?
 
+use serde_json::Value;
+
 use super::Problem;
 use crate::asl::{ProcessorMode, State, StateMachine};
 use crate::model::StateType;
+
+/// What is refused of the children of a distributed Map that are Express, whatever the machine is.
+pub(super) fn of_children(state: &State, path: &str, found: &mut Vec<Problem>) {
+    let processor = state.fields.get("ItemProcessor").or_else(|| state.fields.get("Iterator"));
+    let kind = processor.and_then(|it| it.pointer("/ProcessorConfig/ExecutionType")).and_then(Value::as_str);
+    if let Some(inner) = state.inner.first().filter(|_| kind == Some("EXPRESS")) {
+        look(inner, &format!("{path}/{}", state.place_of_inner(0)), found);
+    }
+}
 
 /// What AWS refuses of a definition because its machine is Express.
 pub fn express_problems(machine: &StateMachine) -> Vec<Problem> {

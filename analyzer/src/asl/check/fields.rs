@@ -3,7 +3,7 @@
 use crate::model::StateType;
 
 /// Fields that a state in JSONPath has, and one in JSONata has not.
-pub(super) const JSONPATH: [&str; 14] = [
+pub(super) const JSONPATH: [&str; 15] = [
     "InputPath",
     "OutputPath",
     "Parameters",
@@ -18,13 +18,14 @@ pub(super) const JSONPATH: [&str; 14] = [
     "CausePath",
     "MaxConcurrencyPath",
     "ToleratedFailurePercentagePath",
+    "ToleratedFailureCountPath",
 ];
 
 /// Fields that a state in JSONata has, and one in JSONPath has not.
 pub(super) const JSONATA: [&str; 3] = ["Arguments", "Output", "Items"];
 
 /// Pairs of which a state has one at most.
-pub(super) const EXCLUSIVE: [(&str, &str); 12] = [
+pub(super) const EXCLUSIVE: [(&str, &str); 14] = [
     ("TimeoutSeconds", "TimeoutSecondsPath"),
     ("HeartbeatSeconds", "HeartbeatSecondsPath"),
     ("Error", "ErrorPath"),
@@ -33,6 +34,8 @@ pub(super) const EXCLUSIVE: [(&str, &str); 12] = [
     ("Timestamp", "TimestampPath"),
     ("Seconds", "Timestamp"),
     ("SecondsPath", "TimestampPath"),
+    ("Seconds", "TimestampPath"),
+    ("SecondsPath", "Timestamp"),
     ("MaxConcurrency", "MaxConcurrencyPath"),
     ("ToleratedFailurePercentage", "ToleratedFailurePercentagePath"),
     ("ToleratedFailureCount", "ToleratedFailureCountPath"),

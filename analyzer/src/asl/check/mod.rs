@@ -11,11 +11,9 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
-use super::{State, StateMachine};
+use super::{Graph, State, StateMachine};
 use crate::model::{Name, StateType};
 
 pub use express::express_problems;
@@ -65,13 +63,15 @@ fn check_machine(machine: &StateMachine, path: &str, language: Language, found: 
     let mut report = |rule: &'static str, place: &str, message: String| {
         found.push(Problem { rule, path: format!("{path}{place}"), message });
     };
+    let graph = Graph::of(machine);
     if machine.states.is_empty() {
         report("invalid", "/States", "a state machine needs a state".to_owned());
-    } else if machine.state(&machine.start_at).is_none() {
+    } else if graph.state(&machine.start_at).is_none() && !machine.start_at.contains("${") {
         report("missing_target", "/StartAt", format!("`{}` is not among the states", machine.start_at));
     } else {
-        let reachable = reachable(machine);
-        for state in machine.states.iter().filter(|it| !reachable.contains(&it.name)) {
+        let reachable = graph.reachable();
+        let is_lost = |it: &&State| reachable.as_ref().is_some_and(|all| !all.contains(&*it.name));
+        for state in machine.states.iter().filter(is_lost) {
             report("unreachable", &format!("/States/{}", state.name), format!("no way leads to `{}`", state.name));
         }
     }
@@ -82,13 +82,14 @@ fn check_machine(machine: &StateMachine, path: &str, language: Language, found: 
     for state in &machine.states {
         let here = format!("{path}/States/{}", state.name);
         for (place, target) in places_of_targets(state) {
-            if machine.state(target).is_none() {
+            if graph.state(target).is_none() && !target.contains("${") {
                 let message = format!("`{target}` is not among the states beside it");
                 found.push(Problem { rule: "missing_target", path: format!("{here}{place}"), message });
             }
         }
         let own = language_of(&state.fields).unwrap_or(language);
         check_state(state, own, &here, found);
+        express::of_children(state, &here, found);
         if language == Language::Jsonata && own == Language::JsonPath {
             let message = "a machine in JSONata has no states in JSONPath".to_owned();
             found.push(Problem { rule: "invalid", path: format!("{here}/QueryLanguage"), message });
@@ -113,22 +114,9 @@ fn places_of_targets(state: &State) -> Vec<(String, &Name)> {
     found
 }
 
-/// The states that a way leads to from the start.
-fn reachable(machine: &StateMachine) -> BTreeSet<&Name> {
-    let mut seen = BTreeSet::new();
-    let mut waiting = vec![&machine.start_at];
-    while let Some(name) = waiting.pop() {
-        if seen.insert(name)
-            && let Some(state) = machine.state(name)
-        {
-            waiting.extend(state.targets());
-        }
-    }
-    seen
-}
-
 fn is_terminal(state: &State) -> bool {
-    state.end || matches!(state.kind, Some(StateType::Succeed | StateType::Fail))
+    let is_filled_in = state.fields.get("End").is_some_and(Value::is_string);
+    state.end || is_filled_in || matches!(state.kind, Some(StateType::Succeed | StateType::Fail))
 }
 
 fn check_state(state: &State, language: Language, path: &str, found: &mut Vec<Problem>) {
@@ -148,7 +136,7 @@ fn check_state(state: &State, language: Language, path: &str, found: &mut Vec<Pr
     };
     check_parts(state, kind, &mut report);
     check_fields(state, kind, language, &mut report);
-    values::check_state(state, kind, &mut report);
+    values::check_state(state, kind, language, &mut report);
     handlers::check(state, &mut report);
     if kind == StateType::Choice {
         choice::check(state, language, &mut report);
@@ -174,7 +162,8 @@ fn check_parts(state: &State, kind: StateType, report: &mut Report<'_>) {
         report(place, message.to_owned());
     }
     let leads_on = !matches!(kind, StateType::Choice | StateType::Succeed | StateType::Fail);
-    if leads_on && state.next.is_some() == state.end {
+    let is_open = state.fields.get("End").is_some_and(Value::is_string);
+    if leads_on && !is_open && state.next.is_some() == state.end {
         report("/Next", "a state needs exactly one of `Next` and `End`".to_owned());
     }
 }
@@ -185,7 +174,7 @@ fn check_fields(state: &State, kind: StateType, language: Language, report: &mut
     for field in state.fields.keys() {
         let place = format!("/{field}");
         if !fields::is_allowed(kind, field) {
-            report(&place, format!("a {} state has no such field", kind.as_str()));
+            report(&place, format!("a {} state has no field `{field}`", kind.as_str()));
         } else if language == Language::Jsonata && fields::JSONPATH.contains(&field.as_str()) {
             report(&place, format!("`{field}` belongs to JSONPath, and this state is in JSONata"));
         } else if language == Language::JsonPath && fields::JSONATA.contains(&field.as_str()) {

@@ -21,7 +21,11 @@ pub(super) fn check(value: &Value, path: &str, found: &mut Vec<Problem>) {
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|it| check(it, path, found)),
+        Value::Array(items) => {
+            for (index, it) in items.iter().enumerate() {
+                check(it, &format!("{path}[{index}]"), found);
+            }
+        }
         _ => {}
     }
 }

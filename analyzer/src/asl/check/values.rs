@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Report, fields, resources};
+use super::{Language, Report, fields, resources};
 use crate::asl::State;
 use crate::model::StateType;
 
@@ -15,7 +15,7 @@ const FORBIDDEN: &str = "?*<>{}[]:;,\\|^~$#%&`\"";
 
 /// Whether a text stands for a value that is not known yet: an expression in JSONata, or what deployment fills in.
 pub(super) fn is_open(value: &Value) -> bool {
-    value.as_str().is_some_and(|it| it.trim_start().starts_with("{%") || it.contains("${"))
+    value.as_str().is_some_and(|it| it.starts_with("{%") || it.contains("${"))
 }
 
 /// Checks the fields of a machine other than its states.
@@ -42,7 +42,7 @@ pub(super) fn check_machine(all: &Map<String, Value>, report: &mut Report<'_>) {
     }
 }
 
-pub(super) fn check_state(state: &State, kind: StateType, report: &mut Report<'_>) {
+pub(super) fn check_state(state: &State, kind: StateType, language: Language, report: &mut Report<'_>) {
     let all = &state.fields;
     if state.name.chars().count() > LONGEST_NAME {
         report("", format!("a name has at most {LONGEST_NAME} characters"));
@@ -90,7 +90,11 @@ pub(super) fn check_state(state: &State, kind: StateType, report: &mut Report<'_
     if let Some(message) = state.resource.as_deref().and_then(resources::refused) {
         report("/Resource", message);
     }
-    check_endings(all, "", report);
+    match language {
+        Language::Jsonata => check_endings(all, "", report),
+        Language::JsonPath => check_expressions(all, report),
+        Language::Unknown => {}
+    }
 }
 
 /// Paths are texts that begin with `$`, calls, or null where nothing is to be taken.
@@ -109,11 +113,29 @@ fn check_paths(all: &Map<String, Value>, report: &mut Report<'_>) {
     }
 }
 
+/// Numbers are no expressions where the language is JSONPath.
+fn check_expressions(all: &Map<String, Value>, report: &mut Report<'_>) {
+    let numbers = [
+        "TimeoutSeconds",
+        "HeartbeatSeconds",
+        "Seconds",
+        "MaxConcurrency",
+        "ToleratedFailureCount",
+        "ToleratedFailurePercentage",
+    ];
+    for field in numbers {
+        if all.get(field).and_then(Value::as_str).is_some_and(|it| it.starts_with("{%")) {
+            report(&format!("/{field}"), "an expression is JSONata, and this state is in JSONPath".to_owned());
+        }
+    }
+}
+
 /// What begins as an expression in JSONata ends as one.
 fn check_endings(all: &Map<String, Value>, path: &str, report: &mut Report<'_>) {
     // States inside are looked at by themselves.
-    for (field, value) in
-        all.iter().filter(|it| !matches!(it.0.as_str(), "States" | "Branches" | "ItemProcessor" | "Iterator"))
+    for (field, value) in all
+        .iter()
+        .filter(|it| !matches!(it.0.as_str(), "Comment" | "States" | "Branches" | "ItemProcessor" | "Iterator"))
     {
         let here = format!("{path}/{field}");
         match value {

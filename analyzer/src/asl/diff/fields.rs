@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::ways::Between;
 use super::{ChangeKind, Found, handlers, ways};
 use crate::asl::State;
 use crate::model::Name;
@@ -11,18 +12,19 @@ use crate::model::Name;
 /// Characters of a value that are told.
 const TOLD: usize = 60;
 
-pub(super) fn compare(old: &State, new: &State, path: &str, inserted: &[&Name], found: &mut Found<'_>) {
+pub(super) fn compare(old: &State, new: &State, path: &str, inserted: &[Between<'_>], found: &mut Found<'_>) {
     ways::compare(old, new, path, inserted, found);
     handlers::compare(old, new, path, found);
     let keys: BTreeSet<&String> = old.fields.keys().chain(new.fields.keys()).collect();
     for key in keys {
         // What is inside Parallels and Maps is compared state by state, ways and handlers above.
-        let is_told = ["Comment", "Branches", "ItemProcessor", "Iterator", "Next", "End", "Default", "Retry", "Catch"];
+        let is_told =
+            ["Comment", "Branches", "ItemProcessor", "Iterator", "Next", "End", "Default", "Choices", "Retry", "Catch"];
         if is_told.contains(&key.as_str()) {
             continue;
         }
         let (was, is) = (old.fields.get(key), new.fields.get(key));
-        if was == is || (key == "Choices" && ways::without_ways(was) == ways::without_ways(is)) {
+        if was == is {
             continue;
         }
         for (place, kind, what) in told(&new.name, key, was, is) {
@@ -53,7 +55,8 @@ fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<
                 Some(it) if it > 0.0 => format!("{it} items"),
                 _ => it.filter(|it| it.is_string()).map_or_else(|| "as many items as it may".to_owned(), short),
             };
-            one(format!("`{name}` runs {} at once instead of {}", at_once(is), at_once(was)))
+            let (was, is) = (at_once(was), at_once(is));
+            if was == is { Vec::new() } else { one(format!("`{name}` runs {is} at once instead of {was}")) }
         }
         "Seconds" => one(format!("`{name}` waits {} s instead of {} s", said(is, "?"), said(was, "?"))),
         "Resource" => {
@@ -63,7 +66,6 @@ fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<
         "Type" => one(format!("`{name}` is a {} and no {} any more", said(is, "?"), said(was, "?"))
             .replace('`', "")
             .replacen(&**name, &format!("`{name}`"), 1)),
-        "Choices" => one(format!("the rules of `{name}` are others")),
         _ => match (was, is) {
             (Some(Value::Object(_)), Some(Value::Object(_))) => {
                 let mut parts = Vec::new();
@@ -84,12 +86,25 @@ fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<
 fn sentence(name: &Name, place: &str, was: Option<&Value>, is: Option<&Value>) -> (ChangeKind, String) {
     match (was, is) {
         (Some(was), Some(is)) => {
-            (ChangeKind::Changed, format!("{place} of `{name}` is {} instead of {}", short(is), short(was)))
+            let (was, is) = apart(&whole(was), &whole(is));
+            (ChangeKind::Changed, format!("{place} of `{name}` is {is} instead of {was}"))
         }
         (None, Some(is)) => (ChangeKind::Added, format!("{place} of `{name}` is new: {}", short(is))),
         (Some(was), None) => (ChangeKind::Removed, format!("{place} of `{name}` is gone (was {})", short(was))),
         (None, None) => (ChangeKind::Changed, String::new()),
     }
+}
+
+/// Two values so that where they differ is seen: of long ones, what stands around the first difference.
+fn apart(was: &str, is: &str) -> (String, String) {
+    let same = was.chars().zip(is.chars()).take_while(|(a, b)| a == b).count();
+    let from = if same + 10 > TOLD { same.saturating_sub(TOLD / 3) } else { 0 };
+    let window = |text: &str| {
+        let rest: String = text.chars().skip(from).collect();
+        let head = if from > 0 { "…" } else { "" };
+        format!("{head}{}", cut(&rest))
+    };
+    (window(was), window(is))
 }
 
 type Leaf<'a> = (String, Option<&'a Value>, Option<&'a Value>);
@@ -121,9 +136,16 @@ pub(super) fn called(resource: &str) -> String {
 
 /// A value on one line, cut where it is long.
 fn short(value: &Value) -> String {
-    let text = match value {
+    cut(&whole(value))
+}
+
+fn whole(value: &Value) -> String {
+    match value {
         Value::String(text) => format!("`{text}`"),
         other => other.to_string(),
-    };
-    if text.chars().count() <= TOLD { text } else { text.chars().take(TOLD - 1).chain(['…']).collect() }
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= TOLD { text.to_owned() } else { text.chars().take(TOLD - 1).chain(['…']).collect() }
 }

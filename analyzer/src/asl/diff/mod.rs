@@ -1,5 +1,6 @@
 //! What changed between two definitions, as a person would say it?
 
+mod branches;
 mod fields;
 mod handlers;
 mod renamed;
@@ -8,12 +9,13 @@ mod ways;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::{State, StateMachine};
+use super::{Graph, State, StateMachine};
 use crate::model::Name;
+use ways::Between;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +51,6 @@ impl ChangeKind {
 pub fn changes(old: &StateMachine, new: &StateMachine) -> Vec<Change> {
     let renamed = renamed::found(old, new);
     let mut found = Found { changes: Vec::new(), names: Names { renamed: &renamed } };
-    for (was, is) in &renamed {
-        found.add(format!("/States/{is}"), ChangeKind::Renamed, &[is], format!("`{was}` is now called `{is}`"));
-    }
     compare(old, new, "", &mut found);
     found.changes
 }
@@ -70,6 +69,14 @@ impl<'a> Names<'a> {
     {
         self.renamed.get(old).unwrap_or(old)
     }
+
+    /// What a new name was before.
+    fn before<'b>(self, new: &'b Name) -> &'b Name
+    where
+        'a: 'b,
+    {
+        self.renamed.iter().find(|it| it.1 == new).map_or(new, |it| it.0)
+    }
 }
 
 /// Takes changes, and knows which states have another name now.
@@ -87,50 +94,47 @@ impl Found<'_> {
 
 fn compare(old: &StateMachine, new: &StateMachine, path: &str, found: &mut Found<'_>) {
     let names = found.names;
-    let start = names.now(&old.start_at);
-    let old_of = |name: &Name| old.states.iter().find(|it| names.now(&it.name) == name);
-    let mut inserted: Vec<&Name> = Vec::new();
-    for state in old.states.iter().filter(|it| new.state(names.now(&it.name)).is_none()) {
+    let (old_graph, new_graph) = (Graph::of(old), Graph::of(new));
+    let before: HashMap<&Name, &State> = old.states.iter().map(|it| (names.now(&it.name), it)).collect();
+    for state in &new.states {
+        if let Some(was) = before.get(&state.name).filter(|it| it.name != state.name) {
+            let what = format!("`{}` is now called `{}`", was.name, state.name);
+            found.add(format!("{path}/States/{}", state.name), ChangeKind::Renamed, &[&state.name], what);
+        }
+    }
+    for state in old.states.iter().filter(|it| new_graph.state(names.now(&it.name)).is_none()) {
         let what = format!("{} `{}` is gone{}", kind(state), state.name, calling(state));
         found.add(format!("{path}/States/{}", state.name), ChangeKind::Removed, &[&state.name], what);
     }
-    for state in &new.states {
-        if old_of(&state.name).is_none() {
-            let here = format!("{path}/States/{}", state.name);
-            let between = ways::between(state, old, new, names);
-            if between.is_some() {
-                inserted.push(&state.name);
-            }
-            let what =
-                format!("{} `{}` is new{}{}", kind(state), state.name, between.unwrap_or_default(), calling(state));
-            found.add(here, ChangeKind::Added, &[&state.name], what);
-        }
+    let mut inserted: Vec<Between<'_>> = Vec::new();
+    for state in new.states.iter().filter(|it| !before.contains_key(&it.name)) {
+        let between = ways::between(state, (old, &old_graph), (new, &new_graph), names);
+        let where_to = between.as_ref().map_or("", |it| it.1.as_str());
+        let what = format!("{} `{}` is new{where_to}{}", kind(state), state.name, calling(state));
+        found.add(format!("{path}/States/{}", state.name), ChangeKind::Added, &[&state.name], what);
+        inserted.extend(between.map(|it| it.0));
     }
-    if *start != new.start_at && !inserted.contains(&&new.start_at) {
+    let is_told = inserted.iter().any(|(before, new_state)| before.is_none() && **new_state == new.start_at);
+    if *names.now(&old.start_at) != new.start_at && !is_told {
         let what = format!("the way begins at `{}` instead of `{}`", new.start_at, old.start_at);
         found.add(format!("{path}/StartAt"), ChangeKind::Changed, &[&new.start_at], what);
     }
     compare_machines(old, new, path, found);
     for state in &new.states {
-        let Some(before) = old_of(&state.name) else { continue };
+        let Some(before) = before.get(&state.name) else { continue };
         let here = format!("{path}/States/{}", state.name);
         fields::compare(before, state, &here, &inserted, found);
-        for (index, (was, is)) in before.inner.iter().zip(&state.inner).enumerate() {
-            compare(was, is, &format!("{here}/{}", state.place_of_inner(index)), found);
-        }
-        if before.inner.len() != state.inner.len() {
-            let what = format!("`{}` has {} branches instead of {}", state.name, state.inner.len(), before.inner.len());
-            found.add(format!("{here}/Branches"), ChangeKind::Changed, &[&state.name], what);
-        }
+        branches::compare(before, state, &here, found);
     }
 }
 
 /// Fields of the machines themselves.
 fn compare_machines(old: &StateMachine, new: &StateMachine, path: &str, found: &mut Found<'_>) {
-    if old.timeout_seconds != new.timeout_seconds {
-        let after = |it: Option<u64>| it.map_or_else(|| "never".to_owned(), |it| format!("after {it} s"));
-        let what =
-            format!("an execution times out {}, before {}", after(new.timeout_seconds), after(old.timeout_seconds));
+    let timeout = |it: &StateMachine| it.fields.get("TimeoutSeconds").map(ToString::to_string);
+    let (was, is) = (timeout(old), timeout(new));
+    if was != is {
+        let after = |it: Option<String>| it.map_or_else(|| "never".to_owned(), |it| format!("after {it} s"));
+        let what = format!("an execution times out {}, before {}", after(is), after(was));
         found.add(format!("{path}/TimeoutSeconds"), ChangeKind::Changed, &[], what);
     }
     let text = |machine: &StateMachine, pointer: &str| {

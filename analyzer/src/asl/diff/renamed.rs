@@ -1,10 +1,10 @@
 //! Which states have only got another name?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::asl::{State, StateMachine};
+use crate::asl::{Graph, State, StateMachine};
 use crate::model::Name;
 
 /// New names by old ones: of states that are gone from a machine and that stand in it under another name, with the same
@@ -16,22 +16,26 @@ pub(super) fn found(old: &StateMachine, new: &StateMachine) -> BTreeMap<Name, Na
 }
 
 fn look(old: &StateMachine, new: &StateMachine, renamed: &mut BTreeMap<Name, Name>) {
-    let gone: Vec<&State> = old.states.iter().filter(|it| new.state(&it.name).is_none()).collect();
-    let mut come: Vec<&State> = new.states.iter().filter(|it| old.state(&it.name).is_none()).collect();
-    for state in gone {
-        let content = content(state);
+    let (old_graph, new_graph) = (Graph::of(old), Graph::of(new));
+    let mut come: HashMap<String, Vec<&Name>> = HashMap::new();
+    for state in new.states.iter().filter(|it| old_graph.state(&it.name).is_none()) {
+        come.entry(content(state)).or_default().push(&state.name);
+    }
+    let mut gone: HashMap<String, Vec<&Name>> = HashMap::new();
+    for state in old.states.iter().filter(|it| new_graph.state(&it.name).is_none()) {
         // Without anything of its own a state is like every other of its kind.
-        if content.len() < 2 {
-            continue;
+        if state.fields.keys().any(|it| !PLACE.contains(&it.as_str()) && it != "Type") {
+            gone.entry(content(state)).or_default().push(&state.name);
         }
-        let like: Vec<usize> = (0..come.len()).filter(|index| self::content(come[*index]) == content).collect();
-        if let [only] = like[..] {
-            renamed.insert(state.name.clone(), come.remove(only).name.clone());
+    }
+    for (content, names) in gone {
+        if let ([was], Some([is])) = (names.as_slice(), come.get(&content).map(Vec::as_slice)) {
+            renamed.insert((*was).clone(), (*is).clone());
         }
     }
     for state in &old.states {
         let name = renamed.get(&state.name).unwrap_or(&state.name).clone();
-        if let Some(now) = new.state(&name) {
+        if let Some(now) = new_graph.state(&name) {
             for (was, is) in state.inner.iter().zip(&now.inner) {
                 look(was, is, renamed);
             }
@@ -39,11 +43,15 @@ fn look(old: &StateMachine, new: &StateMachine, renamed: &mut BTreeMap<Name, Nam
     }
 }
 
+/// The fields that say where a state stands on the way, and what is for people.
+const PLACE: [&str; 6] = ["Next", "End", "Comment", "Default", "Catch", "Choices"];
+
 /// What a state has but its place on the way.
-fn content(state: &State) -> Map<String, Value> {
+fn content(state: &State) -> String {
     let mut fields = state.fields.clone();
-    for field in ["Next", "End", "Comment", "Default", "Catch", "Choices"] {
+    for field in PLACE {
         fields.shift_remove(field);
     }
-    fields
+    fields.sort_keys();
+    Value::Object(fields).to_string()
 }

@@ -65,7 +65,6 @@ fn handlers_are_told_by_what_they_do() {
         [
             "`A` retries `Y` and 2 more up to 3 times",
             "`A` retries `X`: up to 6 times instead of 3 times, first after 2 s instead of 1 s",
-            "the retries of `A` are spread at random",
             "`A` catches `States.ALL` and goes on to `F`",
         ]
     );
@@ -101,4 +100,52 @@ fn what_is_inside_a_map_is_compared_state_by_state() {
             "`I` calls `b` instead of `a`",
         ]
     );
+}
+
+#[test]
+fn order_ways_and_what_is_kept_are_changes_too() {
+    let task = |more: &str| {
+        machine(&format!(
+            r#""A":{{"Type":"Task","Resource":"x",{more}"Next":"B"}},"B":{{"Type":"Succeed"}},"F":{{"Type":"Fail"}}"#
+        ))
+    };
+    let retry = |errors: &str| task(&format!(r#""Retry":[{errors}],"#));
+    let (x, y) = (r#"{"ErrorEquals":["X"]}"#, r#"{"ErrorEquals":["Y","Z","V"]}"#);
+    assert_eq!(
+        said(&retry(&format!("{x},{y}")), &retry(&format!("{y},{x}"))),
+        ["`A` looks for what to retry in another order"]
+    );
+    let other = y.replace("\"V\"", "\"W\"");
+    assert_eq!(said(&retry(y), &retry(&other)).len(), 2, "one is new, one is gone");
+    let kept = |more: &str| task(&format!(r#""Catch":[{{"ErrorEquals":["X"],{more}"Next":"F"}}],"#));
+    assert_eq!(said(&kept(""), &kept(r#""ResultPath":null,"#)), ["`A` keeps something else of `X` that it catches"]);
+    let choice = |first: &str, second: &str| {
+        machine(&format!(
+            r#""A":{{"Type":"Choice","Default":"B","Choices":[{{"Variable":"$.a","NumericEquals":1,"Next":"{first}"}},
+            {{"Variable":"$.a","NumericEquals":2,"Next":"{second}"}}]}},"B":{{"Type":"Succeed"}},"C":{{"Type":"Fail"}}"#
+        ))
+    };
+    assert_eq!(said(&choice("B", "C"), &choice("C", "B")), ["the rules of `A` lead elsewhere among the same states"]);
+    let text =
+        |end: &str| machine(&format!(r#""A":{{"Type":"Pass","Result":"{}{end}","End":true}}"#, "same ".repeat(30)));
+    assert_eq!(
+        said(&text("old"), &text("new")),
+        ["Result of `A` is …same same same same new` instead of …same same same same old`"]
+    );
+}
+
+#[test]
+fn branches_are_known_by_their_states() {
+    let branch = |name: &str, seconds: u32| {
+        format!(r#"{{"StartAt":"{name}","States":{{"{name}":{{"Type":"Wait","Seconds":{seconds},"End":true}}}}}}"#)
+    };
+    let parallel = |branches: &[String]| {
+        machine(&format!(r#""A":{{"Type":"Parallel","End":true,"Branches":[{}]}}"#, branches.join(",")))
+    };
+    let (x, y, z) = (branch("X", 1), branch("Y", 2), branch("Z", 3));
+    let old = parallel(&[x.clone(), y.clone(), z.clone()]);
+    assert_eq!(said(&old, &parallel(&[z.clone(), y.clone(), x.clone()])), Vec::<String>::new());
+    assert_eq!(said(&old, &parallel(&[y.clone(), z.clone()])), ["`A` has no branch any more that begins at `X`"]);
+    let more = branch("W", 9);
+    assert_eq!(said(&old, &parallel(&[x, y, z, more])), ["`A` has a new branch: `W`"]);
 }

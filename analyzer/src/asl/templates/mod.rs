@@ -29,6 +29,8 @@ pub enum Content {
     Here(Result<Value, ParseError>),
     /// In a file of its own, seen from the template.
     File(String),
+    /// Made at deployment.
+    Unknown,
 }
 
 /// How a machine is set up. What nobody says is `None`.
@@ -75,6 +77,10 @@ pub fn definitions_in(name: &str, text: &str) -> Result<Vec<Found>, ParseError> 
     let extension = name.rsplit('.').next().unwrap_or_default();
     if extension.eq_ignore_ascii_case("tf") || extension.eq_ignore_ascii_case("hcl") {
         return terraform::definitions(text);
+    }
+    if terraform::has_directives(text) && text_to_value(text).is_err() {
+        let origin = Origin::Behind(Place::START);
+        return Ok(vec![Found { name: None, content: Content::Unknown, deployment: Deployment::default(), origin }]);
     }
     Ok(tree::definitions(&text_to_value(text)?, text))
 }

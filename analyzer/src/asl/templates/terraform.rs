@@ -49,7 +49,7 @@ impl Walk<'_> {
     /// Finds definitions in an expression, also as an argument of `jsonencode`.
     fn look(&mut self, expression: &Expression, name: &str, deployment: &Deployment) {
         match expression {
-            Expression::FuncCall(call) if call.name.name.as_str() == "jsonencode" => {
+            Expression::FuncCall(call) if matches!(call.name.name.as_str(), "jsonencode" | "yamlencode") => {
                 for argument in &call.args {
                     self.look(argument, name, deployment);
                 }
@@ -70,6 +70,7 @@ impl Walk<'_> {
             Expression::Parenthesis(it) => self.look(it.inner(), name, deployment),
             Expression::Object(_) => {
                 let mut places = Places::default();
+                self.put("", expression.span(), &mut places);
                 let value = self.value(expression, "", &mut places);
                 if value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some() {
                     let origin = Origin::Text { places, start: Place::START };
@@ -83,11 +84,35 @@ impl Walk<'_> {
             }
             Expression::HeredocTemplate(_) => {
                 let Some((text, start)) = self.heredoc(expression) else { return };
-                if text.contains("StartAt") && text.contains("States") {
-                    self.found.push(inside(name, &text, deployment.clone(), Some(start), start));
+                self.add_text(name, &text, deployment, Some(start), start);
+            }
+            Expression::String(_) | Expression::StringTemplate(_) => {
+                let Some((written, span)) = expression.span().and_then(|it| Some((self.text.get(it.clone())?, it)))
+                else {
+                    return;
+                };
+                // JSON's escapes are those of Terraform, as far as a definition needs them.
+                if let Ok(text) = serde_json::from_str::<String>(written) {
+                    self.add_text(name, &text, deployment, None, self.lines.place(span.start));
                 }
             }
             _ => {}
+        }
+    }
+
+    fn add_text(&mut self, name: &str, text: &str, deployment: &Deployment, start: Option<Place>, key: Place) {
+        if !text.contains("StartAt") || !text.contains("States") {
+            return;
+        }
+        if has_directives(text) {
+            self.found.push(Found {
+                name: Some(name.to_owned()),
+                content: Content::Unknown,
+                deployment: deployment.clone(),
+                origin: Origin::Behind(key),
+            });
+        } else {
+            self.found.push(inside(name, text, deployment.clone(), start, key));
         }
     }
 
@@ -147,6 +172,9 @@ impl Walk<'_> {
     }
 
     fn filled_in(&self, expression: &Expression) -> String {
+        if let Expression::Parenthesis(it) = expression {
+            return self.filled_in(it.inner());
+        }
         let written = expression.span().and_then(|it| self.text.get(it)).unwrap_or("?");
         format!("${{{}}}", first_line(written.trim()))
     }
@@ -167,17 +195,30 @@ impl Walk<'_> {
         let kind = text(body, "type");
         Deployment {
             workflow_type: kind.as_deref().is_none_or(|it| !it.contains("${")).then(|| workflow_type(kind.as_deref())),
-            log_level: Some(logging.and_then(|it| text(it, "level")).unwrap_or_else(|| "OFF".to_owned())),
+            log_level: match logging {
+                Some(it) => Some(text(it, "level").unwrap_or_else(|| "OFF".to_owned())).filter(|it| !it.contains("${")),
+                // A block that is made by `dynamic` may be there or not.
+                None => block(body, "dynamic").is_none().then(|| "OFF".to_owned()),
+            },
             logs_execution_data: logging.and_then(|it| truth(it, "include_execution_data")),
             log_group: logging.and_then(|it| text(it, "log_destination")),
             is_traced: match block(body, "tracing_configuration") {
-                None => Some(false),
+                None => block(body, "dynamic").is_none().then_some(false),
                 Some(it) => truth(it, "enabled"),
             },
             has_own_key: Some(block(body, "encryption_configuration").is_some()),
             role: text(body, "role_arn"),
         }
     }
+}
+
+/// Whether a text has `%{ if … }` or `%{ for … }`, which Terraform carries out.
+pub(super) fn has_directives(text: &str) -> bool {
+    text.contains("%{ if")
+        || text.contains("%{if")
+        || text.contains("%{ for")
+        || text.contains("%{for")
+        || text.contains("%{~")
 }
 
 fn block<'a>(body: &'a Body, ident: &str) -> Option<&'a Body> {

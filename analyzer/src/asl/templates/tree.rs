@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::{Content, Deployment, Found, Origin, inside, workflow_type};
+use crate::asl::intrinsics::{filled, is_filled_in};
 use crate::asl::places::Places;
 
 pub(super) fn definitions(value: &Value, text: &str) -> Vec<Found> {
@@ -18,7 +19,7 @@ pub(super) fn definitions(value: &Value, text: &str) -> Vec<Found> {
 }
 
 fn is_definition(value: &Value) -> bool {
-    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some()
+    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some_and(Value::is_string)
 }
 
 struct Walk {
@@ -60,7 +61,8 @@ impl Walk {
     }
 
     fn add_machine(&mut self, name: &str, fields: &Map<String, Value>, path: &str) {
-        let deployment = deployment(fields);
+        let Value::Object(fields) = filled(&Value::Object(fields.clone())) else { return };
+        let deployment = deployment(&fields);
         if let Some(file) = fields.get("DefinitionUri").and_then(Value::as_str) {
             let path = format!("{path}/DefinitionUri");
             self.found.push(Found {
@@ -73,16 +75,26 @@ impl Walk {
         for key in ["Definition", "definition", "DefinitionString"] {
             let Some(value) = fields.get(key) else { continue };
             let path = format!("{path}/{key}");
-            if is_definition(value) {
-                self.add_tree(Some(name), value, deployment.clone(), path);
-            } else if let Some(text) = joined(value) {
-                // A text in YAML's block form begins in a line of its own, below its key or that of `Fn::Sub`.
+            if let Some(tree) = value.get("Fn::ToJsonString") {
+                self.add_tree(Some(name), tree, deployment.clone(), format!("{path}/Fn::ToJsonString"));
+            } else if let Some(text) = value.as_str() {
+                // What deployment fills in as a whole is not known here.
+                if is_filled_in(text) {
+                    self.found.push(Found {
+                        name: Some(name.to_owned()),
+                        content: Content::Unknown,
+                        deployment: deployment.clone(),
+                        origin: Origin::Behind(self.places.of(&path)),
+                    });
+                    continue;
+                }
+                // A text in YAML's block form begins in a line of its own, below its key or that of its function.
                 let inner = format!("{path}/Fn::Sub");
-                let blocks = [path.clone(), format!("{inner}[0]"), inner];
+                let blocks = [path.clone(), format!("{path}[0]"), format!("{inner}[0]"), inner];
                 let start = blocks.iter().find_map(|it| self.places.block(it));
-                self.found.push(inside(name, &text, deployment.clone(), start, self.places.of(&path)));
-            } else if value.is_object() {
-                // It looks like no definition, and is meant to be one.
+                self.found.push(inside(name, text, deployment.clone(), start, self.places.of(&path)));
+            } else {
+                // What looks like no definition here is meant to be one.
                 self.add_tree(Some(name), value, deployment.clone(), path);
             }
         }
@@ -111,53 +123,28 @@ fn deployment(fields: &Map<String, Value>) -> Deployment {
     let group = logging.and_then(|it| it.pointer("/Destinations/0/CloudWatchLogsLogGroup/LogGroupArn"));
     Deployment {
         workflow_type: kind.is_none_or(|it| !it.contains("${")).then(|| workflow_type(kind)),
-        // Without a word about it, nothing is logged and nothing traced.
-        log_level: Some(level.unwrap_or_else(|| "OFF".to_owned())),
+        // Without a word about it, nothing is logged and nothing traced; what is filled in is not known.
+        log_level: match logging {
+            None => Some("OFF".to_owned()),
+            Some(it) if it.is_object() => {
+                Some(level.unwrap_or_else(|| "OFF".to_owned())).filter(|it| !it.contains("${"))
+            }
+            Some(_) => None,
+        },
         logs_execution_data: of(logging, &["IncludeExecutionData", "includeExecutionData"]).map(|it| is_true(&it)),
-        log_group: group.and_then(joined),
+        log_group: group.and_then(Value::as_str).map(str::to_owned),
         is_traced: match is_traced {
-            None => Some(false),
+            None => tracing.is_none_or(Value::is_object).then_some(false),
             Some(it) if it.is_boolean() || it.as_str().is_some_and(|it| it == "true" || it == "false") => {
                 Some(is_true(&it))
             }
             Some(_) => None,
         },
         has_own_key: Some(get(&["EncryptionConfiguration"]).is_some()),
-        role: get(&["Role", "RoleArn", "role"]).and_then(joined),
+        role: get(&["Role", "RoleArn", "role"]).and_then(Value::as_str).map(str::to_owned),
     }
 }
 
 fn is_true(value: &Value) -> bool {
     value.as_bool().unwrap_or_else(|| value.as_str() == Some("true"))
-}
-
-/// The text that CloudFormation's functions make of a value; what they fill in stands as `${Name}`.
-fn joined(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        // `!Join [separator, parts]` and `!Sub [text, values]` without their tags.
-        Value::Array(items) => match items.as_slice() {
-            [Value::String(separator), Value::Array(parts)] => Some(join(separator, parts)),
-            [Value::String(text), Value::Object(_)] => Some(text.clone()),
-            _ => None,
-        },
-        Value::Object(fields) => {
-            let (function, argument) = fields.iter().next().filter(|_| fields.len() == 1)?;
-            match function.as_str() {
-                "Fn::Sub" | "Fn::Join" => joined(argument),
-                "Ref" => Some(format!("${{{}}}", argument.as_str()?)),
-                "Fn::GetAtt" => {
-                    let parts = argument.as_array()?.iter().filter_map(Value::as_str).collect::<Vec<_>>();
-                    Some(format!("${{{}}}", parts.join(".")))
-                }
-                other if other.starts_with("Fn::") => Some(format!("${{{other}}}")),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-fn join(separator: &str, parts: &[Value]) -> String {
-    parts.iter().map(|it| joined(it).unwrap_or_else(|| "${?}".to_owned())).collect::<Vec<_>>().join(separator)
 }

@@ -1,6 +1,6 @@
 //! Definitions in files: each by itself, or as a template deploys it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use analyzer::asl::{Content, Deployment, Found, StateMachine, definitions_in, text_to_value};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// AWS takes definitions of at most 1 MB; templates may hold several.
 const LARGEST: u64 = 16 << 20;
 const LARGEST_DEFINITION: usize = 1 << 20;
-const EXTENSIONS: [&str; 7] = ["json", "json5", "yaml", "yml", "asl", "template", "tf"];
+const EXTENSIONS: [&str; 8] = ["json", "json5", "yaml", "yml", "asl", "template", "tf", "hcl"];
 /// Folders of what others wrote.
 const FOREIGN: [&str; 3] = ["node_modules", "target", "venv"];
 
@@ -25,8 +25,15 @@ struct File {
     text: String,
 }
 
-/// The machine that a template makes of a file, and how it is set up.
-type Deployed = BTreeMap<PathBuf, (Option<String>, Deployment)>;
+/// The machine that a template makes of a file, how it is set up, and what the template calls the file.
+struct FromFile {
+    name: Option<String>,
+    deployment: Deployment,
+    shown: PathBuf,
+}
+
+/// By what the file's path is in full.
+type Deployed = BTreeMap<PathBuf, FromFile>;
 
 /// Files that are named have to hold a definition, unless others are to be passed over.
 pub(super) fn check(targets: &[&String], skips_foreign: bool, checked: &mut Checked) -> Result<(), Failure> {
@@ -43,10 +50,20 @@ pub(super) fn check(targets: &[&String], skips_foreign: bool, checked: &mut Chec
         }
     }
     let mut deployed = Deployed::new();
+    let mut known: BTreeSet<PathBuf> = files.iter().filter_map(|it| it.path.canonicalize().ok()).collect();
     let mut read: Vec<(File, Vec<Found>)> = Vec::new();
-    for file in files {
+    let mut waiting: VecDeque<File> = files.into();
+    while let Some(file) = waiting.pop_front() {
         if let Some(found) = definitions_of(&file, checked)? {
-            note_deployed(&file.path, &found, &mut deployed);
+            // What a template deploys from a file is looked at also where that file was not named.
+            for (path, it) in deployed_by(&file.path, &found) {
+                if known.insert(path.clone())
+                    && let Ok(text) = std::fs::read_to_string(&path)
+                {
+                    waiting.push_back(File { path: it.shown.clone(), is_named: false, text });
+                }
+                deployed.insert(path, it);
+            }
             read.push((file, found));
         }
     }
@@ -71,9 +88,11 @@ pub(super) fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
         let is_candidate =
             entry.extension().is_some_and(|it| EXTENSIONS.iter().any(|known| it.eq_ignore_ascii_case(known)));
-        if entry.is_dir() {
+        // Links to folders may lead in circles, and what is no file may never end.
+        let Ok(kind) = std::fs::symlink_metadata(&entry).map(|it| it.file_type()) else { continue };
+        if kind.is_dir() {
             found.extend(files_below(&entry)?);
-        } else if is_candidate && std::fs::metadata(&entry).is_ok_and(|it| it.len() <= LARGEST) {
+        } else if is_candidate && std::fs::metadata(&entry).is_ok_and(|it| it.is_file() && it.len() <= LARGEST) {
             found.push(entry);
         }
     }
@@ -103,15 +122,13 @@ fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found
         Ok(_) => {
             let value = text_to_value(&file.text).unwrap_or_default();
             let has = |field: &str| value.get(field).is_some();
-            if !has("States") && !has("StartAt") {
-                if !file.is_named {
-                    return Ok(None);
-                }
+            if is_meant(&value) || (file.is_named && (has("States") || has("StartAt"))) {
+                let missing = if has("States") { "StartAt" } else { "States" };
+                refuse(format!("the field `{missing}` is missing"));
+            } else if file.is_named {
                 return Err(Failure::usage(format!("`{source}` holds no definition"))
                     .hint("give a file with StartAt and States, or a template that has one inside"));
             }
-            let missing = if has("States") { "StartAt" } else { "States" };
-            refuse(format!("the field `{missing}` is missing"));
             Ok(None)
         }
         Err(error) => {
@@ -123,15 +140,31 @@ fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found
     }
 }
 
-/// Notes which files a template deploys.
-fn note_deployed(template: &Path, found: &[Found], deployed: &mut Deployed) {
-    for it in found {
-        let Content::File(file) = &it.content else { continue };
-        let beside = template.parent().unwrap_or(Path::new("")).join(file);
-        if let Ok(path) = beside.canonicalize() {
-            deployed.insert(path, (it.name.clone(), it.deployment.clone()));
-        }
-    }
+/// Whether a file that is nobody's definition is meant to be one: it has half of one, and nothing that a machine has not.
+fn is_meant(value: &Value) -> bool {
+    const MACHINE: [&str; 6] = ["Comment", "StartAt", "States", "TimeoutSeconds", "Version", "QueryLanguage"];
+    let Some(fields) = value.as_object() else { return false };
+    let is_state = |it: &Value| it.get("Type").is_some_and(Value::is_string);
+    let states = fields.get("States").and_then(Value::as_object);
+    let has_states = states.is_some_and(|it| !it.is_empty() && it.values().all(is_state));
+    let has_start = fields.get("StartAt").is_some_and(Value::is_string);
+    (has_states || has_start) && fields.keys().all(|it| MACHINE.contains(&it.as_str()))
+}
+
+/// The files that a template deploys.
+fn deployed_by(template: &Path, found: &[Found]) -> Vec<(PathBuf, FromFile)> {
+    let file = |it: &Found| {
+        let Content::File(file) = &it.content else { return None };
+        let shown = file_beside(template, file);
+        let path = shown.canonicalize().ok().filter(|it| it.is_file())?;
+        Some((path, FromFile { name: it.name.clone(), deployment: it.deployment.clone(), shown }))
+    };
+    found.iter().filter_map(file).collect()
+}
+
+/// Where a file is that a template names.
+fn file_beside(template: &Path, file: &str) -> PathBuf {
+    template.parent().unwrap_or(Path::new("")).join(file)
 }
 
 fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut Checked) {
@@ -139,15 +172,29 @@ fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut C
     let own = file.path.canonicalize().ok().and_then(|it| deployed.get(&it));
     let lines: Vec<&str> = file.text.lines().collect();
     checked.files += 1;
+    let not_read = |it: &Found, message: String, checked: &mut Checked| {
+        let (place, finding) = (it.place(""), Finding::new("not_read", String::new(), message));
+        let (source, machine) = (source.clone(), it.name.clone());
+        checked.findings.push(Placed { source, line: place.line, column: place.column, machine, finding });
+    };
     for it in found {
         let value = match &it.content {
             Content::Here(value) => value,
-            // It is looked at as a file of its own, where it is among them.
-            Content::File(_) => continue,
+            Content::File(uri) => {
+                // It is looked at as a file of its own, where it is there.
+                if !uri.contains("${") && !file_beside(&file.path, uri).is_file() {
+                    not_read(it, format!("the definition is in `{uri}`, which is not there"), checked);
+                }
+                continue;
+            }
+            Content::Unknown => {
+                not_read(it, "the definition is made at deployment".to_owned(), checked);
+                continue;
+            }
         };
         checked.definitions += 1;
         let (name, deployment) = match own.filter(|_| it.name.is_none()) {
-            Some((name, deployment)) => (name.clone(), deployment),
+            Some(own) => (own.name.clone(), &own.deployment),
             None => (it.name.clone(), &it.deployment),
         };
         let findings = match value {
@@ -156,15 +203,26 @@ fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut C
         };
         for finding in findings {
             let place = it.place(&finding.path);
-            let is_spared = [place.line.checked_sub(2), Some(place.line - 1)].into_iter().flatten().any(|index| {
-                lines.get(index).is_some_and(|line| ignored_in(line).iter().any(|rule| rule == finding.rule))
-            });
-            if !is_spared {
+            if !is_spared(&lines, place.line, finding.rule) {
                 let (source, machine) = (source.clone(), name.clone());
                 checked.findings.push(Placed { source, line: place.line, column: place.column, machine, finding });
             }
         }
     }
+}
+
+/// Whether a comment spares a line a rule: one behind it, or one that stands alone above it.
+fn is_spared(lines: &[&str], line: usize, rule: &str) -> bool {
+    let comment = |text: &&str| {
+        let (hash, slashes) = (text.find('#'), text.find("//"));
+        let start = hash.into_iter().chain(slashes).min()?;
+        Some((text[..start].trim().is_empty(), ignored_in(&text[start..])))
+    };
+    let of = |line: usize| line.checked_sub(1).and_then(|it| lines.get(it)).and_then(comment);
+    let spares = |it: Option<(bool, Vec<String>)>, has_to_stand_alone: bool| {
+        it.is_some_and(|(is_alone, rules)| (is_alone || !has_to_stand_alone) && rules.iter().any(|it| it == rule))
+    };
+    spares(of(line), false) || spares(of(line.saturating_sub(1)), true)
 }
 
 fn findings_of(value: &Value, deployment: &Deployment) -> Vec<Finding> {

@@ -63,6 +63,13 @@ pub(crate) struct Checked {
     pub(crate) findings: Vec<Placed>,
 }
 
+impl Checked {
+    /// Keeps what is of a severity or worse.
+    fn keep(&mut self, least: Option<Severity>) {
+        self.findings.retain(|it| least.is_none_or(|least| it.finding.severity >= least));
+    }
+}
+
 pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
     if let Some(name) = &arguments.explain {
         return output::explain(name);
@@ -74,18 +81,20 @@ pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
     let least = arguments.min_severity.as_deref().map(parse_severity).transpose()?;
     if arguments.watch {
         return watch::run(&arguments.targets, || {
-            let checked = check(context, arguments, least)?;
+            let mut checked = check(context, arguments)?;
+            checked.keep(least);
             output::print(&checked, arguments, context.output)
         });
     }
-    let checked = check(context, arguments, least)?;
-    output::print(&checked, arguments, context.output)?;
+    let mut checked = check(context, arguments)?;
     let worst = checked.findings.iter().map(|it| it.finding.severity).max();
+    checked.keep(least);
+    output::print(&checked, arguments, context.output)?;
     let is_crossed = threshold.zip(worst).is_some_and(|(threshold, worst)| worst >= threshold);
     Ok(if is_crossed { EXIT_THRESHOLD } else { 0 })
 }
 
-fn check(context: &Context, arguments: &LintArguments, least: Option<Severity>) -> Result<Checked, Failure> {
+fn check(context: &Context, arguments: &LintArguments) -> Result<Checked, Failure> {
     let mut checked = Checked::default();
     let (paths, machines): (Vec<&String>, Vec<&String>) =
         arguments.targets.iter().partition(|it| Path::new(it).exists());
@@ -93,7 +102,6 @@ fn check(context: &Context, arguments: &LintArguments, least: Option<Severity>) 
     for machine in machines {
         stored::check(context, machine, &mut checked)?;
     }
-    checked.findings.retain(|it| least.is_none_or(|least| it.finding.severity >= least));
     Ok(checked)
 }
 

@@ -33,10 +33,11 @@ pub(super) fn print(checked: &Checked, arguments: &LintArguments, output: Output
 /// `file:line:column: severity: message [rule]`, with what was measured below it.
 fn lines(out: &mut impl Write, checked: &Checked) -> Result<(), Failure> {
     for it in &checked.findings {
-        let (finding, place) = (&it.finding, format!("{}:{}:{}", it.source, it.line, it.column));
-        writeln!(out, "{place}: {}: {} [{}]", finding.severity.as_str(), finding.message, finding.rule)?;
+        let (finding, place) = (&it.finding, format!("{}:{}:{}", text::plain(&it.source), it.line, it.column));
+        let message = text::plain(&finding.message);
+        writeln!(out, "{place}: {}: {message} [{}]", finding.severity.as_str(), finding.rule)?;
         if let Some(evidence) = &finding.evidence {
-            writeln!(out, "    {evidence}")?;
+            writeln!(out, "    {}", text::plain(evidence))?;
         }
     }
     writeln!(out, "{}", summary(checked))?;
@@ -150,7 +151,7 @@ fn sarif(checked: &Checked) -> Value {
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": {"name": "stepscope", "version": env!("CARGO_PKG_VERSION"), "rules": rules}}, "results": results}],
+        "runs": [{"columnKind": "unicodeCodePoints", "tool": {"driver": {"name": "stepscope", "version": env!("CARGO_PKG_VERSION"), "rules": rules}}, "results": results}],
     })
 }
 
