@@ -8,7 +8,7 @@ use crate::emulator::python_of;
 use crate::stepscope::Bench;
 
 /// What a script in `tests/readers` prints of files, run by the Python that has its libraries.
-fn read_by(python: &str, script: &str, files: &[&str]) -> String {
+pub(crate) fn read_by(python: &str, script: &str, files: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("readers/{script}.py"));
     let output = Command::new(python_of(python)).arg(script).args(files).output().expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -137,6 +137,19 @@ fn a_file_that_changes_is_looked_at_again() {
 }
 
 #[test]
+fn code_scanning_reads_the_sarif() {
+    let bench = Bench::new();
+    let folder = corpora().join("asl").to_string_lossy().into_owned();
+    let path = bench.write("found.sarif", bench.run(&["lint", &folder, "--sarif"]).stdout);
+    let found = bench.json(&["lint", &folder]);
+    let count = |severity: &str| {
+        found["findings"].as_array().map_or(0, |all| all.iter().filter(|it| it["severity"] == severity).count())
+    };
+    let expected = format!("{} {} {}\n", count("error"), count("warning"), count("info"));
+    assert_eq!(crate::exports::read_by("readers", "sarif_file", &[&path.to_string_lossy()]), expected);
+}
+
+#[test]
 fn every_rule_has_a_page() {
     let bench = Bench::new();
     let rules = bench.json(&["lint", "--rules"]);

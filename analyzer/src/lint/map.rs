@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Around, Sink, StateRuns, task};
+use super::{Around, Sink, StateRuns, task, took};
 use crate::asl::{ProcessorMode, SERVICE_LIMIT, State, StateMachine};
 use crate::model::StateType;
 
@@ -47,10 +47,10 @@ pub(super) fn check(state: &State, around: &Around<'_>, runs: Option<&StateRuns>
     if !is_distributed && longest > 0 && map.items_p50 > limit && whole as f64 > STARVED * longest as f64 {
         let message = format!("the items of `{name}` wait for room: at most {limit} run at once");
         let evidence = format!(
-            "{} items take {:.1} s, the longest of them {:.1} s",
+            "{} items take {}, the longest of them {}",
             map.items_p50,
-            map.duration_p50.as_millis() / 1e3,
-            map.longest_item_p50.as_millis() / 1e3
+            took(map.duration_p50),
+            took(map.longest_item_p50)
         );
         sink.add("map_starved", "/MaxConcurrency", message).evidence = Some(evidence);
     }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::asl::{Deployment, Graph, State, StateMachine, express_problems, problems};
-use crate::model::{Name, Usd, WorkflowType};
+use crate::model::{Micros, Name, Usd, WorkflowType};
 
 pub use rules::{RULES, Rule, rule_named};
 pub use runs::{MapRuns, Runs, StateRuns};
@@ -204,4 +204,10 @@ fn most_frequent(counts: &BTreeMap<Name, u64>) -> Vec<(&Name, u64)> {
     let mut all: Vec<(&Name, u64)> = counts.iter().map(|(name, count)| (name, *count)).collect();
     all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     all
+}
+
+/// A time for people: milliseconds below a second.
+fn took(time: Micros) -> String {
+    let ms = time.as_millis();
+    if ms < 1_000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1e3) }
 }

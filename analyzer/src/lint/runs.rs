@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Sink, handlers};
+use super::{Finding, Sink, handlers, took};
 use crate::asl::State;
 use crate::model::{Micros, Name, StateType, Timestamp, Usd, WorkflowType};
 use crate::patterns::EVENT_LIMIT;
@@ -105,7 +105,7 @@ impl StateRuns {
         let timeout = state.fields.get("TimeoutSeconds").and_then(serde_json::Value::as_i64).map(Micros::from_seconds);
         let Some((timeout, p99)) = timeout.zip(self.p99) else { return };
         let message = format!("`{}` has a time-out of {} s", state.name, timeout.0 / 1_000_000);
-        let evidence = format!("the p99 of its attempts is {:.1} s in {} visits", p99.as_millis() / 1e3, self.visits);
+        let evidence = format!("the p99 of its attempts is {} in {} visits", took(p99), self.visits);
         if self.visits >= SOME && p99.0.saturating_mul(5) > timeout.0.saturating_mul(4) {
             sink.add("timeout_near_p99", "/TimeoutSeconds", message).evidence = Some(evidence);
         } else if self.visits >= ENOUGH && timeout > LONG && timeout.0 > p99.0.saturating_mul(FAR) {

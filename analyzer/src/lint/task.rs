@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Around, Sink};
+use super::{Around, Sink, took};
 use crate::asl::State;
 use crate::model::{Name, StateType, WorkflowType};
 
@@ -57,7 +57,7 @@ fn check_waiting(state: &State, resource: &str, around: &Around<'_>, sink: &mut 
         } else {
             sink.add("timeout_missing", "", format!("`{}` has no TimeoutSeconds", state.name))
         };
-        finding.evidence = longest.map(|it| format!("its longest visit took {:.1} s", it.as_millis() / 1e3));
+        finding.evidence = longest.map(|it| format!("its longest visit took {}", took(it)));
     }
     if (is_token || is_activity) && !has("HeartbeatSeconds") {
         sink.add("heartbeat_missing", "", format!("`{}` has no HeartbeatSeconds", state.name));

@@ -8,7 +8,6 @@ use analyzer::model::Name;
 use clap::Args;
 use queries::{DeployedDefinition, Reader};
 use serde_json::{Value, json};
-use tui::text;
 
 use super::bill::Prices;
 use super::compare::effect::{Effect, Runs, effect};
@@ -194,7 +193,7 @@ fn report(changes: &[Change], did: Option<&Effect>) -> Report {
         table = TextTable::with_columns(&["", "what", "what its state did", "where"]);
     }
     for it in changes {
-        let mut row = vec![it.kind.as_str().to_owned(), text::cut(&it.what, 110)];
+        let mut row = vec![it.kind.as_str().to_owned(), it.what.clone()];
         if let Some(did) = did {
             row.push(at(it).map_or_else(|| "–".to_owned(), |at| did.told(at)));
         }

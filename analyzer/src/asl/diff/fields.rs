@@ -44,12 +44,8 @@ fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<
     let one = |what: String| vec![(key.to_owned(), kind, what)];
     let said = |it: Option<&Value>, none: &str| it.map_or_else(|| none.to_owned(), short);
     match key {
-        "TimeoutSeconds" | "HeartbeatSeconds" => {
-            let limit = if key == "TimeoutSeconds" { "times out" } else { "misses its heartbeat" };
-            let after =
-                |it: Option<&Value>| it.map_or_else(|| "never".to_owned(), |it| format!("after {} s", short(it)));
-            one(format!("`{name}` {limit} {}, before {}", after(is), after(was)))
-        }
+        "TimeoutSeconds" => one(timeout(&format!("`{name}` times out"), "time-out", was, is)),
+        "HeartbeatSeconds" => one(timeout(&format!("`{name}` misses its heartbeat"), "heartbeat", was, is)),
         "MaxConcurrency" => {
             let at_once = |it: Option<&Value>| match number(it) {
                 Some(it) if it > 0.0 => format!("{it} items"),
@@ -80,6 +76,18 @@ fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<
             }
             _ => one(sentence(name, key, was, is).1),
         },
+    }
+}
+
+/// When something times out now, and when it did.
+pub(super) fn timeout(what: &str, noun: &str, was: Option<&Value>, is: Option<&Value>) -> String {
+    match (was, is) {
+        (None, Some(is)) => format!("{what} after {} s; it had no {noun}", short(is)),
+        (Some(was), None) => format!("{what} never; it did after {} s", short(was)),
+        (was, is) => {
+            let of = |it: Option<&Value>| it.map_or_else(String::new, short);
+            format!("{what} after {} s instead of {} s", of(is), of(was))
+        }
     }
 }
 

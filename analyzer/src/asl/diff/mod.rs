@@ -130,11 +130,9 @@ fn compare(old: &StateMachine, new: &StateMachine, path: &str, found: &mut Found
 
 /// Fields of the machines themselves.
 fn compare_machines(old: &StateMachine, new: &StateMachine, path: &str, found: &mut Found<'_>) {
-    let timeout = |it: &StateMachine| it.fields.get("TimeoutSeconds").map(ToString::to_string);
-    let (was, is) = (timeout(old), timeout(new));
+    let (was, is) = (old.fields.get("TimeoutSeconds"), new.fields.get("TimeoutSeconds"));
     if was != is {
-        let after = |it: Option<String>| it.map_or_else(|| "never".to_owned(), |it| format!("after {it} s"));
-        let what = format!("an execution times out {}, before {}", after(is), after(was));
+        let what = fields::timeout("an execution times out", "time-out", was, is);
         found.add(format!("{path}/TimeoutSeconds"), ChangeKind::Changed, &[], what);
     }
     let text = |machine: &StateMachine, pointer: &str| {

@@ -28,7 +28,7 @@ fn changes_read_like_a_release_note() {
             "`A` leads to `C` instead of `B`",
             "Parameters of `A` is new: {\"QueueUrl\":\"q\"}",
             "`A` calls `sqs:sendMessage` instead of `sns:publish`",
-            "`A` times out after 9 s, before after 5 s",
+            "`A` times out after 9 s instead of 5 s",
         ]
     );
     assert_eq!(said(&old, &old), Vec::<String>::new());
@@ -79,8 +79,10 @@ fn choices_are_told_by_where_they_lead() {
         ))
     };
     let more = r#",{"Variable":"$.b","IsPresent":true,"Next":"D"}"#;
-    assert_eq!(said(&choice("", 1), &choice(more, 1)), ["`A` may lead to `D`, too", "the rules of `A` are others"]);
-    assert_eq!(said(&choice("", 1), &choice("", 2)), ["the rules of `A` are others"]);
+    assert_eq!(said(&choice("", 1), &choice(more, 1)), ["`A` leads to `D`, too, when $.b IsPresent true"]);
+    assert_eq!(said(&choice(more, 1), &choice("", 1)), ["`A` leads no more to `D`, when $.b IsPresent true"]);
+    let other = ["`A` leads to `B` when $.a NumericEquals 2 instead of when $.a NumericEquals 1"];
+    assert_eq!(said(&choice("", 1), &choice("", 2)), other);
 }
 
 #[test]
@@ -125,7 +127,11 @@ fn order_ways_and_what_is_kept_are_changes_too() {
             {{"Variable":"$.a","NumericEquals":2,"Next":"{second}"}}]}},"B":{{"Type":"Succeed"}},"C":{{"Type":"Fail"}}"#
         ))
     };
-    assert_eq!(said(&choice("B", "C"), &choice("C", "B")), ["the rules of `A` lead elsewhere among the same states"]);
+    let swapped = [
+        "`A` leads to `B` when $.a NumericEquals 2 instead of when $.a NumericEquals 1",
+        "`A` leads to `C` when $.a NumericEquals 1 instead of when $.a NumericEquals 2",
+    ];
+    assert_eq!(said(&choice("B", "C"), &choice("C", "B")), swapped);
     let text =
         |end: &str| machine(&format!(r#""A":{{"Type":"Pass","Result":"{}{end}","End":true}}"#, "same ".repeat(30)));
     assert_eq!(

@@ -38,59 +38,75 @@ pub(super) fn compare(old: &State, new: &State, path: &str, inserted: &[Between<
     }
 }
 
-/// Which rules lead elsewhere, are new, are gone, or stand in another order.
+/// When a Choice leads where, told by where it leads.
 fn compare_rules(old: &State, new: &State, names: Names<'_>) -> Vec<String> {
     let name = &new.name;
     let (before, after) = (rules(old, Some(names)), rules(new, None));
-    if before == after {
-        return Vec::new();
-    }
-    let targets = |it: &[Rule]| it.iter().filter_map(|it| it.target.clone()).collect::<BTreeSet<_>>();
-    let (was, is) = (targets(&before), targets(&after));
-    let quoted = |it: Vec<&Name>| it.into_iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
-    let (more, fewer): (Vec<&Name>, Vec<&Name>) = (is.difference(&was).collect(), was.difference(&is).collect());
+    let targets: BTreeSet<&Name> = before.iter().chain(&after).map(|it| &it.0).collect();
+    let of = |all: &[Rule], target: &Name| {
+        all.iter().filter(|it| it.0 == *target).map(|it| it.1.clone()).collect::<Vec<_>>()
+    };
     let mut said = Vec::new();
-    match (more.is_empty(), fewer.is_empty()) {
-        (true, true) => {}
-        (false, true) => said.push(format!("`{name}` may lead to {}, too", quoted(more))),
-        (true, false) => said.push(format!("`{name}` leads no more to {}", quoted(fewer))),
-        (false, false) => said.push(format!("`{name}` leads to {} instead of {}", quoted(more), quoted(fewer))),
-    }
-    let conditions = |it: &[Rule]| it.iter().map(|it| it.condition.to_string()).collect::<Vec<_>>();
-    let (were, are) = (conditions(&before), conditions(&after));
-    let sorted = |it: &[String]| it.iter().cloned().collect::<BTreeSet<_>>();
-    if were == are {
-        if said.is_empty() {
-            said.push(format!("the rules of `{name}` lead elsewhere among the same states"));
+    for target in targets {
+        let (was, is) = (of(&before, target), of(&after, target));
+        if was == is {
+            continue;
         }
-    } else if sorted(&were) == sorted(&are) {
+        let (when_was, when_is) = (when(&was), when(&is));
+        said.push(match (was.is_empty(), is.is_empty()) {
+            (true, _) => format!("`{name}` leads to `{target}`, too, {when_is}"),
+            (_, true) => format!("`{name}` leads no more to `{target}`, {when_was}"),
+            _ if when_was == when_is => format!("`{name}` keeps something else where it leads to `{target}`"),
+            _ => format!("`{name}` leads to `{target}` {when_is} instead of {when_was}"),
+        });
+    }
+    if said.is_empty() && before != after {
         said.push(format!("the rules of `{name}` stand in another order"));
-    } else {
-        said.push(format!("the rules of `{name}` are others"));
     }
     said
 }
 
-/// A rule of a Choice: when it holds, where it leads, and what it keeps is part of the condition's value.
-#[derive(PartialEq)]
-struct Rule {
-    condition: Value,
-    target: Option<Name>,
-}
+/// Where a rule leads, and the rest of it.
+type Rule = (Name, Value);
 
 fn rules(state: &State, names: Option<Names<'_>>) -> Vec<Rule> {
     let written = state.fields.get("Choices").and_then(Value::as_array).into_iter().flatten();
     let rule = |it: &Value| {
-        let mut condition = it.clone();
-        let target = condition.as_object_mut().and_then(|it| {
-            it.shift_remove("Comment");
-            it.shift_remove("Next")
-        });
-        let target = target.as_ref().and_then(Value::as_str).map(Name::from);
-        let target = target.map(|it| names.map_or_else(|| it.clone(), |names| names.now(&it).clone()));
-        Rule { condition, target }
+        let mut rest = it.as_object()?.clone();
+        rest.shift_remove("Comment");
+        let target = Name::from(rest.shift_remove("Next")?.as_str()?);
+        let target = names.map_or_else(|| target.clone(), |names| names.now(&target).clone());
+        Some((target, Value::Object(rest)))
     };
-    written.map(rule).collect()
+    written.filter_map(rule).collect()
+}
+
+fn when(rules: &[Value]) -> String {
+    rules.iter().map(|it| format!("when {}", condition(it))).collect::<Vec<_>>().join(" or ")
+}
+
+/// A comparison in words: `$.a NumericEquals 1 and not $.b IsPresent true`.
+fn condition(rule: &Value) -> String {
+    let Some(fields) = rule.as_object() else { return rule.to_string() };
+    if let Some(condition) = fields.get("Condition") {
+        return condition.as_str().map_or_else(|| condition.to_string(), str::to_owned);
+    }
+    let parts = |all: &Value, word: &str| {
+        let all = all.as_array().into_iter().flatten().map(condition).collect::<Vec<_>>();
+        format!("({})", all.join(word))
+    };
+    let beside = ["Variable", "Assign", "Output"];
+    let comparison = fields.iter().find(|it| !beside.contains(&it.0.as_str()));
+    match comparison.map(|it| (it.0.as_str(), it.1)) {
+        Some(("And", all)) => parts(all, " and "),
+        Some(("Or", all)) => parts(all, " or "),
+        Some(("Not", inner)) => format!("not {}", condition(inner)),
+        Some((operator, value)) => {
+            let variable = fields.get("Variable").and_then(Value::as_str).unwrap_or("?");
+            format!("{variable} {operator} {value}")
+        }
+        None => "?".to_owned(),
+    }
 }
 
 /// A new state, and the one behind which it was put; `None` where it is the first.
