@@ -3,10 +3,14 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-large bench-lint library
+.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-large bench-lint extensions library
 
 library:
 	@python3 .ci/fetch-duckdb
+
+# What a `ducklake:` database needs of DuckDB.
+extensions:
+	@python3 .ci/fetch-extensions
 
 # LocalStack and moto, which tests start, and what reads our exports; outside the clone, once.
 emulators:
@@ -24,7 +28,7 @@ demo: build
 	@$(TARGET)/release/stepscope demo
 
 # Every test. The binary comes first: the end-to-end tests run it.
-test: library emulators terminal
+test: library extensions emulators terminal
 	cargo build --locked -p stepscope
 	cargo test --locked --workspace
 

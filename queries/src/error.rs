@@ -20,6 +20,10 @@ pub enum StoreError {
     File(#[from] std::io::Error),
     #[error("the process that writes the database answered: {0}")]
     Remote(String),
+    #[error("there is no lake at `{0}`")]
+    NoLake(String),
+    #[error("the extension `{0}` of DuckDB is not there, which a `ducklake:` database needs")]
+    NoExtension(&'static str),
     #[error("it was given up")]
     Interrupted,
     #[error("{0}")]
@@ -41,6 +45,11 @@ impl StoreError {
                     .to_owned(),
             ),
             Self::Newer { .. } => Some("use the newer version, or another file with `--db`".to_owned()),
+            Self::NoLake(_) => Some("make it with `stepscope --db DATABASE lake init --data PLACE`".to_owned()),
+            Self::NoExtension(_) => Some(
+                "put the extensions of DuckDB 1.5.5 into the folder `extensions` beside the binary, or name theirs in STEPSCOPE_EXTENSIONS; `make extensions` fetches them"
+                    .to_owned(),
+            ),
             Self::Foreign(_) => Some("give another file with `--db`".to_owned()),
             _ => None,
         }

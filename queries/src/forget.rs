@@ -34,7 +34,8 @@ impl Store {
         }
         self.connection.execute_batch("BEGIN")?;
         let deleted = writer::delete(&self.connection, &ids);
-        self.connection.execute_batch(if deleted.is_ok() { "COMMIT; CHECKPOINT" } else { "ROLLBACK" })?;
+        self.connection.execute_batch(if deleted.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        self.checkpoint()?;
         deleted.map(|()| ids.len() as u64)
     }
 }

@@ -183,7 +183,7 @@ impl<'a> Ingest<'a> {
     pub fn tidy(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         crate::rollup::compact(&self.store.connection)?;
-        self.store.connection.execute_batch("CHECKPOINT")?;
+        self.store.checkpoint()?;
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl<'a> Ingest<'a> {
     /// Writes everything and tells what was done.
     pub fn finish(mut self) -> Result<ImportStats, StoreError> {
         self.flush()?;
-        self.store.connection.execute_batch("CHECKPOINT")?;
+        self.store.checkpoint()?;
         self.stats.executions = self.changed.len() as u64;
         Ok(self.stats)
     }

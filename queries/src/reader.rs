@@ -8,6 +8,7 @@ use std::{fs, thread};
 
 use duckdb::{AccessMode, Config, Connection};
 
+use crate::lake::Lake;
 use crate::server::{Request, ask};
 use crate::store::{is_locked, known_version, not_ours, schema_version};
 use crate::{Cell, StoreError, Table};
@@ -56,8 +57,17 @@ impl Reader {
 
     /// Opens the database at `path`, or finds the process that has it open for writing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !fs::metadata(path).is_ok_and(|it| it.is_file()) {
+        let lake = Lake::of(path);
+        let file = lake.as_ref().map_or(Some(path), |it| it.file());
+        if file.is_some_and(|it| !fs::metadata(it).is_ok_and(|it| it.is_file())) {
             return Err(StoreError::Missing(path.to_owned()));
+        }
+        if let Some(lake) = lake {
+            return match lake.attached(true, None) {
+                Ok(connection) => Self::check(path, connection),
+                Err(StoreError::Database(error)) if is_locked(&error) => Err(StoreError::Busy(path.to_owned())),
+                Err(error) => Err(error),
+            };
         }
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -7,12 +7,13 @@ use std::{fs, io, thread};
 use duckdb::{Config, Connection};
 
 use crate::StoreError;
+use crate::lake::Lake;
 use crate::server::Server;
 
 /// The migrations in order; the schema's version is their count.
 const MIGRATIONS: [&str; 1] = [include_str!("../sql/migrations/0001_initial.sql")];
 /// The file is one of several databases of its instance, and each connection has to be told.
-const USE: &str = "USE stepscope";
+pub(crate) const USE: &str = "USE stepscope";
 pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
 const VIEWS: &str = include_str!("../sql/views.sql");
 /// How long to wait for another process that has the file open.
@@ -27,12 +28,16 @@ const ROW_GROUP_SIZE: u32 = 40_960;
 /// The database, open for writing in this process alone. Readers are served while it is open.
 pub struct Store {
     pub(crate) connection: Connection,
+    is_lake: bool,
     _server: Option<Server>,
 }
 
 impl Store {
     /// Opens the database at `path`, creates it when missing, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(lake) = Lake::of(path) {
+            return Self::open_lake(path, &lake, None);
+        }
         if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
         }
@@ -47,7 +52,26 @@ impl Store {
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
         let server = Server::start(path, another(&connection)?);
-        Ok(Self { connection, _server: server })
+        Ok(Self { connection, is_lake: false, _server: server })
+    }
+
+    /// Opens a lake; a new one keeps its data at `data`, or else beside its catalogue. Readers attach it themselves, and see what is
+    /// committed.
+    pub fn open_lake(path: &Path, lake: &Lake, data: Option<&str>) -> Result<Self, StoreError> {
+        let connection = lake.attached(false, data)?;
+        if schema_version(&connection)? != Some(known_version()) {
+            migrate(&connection, path)?;
+            connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
+        }
+        Ok(Self { connection, is_lake: true, _server: None })
+    }
+
+    /// Lets what is committed reach the file; a lake's commits have.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        if !self.is_lake {
+            self.connection.execute_batch("CHECKPOINT")?;
+        }
+        Ok(())
     }
 
     /// Replaces the price list that the `prices` view shows.
@@ -160,7 +184,7 @@ fn restrict(_path: &Path) -> io::Result<()> {
 
 pub(crate) fn schema_version(connection: &Connection) -> Result<Option<u32>, StoreError> {
     let tables: i64 = connection.query_row(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'stepscope_meta'",
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'stepscope_meta' AND database_name = current_database()",
         [],
         |row| row.get(0),
     )?;
@@ -176,7 +200,11 @@ pub(crate) fn known_version() -> u32 {
 
 fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found = schema_version(connection)?;
-    let foreign: i64 = connection.query_row("SELECT count(*) FROM duckdb_tables()", [], |row| row.get(0))?;
+    let foreign: i64 = connection.query_row(
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()",
+        [],
+        |row| row.get(0),
+    )?;
     if found.is_none() && foreign > 0 {
         return Err(StoreError::Foreign(path.to_owned()));
     }
@@ -184,16 +212,26 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if version > known_version() {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: known_version() });
     }
-    if version > 0 && version < known_version() {
+    let is_lake = Lake::of(path).is_some();
+    // A lake keeps its snapshots.
+    if version > 0 && version < known_version() && !is_lake {
         back_up(connection, path, version)?;
     }
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
         let reached = index + 1;
+        // The files of a lake choose their compression themselves.
+        let migration = if is_lake { without_compression(migration) } else { (*migration).to_owned() };
         connection.execute_batch(&format!(
             "BEGIN; {migration}; CREATE OR REPLACE TABLE stepscope_meta AS SELECT {reached}::UINTEGER AS schema_version; COMMIT"
         ))?;
     }
     Ok(())
+}
+
+fn without_compression(sql: &str) -> String {
+    [" USING COMPRESSION bitpacking", " USING COMPRESSION fsst", " USING COMPRESSION uncompressed"]
+        .iter()
+        .fold(sql.to_owned(), |sql, it| sql.replace(it, ""))
 }
 
 fn back_up(connection: &Connection, path: &Path, version: u32) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod exports;
 mod forms;
 mod incidents;
 mod joined;
+mod lake;
 mod layering;
 mod linting;
 mod live;

@@ -40,7 +40,8 @@ struct Check {
 
 pub(crate) fn run(context: &Context, arguments: &DoctorArguments) -> Outcome {
     let path = context.config.db_path();
-    let mut checks = vec![database(&path), prices(context)?];
+    let has_db = context.config.has_db();
+    let mut checks = vec![database(&path, has_db), prices(context)?];
     checks.extend(allowance(&path));
     checks.extend(service(context, arguments)?);
     let is_well = checks.iter().all(|it| it.ok != Some(false));
@@ -48,9 +49,9 @@ pub(crate) fn run(context: &Context, arguments: &DoctorArguments) -> Outcome {
     Ok(if is_well { 0 } else { EXIT_FAILED })
 }
 
-fn database(path: &Path) -> Check {
+fn database(path: &Path, has_db: bool) -> Check {
     let what = "database".to_owned();
-    if !path.exists() {
+    if !has_db {
         let detail = format!("`{}` does not exist yet", path.display());
         return Check {
             what,

@@ -21,6 +21,7 @@ mod export;
 mod forget;
 mod import;
 mod incidents;
+mod lake;
 mod lint;
 mod man;
 mod mark;
@@ -149,6 +150,8 @@ enum Command {
     Cost(cost::CostArguments),
     /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
     Lint(lint::LintArguments),
+    /// Make, look at and put in order a database that is a lake.
+    Lake(lake::LakeArguments),
     /// Look at all machines: best practices, ranked by money and risk.
     Audit(audit::AuditArguments),
     /// Say what ran when, how each version did, and what changed.
@@ -341,6 +344,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Mark(it) => mark::run(&context, &it),
         Command::Cost(it) => cost::run(&context, &it),
         Command::Lint(it) => lint::run(&context, &it),
+        Command::Lake(it) => lake::run(&context, &it),
         Command::Audit(it) => audit::run(&context, &it),
         Command::Versions(it) => versions::run(&context, &it),
         Command::Diff(it) => diff::run(&context, &it),

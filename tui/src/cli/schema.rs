@@ -5,7 +5,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::failure::Failure;
 
-const SCHEMAS: [(&str, &str); 27] = [
+const SCHEMAS: [(&str, &str); 28] = [
     ("import", include_str!("../../schemas/import.json")),
     ("executions", include_str!("../../schemas/executions.json")),
     ("show", include_str!("../../schemas/show.json")),
@@ -17,6 +17,7 @@ const SCHEMAS: [(&str, &str); 27] = [
     ("incidents", include_str!("../../schemas/incidents.json")),
     ("lint", include_str!("../../schemas/lint.json")),
     ("audit", include_str!("../../schemas/audit.json")),
+    ("lake", include_str!("../../schemas/lake.json")),
     ("diff", include_str!("../../schemas/diff.json")),
     ("mark", include_str!("../../schemas/mark.json")),
     ("alerts", include_str!("../../schemas/alerts.json")),

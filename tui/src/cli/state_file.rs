@@ -13,7 +13,7 @@ use crate::failure::Failure;
 
 /// The file of this name.
 pub(super) fn path(context: &Context, name: &str) -> PathBuf {
-    with(&context.config.db_path(), name)
+    with(&context.config.local_file(), name)
 }
 
 fn with(path: &Path, suffix: &str) -> PathBuf {

@@ -133,6 +133,21 @@ impl Config {
         self.db.clone().unwrap_or_else(|| data_folder().join("stepscope.duckdb"))
     }
 
+    /// Whether the database is there, as far as that can be told without asking it.
+    pub(crate) fn has_db(&self) -> bool {
+        let path = self.db_path();
+        queries::Lake::of(&path).map_or_else(|| path.exists(), |it| it.may_exist())
+    }
+
+    /// The file beside which files of this machine's own stand: the database, the catalogue of a lake, or one of that name in the data folder.
+    pub(crate) fn local_file(&self) -> PathBuf {
+        let path = self.db_path();
+        match queries::Lake::of(&path) {
+            None => path,
+            Some(lake) => lake.file().map_or_else(|| data_folder().join("lake"), std::path::Path::to_path_buf),
+        }
+    }
+
     pub(crate) fn payload_policy(&self) -> Result<PayloadPolicy, Failure> {
         match self.payloads.as_deref() {
             None => Ok(PayloadPolicy::Full),

@@ -106,7 +106,7 @@ impl Resolved {
         options.interval = Duration::from_secs(arguments.interval.unwrap_or(15).max(1));
         options.seed = now.0.unsigned_abs();
         let path = context.config.db_path();
-        let known = if path.exists() { known(&path, options.since)? } else { Known::default() };
+        let known = if context.config.has_db() { known(&path, options.since)? } else { Known::default() };
         Ok(Self { targets, options, known })
     }
 }

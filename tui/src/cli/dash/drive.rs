@@ -87,7 +87,7 @@ impl Shell<'_> {
         for signal in [SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&is_asked_to_end))?;
         }
-        let mut file = FileWatch::new(&self.loader.context.config.db_path());
+        let mut file = FileWatch::new(&self.loader.context.config.local_file());
         let mut ticked = Instant::now();
         while !self.is_over && !is_asked_to_end.load(Ordering::Relaxed) {
             if let Some(ui) = self.ui.as_ref().filter(|_| self.is_dirty) {

@@ -1,0 +1,175 @@
+//! A lake as the database: DuckLake, whose tables are Parquet files and whose catalogue is a database of its own.
+//!
+//! `ducklake:PATH` is a catalogue in a file of DuckDB's, `ducklake:sqlite:PATH` one in SQLite, `ducklake:postgres:…` one in PostgreSQL. What is stored
+//! and how it is asked is the same as in a single file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use duckdb::{Config, Connection};
+
+use crate::StoreError;
+use crate::store::{LOCAL, USE};
+
+const DATA_PATH: &str = "SELECT value FROM ducklake_options('stepscope') WHERE option_name = 'data_path'";
+const MEMORY_LIMIT: &str = "1GB";
+/// Where the extensions of DuckDB lie, by this variable, or beside the binary.
+const FOLDER: &str = "STEPSCOPE_EXTENSIONS";
+
+/// A lake, named by its catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lake {
+    /// As DuckLake calls it, after `ducklake:`.
+    catalogue: String,
+}
+
+/// How much of a table lies in how many files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeTable {
+    pub name: String,
+    pub files: u64,
+    pub bytes: u64,
+    pub delete_files: u64,
+}
+
+/// What is known of a lake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LakeStatus {
+    pub data_path: String,
+    pub snapshots: u64,
+    pub tables: Vec<LakeTable>,
+}
+
+impl Lake {
+    /// The lake that a database's name means; `None` for a file.
+    pub fn of(path: &Path) -> Option<Self> {
+        let catalogue = path.to_str()?.strip_prefix("ducklake:")?;
+        Some(Self { catalogue: catalogue.to_owned() })
+    }
+
+    /// The catalogue's file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self.catalogue.split_once(':') {
+            Some(("sqlite", path)) => Some(Path::new(path)),
+            Some(("postgres" | "mysql", _)) => None,
+            _ => Some(Path::new(&self.catalogue)),
+        }
+    }
+
+    /// Whether it is there; of one whose catalogue is a server's, that is known when it is asked.
+    pub fn may_exist(&self) -> bool {
+        self.file().is_none_or(Path::exists)
+    }
+
+    /// A connection that has the lake as its database. Only a new one is told where its data is to lie.
+    pub(crate) fn attached(&self, is_read_only: bool, data: Option<&str>) -> Result<Connection, StoreError> {
+        let config = Config::default()
+            .with("memory_limit", MEMORY_LIMIT)?
+            .with("autoinstall_known_extensions", "false")?
+            .with("autoload_known_extensions", "false")?;
+        let connection = Connection::open_in_memory_with_flags(config)?;
+        for name in self.extensions(data) {
+            let path = extension(name)?;
+            connection.execute_batch(&format!("LOAD '{}'", quoted(&path.to_string_lossy())))?;
+        }
+        let usual = self.usual_data().filter(|_| !is_read_only);
+        let data = data.or(usual.as_deref());
+        if let Some(folder) = data.filter(|it| !it.contains("://")) {
+            fs::create_dir_all(folder)?;
+        }
+        let mut options = Vec::new();
+        options.extend(data.map(|it| format!("DATA_PATH '{}'", quoted(it))));
+        options.extend(is_read_only.then(|| "READ_ONLY".to_owned()));
+        let options = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
+        let attach = format!("ATTACH 'ducklake:{}' AS stepscope{options}", quoted(&self.catalogue));
+        connection.execute_batch(&attach).map_err(|error| self.refused(error))?;
+        connection.execute_batch(USE)?;
+        crate::unpacked::register(&connection)?;
+        connection.execute_batch(LOCAL)?;
+        // Nothing but the lake's own files can be reached from here on.
+        let data: String = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
+        let inside = format!("SET allowed_directories = ['{}']", quoted(&data));
+        connection
+            .execute_batch(&format!("{inside}; SET enable_external_access = false; SET lock_configuration = true"))?;
+        Ok(connection)
+    }
+
+    /// Tells a lake that is not there, or not yet, from other failures.
+    fn refused(&self, error: duckdb::Error) -> StoreError {
+        let text = error.to_string();
+        if text.contains("data_path is not set") || text.contains("creating a new DuckLake is explicitly disabled") {
+            return StoreError::NoLake(format!("ducklake:{}", self.catalogue));
+        }
+        StoreError::Database(error)
+    }
+
+    /// Where a new lake's data lies when nobody says so: beside a catalogue that is a file.
+    fn usual_data(&self) -> Option<String> {
+        let file = self.file().filter(|it| !it.exists())?;
+        Some(format!("{}.files/", file.display()))
+    }
+
+    fn extensions(&self, data: Option<&str>) -> Vec<&'static str> {
+        let mut names = vec!["ducklake"];
+        match self.catalogue.split_once(':').map(|it| it.0) {
+            Some("sqlite") => names.push("sqlite_scanner"),
+            Some("postgres") => names.push("postgres_scanner"),
+            _ => {}
+        }
+        if data.is_some_and(|it| it.contains("://")) {
+            names.push("httpfs");
+        }
+        names
+    }
+
+    /// How many files and snapshots it has.
+    pub fn status(&self) -> Result<LakeStatus, StoreError> {
+        let connection = self.attached(true, None)?;
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u64>(0));
+        let snapshots = count("SELECT count(*) FROM ducklake_snapshots('stepscope')")?;
+        let data_path = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
+        let mut statement = connection.prepare(
+            "SELECT table_name, file_count, file_size_bytes, delete_file_count FROM ducklake_table_info('stepscope') ORDER BY ALL",
+        )?;
+        let table = |row: &duckdb::Row<'_>| {
+            Ok(LakeTable {
+                name: row.get(0)?,
+                files: row.get(1)?,
+                bytes: row.get::<_, Option<u64>>(2)?.unwrap_or(0),
+                delete_files: row.get(3)?,
+            })
+        };
+        let tables = statement.query_map([], table)?.collect::<Result<_, _>>()?;
+        Ok(LakeStatus { data_path, snapshots, tables })
+    }
+
+    /// Puts small files together, forgets snapshots of before `days` days, and removes the files that nobody needs any more.
+    pub fn compact(&self, target_bytes: u64, days: u32) -> Result<(), StoreError> {
+        let connection = self.attached(false, None)?;
+        connection.execute_batch(&format!(
+            "CALL stepscope.set_option('target_file_size', '{target_bytes}B');
+            CALL ducklake_rewrite_data_files('stepscope');
+            CALL ducklake_merge_adjacent_files('stepscope');
+            CALL ducklake_expire_snapshots('stepscope', older_than => now()::TIMESTAMP - INTERVAL '{days} days');
+            CALL ducklake_cleanup_old_files('stepscope', cleanup_all => true);"
+        ))?;
+        Ok(())
+    }
+}
+
+/// The file of an extension, in the first of the folders that has it.
+fn extension(name: &'static str) -> Result<PathBuf, StoreError> {
+    let file = format!("{name}.duckdb_extension");
+    let given = std::env::var_os(FOLDER).map(PathBuf::from);
+    let binary = std::env::current_exe().ok();
+    let beside = binary.as_deref().and_then(Path::parent).into_iter().flat_map(|it| {
+        ["extensions", "../lib/duckdb-extensions", "../duckdb-extensions", "../../duckdb-extensions"]
+            .map(|place| it.join(place))
+    });
+    let places: Vec<PathBuf> = given.into_iter().chain(beside).collect();
+    places.into_iter().map(|it| it.join(&file)).find(|it| it.is_file()).ok_or(StoreError::NoExtension(name))
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
+}

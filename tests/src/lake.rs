@@ -1,0 +1,75 @@
+//! A lake as the database: the same answers as a single file, from Parquet files and a catalogue.
+
+use crate::stepscope::Bench;
+
+const COMMANDS: [&[&str]; 10] = [
+    &["executions"],
+    &["show", "--all"],
+    &["states"],
+    &["bottlenecks"],
+    &["cost"],
+    &["incidents"],
+    &["audit"],
+    &["compare", "order-processing", "--around", "2026-10-31T22:50:00Z"],
+    &["report", "health", "--period", "12h"],
+    &["sql", "FROM visits ORDER BY ALL"],
+];
+
+/// A command on a database, at a time after everything.
+fn at<'a>(name: &'a str, command: &[&'a str]) -> Vec<&'a str> {
+    [&["--db", name, "--now", "2026-11-01"][..], command].concat()
+}
+
+/// A lake with its catalogue in a file of DuckDB's or of SQLite's.
+fn lake(bench: &Bench, kind: &str) -> String {
+    format!("ducklake:{kind}{}", bench.folder.path().join("lake.db").display())
+}
+
+#[test]
+fn a_lake_answers_as_a_single_file_does() {
+    let bench = Bench::new();
+    let log = bench
+        .write("log.jsonl", bench.run(&["simulate", "--executions", "200", "--end", "2026-11-01T00:00:00Z"]).stdout);
+    let log = log.to_string_lossy().into_owned();
+    bench.json(&["import", &log]);
+    for kind in ["", "sqlite:"] {
+        let other = Bench::new();
+        let name = lake(&other, kind);
+        let imported = other.json(&at(&name, &["import", &log]));
+        assert_eq!(imported["executions"], 200, "{kind}");
+        let again = other.json(&at(&name, &["import", &log]));
+        assert_eq!((&again["executions"], &again["events"]), (&0.into(), &0.into()), "{kind}");
+        for command in COMMANDS {
+            let own = bench.json(&[&["--now", "2026-11-01"][..], command].concat());
+            assert!(own == other.json(&at(&name, command)), "{kind} {command:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lake_is_made_looked_at_and_put_in_order() {
+    let bench = Bench::new();
+    let (name, data) = (lake(&bench, "sqlite:"), bench.folder.path().join("data").to_string_lossy().into_owned());
+    let missing = bench.run(&at(&name, &["states"]));
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&missing.stderr).contains("there is no"),
+        "{}",
+        String::from_utf8_lossy(&missing.stderr)
+    );
+    let made = bench.json(&at(&name, &["lake", "init", "--data", &data]));
+    assert_eq!(made["files"], 0);
+    for seed in ["1", "2", "3"] {
+        let log = bench.write("log.jsonl", bench.run(&["simulate", "--executions", "100", "--seed", seed]).stdout);
+        bench.json(&at(&name, &["import", &log.to_string_lossy()]));
+    }
+    let before = bench.json(&at(&name, &["lake", "status"]));
+    crate::command_line::is_valid(&bench, "lake", &before);
+    let visits = bench.json(&at(&name, &["sql", "SELECT count(*), sum(duration_ms) FROM visits"]));
+    let after = bench.json(&at(&name, &["lake", "compact", "--keep", "0"]));
+    assert!(after["files"].as_u64() < before["files"].as_u64(), "{before} {after}");
+    assert_eq!(bench.json(&at(&name, &["sql", "SELECT count(*), sum(duration_ms) FROM visits"])), visits);
+    let closed = bench.run(&at(&name, &["sql", "FROM read_csv('/etc/hostname')"]));
+    assert_eq!(closed.status.code(), Some(1), "the console reaches nothing but the lake");
+    assert_eq!(bench.run(&["lake", "status"]).status.code(), Some(2), "a file is no lake");
+}
