@@ -11,6 +11,7 @@ use crate::{Reader, StoreError};
 const STATES: &str = include_str!("../sql/state_evidence.sql");
 const MAPS: &str = include_str!("../sql/map_evidence.sql");
 const MACHINE: &str = include_str!("../sql/machine_evidence.sql");
+const WITHOUT_RUNS: &str = include_str!("../sql/machines_without_runs.sql");
 const SETTINGS: &str = include_str!("../sql/machine_settings.sql");
 
 impl Reader {
@@ -20,8 +21,8 @@ impl Reader {
         for row in self.query(MACHINE, &[text(Some(machine_arn))])? {
             let mut it = Take::new(row);
             (found.executions, found.most_events) = (it.count()?, it.count()?);
-            let is_express = it.count()? == 1;
-            found.workflow_type = Some(if is_express { WorkflowType::Express } else { WorkflowType::Standard });
+            let of = |it: i64| if it == 1 { WorkflowType::Express } else { WorkflowType::Standard };
+            found.workflow_type = it.opt_int().map(of);
             found.span = it.opt_int().zip(it.opt_int()).map(|(first, last)| (Timestamp(first), Timestamp(last)));
         }
         for row in self.query(STATES, &[text(Some(machine_arn))])? {
@@ -56,6 +57,11 @@ impl Reader {
             });
         }
         Ok(found)
+    }
+
+    /// Machines that are described, and of which no execution is stored.
+    pub fn machines_without_runs(&self) -> Result<Vec<String>, StoreError> {
+        self.query(WITHOUT_RUNS, &[])?.into_iter().map(|row| Take::new(row).text()).collect()
     }
 
     /// How a machine is set up, as it was last described.

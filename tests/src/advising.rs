@@ -180,3 +180,24 @@ fn revisions_of_git_are_compared() {
     assert_eq!(run("HEAD:m.asl.json", "m.asl.json").1, "`A` waits 12 s instead of 9 s");
     assert_eq!(run("HEAD:gone.json", "m.asl.json").0, Some(2));
 }
+
+/// A machine that is described has a definition to be looked at, though nothing ran.
+#[test]
+fn machines_without_executions_are_looked_at_too() {
+    let bench = Bench::new();
+    let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync", "End": true}}});
+    let text = description(&definition, "2026-10-30T00:00:00Z", &json!({"type": "EXPRESS"}));
+    let path = bench.write("new.describe.json", text);
+    bench.json(&["import", &path.to_string_lossy()]);
+    let audit = bench.json(&["audit"]);
+    assert_eq!(audit["machines"][0]["executions"], 0);
+    assert_eq!(audit["findings"][0]["rule"], "express_unsupported");
+    assert_eq!(bench.run(&["audit", "--fail-on", "error"]).status.code(), Some(3));
+    let found = bench.json(&["lint", "order-processing"]);
+    assert!(list(&found["findings"]).iter().any(|it| it["rule"] == "express_without_logs"));
+    for refused in
+        [&["lint", "gone.json"][..], &["diff", "gone.json", "also/gone.json"], &["diff", &path.to_string_lossy()]]
+    {
+        assert_eq!(bench.run(refused).status.code(), Some(2), "{refused:?}");
+    }
+}

@@ -75,15 +75,10 @@ impl StateMachine {
         // A stray member of `States` that is no object is no state; it stays among the fields.
         let (states, stray): (Vec<_>, Vec<_>) = states.iter().partition(|(_, state)| state.is_object());
         let states = states.into_iter().map(|(name, state)| state_of(name, state)).collect::<Result<_, _>>()?;
-        let mut rest = fields.clone();
-        rest.shift_remove("States");
+        let beside = fields.iter().filter(|it| it.0 != "States");
+        let mut rest: Map<String, Value> = beside.map(|(name, value)| (name.clone(), value.clone())).collect();
         rest.extend(stray.into_iter().map(|(name, value)| (name.clone(), value.clone())));
-        Ok(Self {
-            start_at,
-            states,
-            timeout_seconds: fields.get("TimeoutSeconds").and_then(Value::as_u64),
-            fields: rest,
-        })
+        Ok(Self { start_at, states, timeout_seconds: fields.get("TimeoutSeconds").and_then(whole), fields: rest })
     }
 
     pub fn state(&self, name: &str) -> Option<&State> {
@@ -151,6 +146,13 @@ impl State {
     }
 }
 
+/// A whole number, also one that is written `2.0`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and not negative")]
+fn whole(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|it| it.fract() == 0.0 && (0.0..1e15).contains(it));
+    value.as_u64().or_else(|| float().map(|it| it as u64))
+}
+
 fn refuse(message: &str) -> ParseError {
     ParseError { message: message.to_owned() }
 }
@@ -167,8 +169,10 @@ fn state_of(name: &str, value: &Value) -> Result<State, ParseError> {
     let fields = value.as_object().ok_or_else(|| refuse(&format!("the state `{name}` is no object")))?;
     let processor = fields.get("ItemProcessor").or_else(|| fields.get("Iterator"));
     let branches = fields.get("Branches").and_then(Value::as_array).into_iter().flatten();
+    // What deployment fills in is a machine that nobody can look into.
     let inner = branches
         .chain(processor)
+        .filter(|it| !it.is_string())
         .map(StateMachine::from_value)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| refuse(&format!("inside the state `{name}`: {error}")))?;
@@ -188,7 +192,7 @@ fn state_of(name: &str, value: &Value) -> Result<State, ParseError> {
             Some("DISTRIBUTED") => ProcessorMode::Distributed,
             _ => ProcessorMode::Inline,
         }),
-        max_concurrency: fields.get("MaxConcurrency").and_then(Value::as_u64),
+        max_concurrency: fields.get("MaxConcurrency").and_then(whole),
         fields: fields.clone(),
     })
 }
@@ -209,7 +213,7 @@ fn retrier(fields: &Map<String, Value>) -> Retrier {
     Retrier {
         error_equals: names(fields),
         interval_seconds: number("IntervalSeconds").unwrap_or(1.0),
-        max_attempts: fields.get("MaxAttempts").and_then(Value::as_u64).unwrap_or(3),
+        max_attempts: fields.get("MaxAttempts").and_then(whole).unwrap_or(3),
         backoff_rate: number("BackoffRate").unwrap_or(2.0),
         max_delay_seconds: number("MaxDelaySeconds"),
     }

@@ -139,6 +139,8 @@ struct Around<'a> {
     subject: &'a Subject<'a>,
     /// Whether it is the machine itself, whose end is that of the execution.
     is_outermost: bool,
+    /// Whether a Parallel or Map around it retries whatever fails.
+    is_retried: bool,
     /// Whether it runs many times at once, in a Map.
     is_fanned_out: bool,
 }
@@ -147,7 +149,7 @@ impl<'a> Around<'a> {
     fn of(machine: &'a StateMachine, subject: &'a Subject<'a>) -> Self {
         let graph = Graph::of(machine);
         let polling = flow::polling(machine, &graph);
-        Self { machine, graph, polling, subject, is_outermost: true, is_fanned_out: false }
+        Self { machine, graph, polling, subject, is_outermost: true, is_retried: false, is_fanned_out: false }
     }
 }
 
@@ -182,8 +184,11 @@ fn look(around: &Around<'_>, path: &str, found: &mut Vec<Finding>) {
         }
         found.append(&mut sink.found);
         let is_fanned_out = around.is_fanned_out || state.processor.is_some();
+        let retried = state.retry.iter().filter(|it| it.max_attempts > 0).flat_map(|it| &it.error_equals);
+        let takes_all = |it: &Name| ["States.ALL", "States.TaskFailed"].contains(&&**it);
+        let is_retried = around.is_retried || (!state.inner.is_empty() && retried.into_iter().any(takes_all));
         for (index, inner) in state.inner.iter().enumerate() {
-            let inside = Around { is_outermost: false, is_fanned_out, ..Around::of(inner, around.subject) };
+            let inside = Around { is_outermost: false, is_retried, is_fanned_out, ..Around::of(inner, around.subject) };
             look(&inside, &format!("{here}/{}", state.place_of_inner(index)), found);
         }
     }

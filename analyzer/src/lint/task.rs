@@ -25,7 +25,9 @@ pub(super) fn check(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
         sink.add("function_arn", "/Resource", format!("`{}` calls a function by its ARN", state.name));
     }
     if calls_lambda(resource) {
-        check_transient(state, sink);
+        if !around.is_retried {
+            check_transient(state, sink);
+        }
         check_native(state, sink);
     }
     if resource.contains(":::states:startExecution") {
@@ -51,6 +53,8 @@ fn check_waiting(state: &State, resource: &str, around: &Around<'_>, sink: &mut 
     let machine = around.subject.machine;
     let is_bounded = machine.fields.contains_key("TimeoutSeconds")
         || around.subject.deployment.workflow_type == Some(WorkflowType::Express);
+    // A call over HTTP ends after a minute.
+    let is_bounded = is_bounded || resource.ends_with(":http:invoke");
     if !has("TimeoutSeconds") && !is_bounded {
         let finding = if waits {
             sink.add("callback_without_timeout", "", format!("`{}` waits for an answer without a time-out", state.name))

@@ -49,6 +49,11 @@ pub(crate) fn run(context: &Context, arguments: &DiffArguments) -> Outcome {
     let (old, new) = if let Some(new) = &arguments.new {
         (side(context, &arguments.old)?, side(context, new)?)
     } else {
+        if Path::new(&arguments.old).exists() {
+            return Err(
+                Failure::usage("a file alone has nothing to be compared with").hint("give two: stepscope diff OLD NEW")
+            );
+        }
         newest_two(&context.reader()?, &arguments.old)?
     };
     let found = changes(&old.machine, &new.machine);
@@ -98,6 +103,9 @@ fn side(context: &Context, target: &str) -> Result<Side, Failure> {
     }
     if let Some(text) = of_revision(target)? {
         return Ok(Side { machine: in_file(target, &text)?, runs: None });
+    }
+    if super::lint::is_like_a_path(target) {
+        return Err(Failure::usage(format!("there is no file `{target}`")));
     }
     let reader = context.reader()?;
     let machine = select::machine(&reader, target)?;
@@ -189,7 +197,9 @@ fn report(changes: &[Change], did: Option<&Effect>) -> Report {
     let by_state = did.map(Effect::by_state).unwrap_or_default();
     let at = |it: &Change| it.states.iter().find_map(|state| by_state.get(state).copied());
     let mut table = TextTable::with_columns(&["", "what", "where"]);
-    if did.is_some() {
+    if changes.is_empty() {
+        table = TextTable::default();
+    } else if did.is_some() {
         table = TextTable::with_columns(&["", "what", "what its state did", "where"]);
     }
     for it in changes {
@@ -216,7 +226,11 @@ fn report(changes: &[Change], did: Option<&Effect>) -> Report {
         fields: fields.into_iter().collect(),
         rows: "changes",
         table,
-        heading: if changes.is_empty() { "Nothing changed but order and comments.".to_owned() } else { String::new() },
+        heading: if changes.is_empty() {
+            "Nothing changed that matters: the same states, ways and fields.".to_owned()
+        } else {
+            String::new()
+        },
         footer: footer.iter().map(|it| format!("=> {it}")).collect::<Vec<_>>().join("\n"),
     }
 }

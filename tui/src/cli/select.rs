@@ -16,6 +16,15 @@ pub(crate) fn machine(reader: &Reader, wanted: &str) -> Result<Name, Failure> {
     if arns.is_empty() {
         arns = machines.iter().filter(|it| it.arn.contains(wanted)).map(|it| it.arn.as_str()).collect();
     }
+    if arns.is_empty() {
+        // One that is described has a definition to be looked at, though nothing ran.
+        let described = reader.machines_without_runs()?;
+        let is_it = |it: &&str| *it == wanted || it.rsplit(':').next() == Some(wanted);
+        let found: Vec<&str> = described.iter().map(String::as_str).filter(is_it).collect();
+        if !found.is_empty() {
+            return only("state machine", wanted, &found).map(Name::from);
+        }
+    }
     only("state machine", wanted, &arns).map(Name::from)
 }
 

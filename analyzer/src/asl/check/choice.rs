@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::values::is_open;
+use super::values::{is_open, is_timestamp};
 use super::{Language, Report};
 use crate::asl::State;
 
@@ -17,6 +17,9 @@ pub(super) fn check(state: &State, language: Language, report: &mut Report<'_>) 
     }
     for (index, rule) in rules.iter().enumerate() {
         let place = format!("/Choices[{index}]");
+        if is_open(rule) {
+            continue;
+        }
         let Some(rule) = rule.as_object() else {
             report(&place, "a rule is an object".to_owned());
             continue;
@@ -112,6 +115,7 @@ fn check_value(operator: &str, value: &Value, place: &str, report: &mut Report<'
         (Some(_), true) => value.as_str().is_some_and(|it| it.starts_with('$')),
         (Some("Boolean"), _) => value.is_boolean(),
         (Some("Numeric"), _) => value.is_number(),
+        (Some("Timestamp"), _) => value.as_str().is_some_and(is_timestamp),
         (Some(_), _) => value.is_string(),
     };
     if !is_right && !is_open(value) {

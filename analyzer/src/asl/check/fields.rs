@@ -3,12 +3,13 @@
 use crate::model::StateType;
 
 /// Fields that a state in JSONPath has, and one in JSONata has not.
-pub(super) const JSONPATH: [&str; 15] = [
+pub(super) const JSONPATH: [&str; 16] = [
     "InputPath",
     "OutputPath",
     "Parameters",
     "ResultSelector",
     "ResultPath",
+    "Result",
     "ItemsPath",
     "TimeoutSecondsPath",
     "HeartbeatSecondsPath",
@@ -50,7 +51,7 @@ pub(super) const MACHINE: [&str; 8] =
 pub(super) fn is_allowed(kind: StateType, field: &str) -> bool {
     const COMMON: [&str; 8] = ["Type", "Comment", "QueryLanguage", "Next", "End", "InputPath", "OutputPath", "Assign"];
     let unused: &[&str] = match kind {
-        StateType::Choice => &["End"],
+        StateType::Choice => &["Next", "End"],
         StateType::Succeed => &["Next", "End", "Assign"],
         StateType::Fail => &["Next", "End", "InputPath", "OutputPath", "Assign"],
         _ => &[],

@@ -18,6 +18,9 @@ pub(super) fn check(state: &State, report: &mut Report<'_>) {
         };
         for (index, handler) in all.iter().enumerate() {
             let place = format!("/{key}[{index}]");
+            if is_open(handler) {
+                continue;
+            }
             match handler.as_object() {
                 Some(it) => check_one(key, it, index + 1 == all.len(), &mut |inner, message| {
                     report(&format!("{place}{inner}"), message);
@@ -32,6 +35,10 @@ pub(super) fn check(state: &State, report: &mut Report<'_>) {
 }
 
 fn check_one(key: &str, handler: &Map<String, Value>, is_last: bool, report: &mut Report<'_>) {
+    let named = handler.get("ErrorEquals");
+    if named.is_some_and(|it| is_open(it) || it.as_array().is_some_and(|it| it.iter().any(is_open))) {
+        return;
+    }
     let errors: Option<Vec<&str>> =
         handler.get("ErrorEquals").and_then(Value::as_array).map(|it| it.iter().filter_map(Value::as_str).collect());
     match errors.as_deref() {

@@ -37,6 +37,12 @@ pub fn problems(machine: &StateMachine) -> Vec<Problem> {
         let message = format!("the name `{}` is used by two states", pair[0]);
         found.push(Problem { rule: "duplicate_name", path: "/States".to_owned(), message });
     }
+    let mut labels: Vec<&str> = machine.all_states().iter().filter_map(|it| it.fields.get("Label")?.as_str()).collect();
+    labels.sort_unstable();
+    for pair in labels.windows(2).filter(|pair| pair[0] == pair[1]) {
+        let message = format!("the label `{}` is used by two Maps", pair[0]);
+        found.push(Problem { rule: "duplicate_name", path: "/States".to_owned(), message });
+    }
     found
 }
 
@@ -64,25 +70,16 @@ fn check_machine(machine: &StateMachine, path: &str, language: Language, found: 
         found.push(Problem { rule, path: format!("{path}{place}"), message });
     };
     let graph = Graph::of(machine);
-    if machine.states.is_empty() {
-        report("invalid", "/States", "a state machine needs a state".to_owned());
-    } else if graph.state(&machine.start_at).is_none() && !machine.start_at.contains("${") {
-        report("missing_target", "/StartAt", format!("`{}` is not among the states", machine.start_at));
-    } else {
-        let reachable = graph.reachable();
-        let is_lost = |it: &&State| reachable.as_ref().is_some_and(|all| !all.contains(&*it.name));
-        for state in machine.states.iter().filter(is_lost) {
-            report("unreachable", &format!("/States/{}", state.name), format!("no way leads to `{}`", state.name));
-        }
-    }
-    if !machine.states.is_empty() && !machine.states.iter().any(is_terminal) {
-        report("no_terminal_state", "/States", "no state ends the machine".to_owned());
+    // States and ways that deployment fills in may be the ones that are missed.
+    let is_open = machine.fields.values().any(values::is_open) || machine.states.iter().any(has_open_way);
+    if !is_open {
+        check_ways(machine, &graph, &mut report);
     }
     values::check_machine(&machine.fields, &mut |place, message| report("invalid", place, message));
     for state in &machine.states {
         let here = format!("{path}/States/{}", state.name);
         for (place, target) in places_of_targets(state) {
-            if graph.state(target).is_none() && !target.contains("${") {
+            if !is_open && graph.state(target).is_none() {
                 let message = format!("`{target}` is not among the states beside it");
                 found.push(Problem { rule: "missing_target", path: format!("{here}{place}"), message });
             }
@@ -99,6 +96,34 @@ fn check_machine(machine: &StateMachine, path: &str, language: Language, found: 
             check_machine(inner, &format!("{here}/{}", state.place_of_inner(index)), inside, found);
         }
     }
+}
+
+/// Whether the way begins, ends, and comes by every state.
+fn check_ways(machine: &StateMachine, graph: &Graph<'_>, report: &mut impl FnMut(&'static str, &str, String)) {
+    if machine.states.is_empty() {
+        return report("invalid", "/States", "a state machine needs a state".to_owned());
+    }
+    let reachable = graph.reachable();
+    if graph.state(&machine.start_at).is_none() {
+        report("missing_target", "/StartAt", format!("`{}` is not among the states", machine.start_at));
+    } else {
+        let is_lost = |it: &&State| reachable.as_ref().is_some_and(|all| !all.contains(&*it.name));
+        for state in machine.states.iter().filter(is_lost) {
+            report("unreachable", &format!("/States/{}", state.name), format!("no way leads to `{}`", state.name));
+        }
+    }
+    if !machine.states.iter().any(is_terminal) {
+        report("no_terminal_state", "/States", "no state ends the machine".to_owned());
+    }
+}
+
+/// Whether where a state leads, or what it is, is filled in at deployment.
+fn has_open_way(state: &State) -> bool {
+    let parts = |key: &str| state.fields.get(key).and_then(Value::as_array).into_iter().flatten();
+    let fields = ["Type", "Next", "End", "Default", "Choices", "Catch"];
+    fields.iter().filter_map(|it| state.fields.get(*it)).any(values::is_open)
+        || state.targets().any(|it| it.contains("${"))
+        || parts("Choices").chain(parts("Catch")).any(values::is_open)
 }
 
 /// Where a state names those that may follow it.
@@ -131,6 +156,9 @@ fn check_state(state: &State, language: Language, path: &str, found: &mut Vec<Pr
         found.push(Problem { rule: "invalid", path: format!("{path}{place}"), message });
     };
     let Some(kind) = state.kind else {
+        if state.fields.get("Type").is_some_and(values::is_open) {
+            return;
+        }
         report("/Type", "a state needs one of the eight types".to_owned());
         return;
     };
@@ -146,12 +174,21 @@ fn check_state(state: &State, language: Language, path: &str, found: &mut Vec<Pr
 /// Whether it has what a state of its type needs.
 fn check_parts(state: &State, kind: StateType, report: &mut Report<'_>) {
     let has = |field: &str| state.fields.contains_key(field);
+    let is_open = |field: &str| {
+        let value = state.fields.get(field);
+        value.is_some_and(values::is_open)
+            || value.and_then(Value::as_array).is_some_and(|it| it.iter().any(values::is_open))
+    };
     let n_waits = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"].into_iter().filter(|it| has(it)).count();
     let missing = match kind {
         StateType::Task if !has("Resource") => Some(("/Resource", "a Task needs a resource")),
         StateType::Choice if !has("Choices") => Some(("/Choices", "a Choice needs rules")),
-        StateType::Parallel if state.inner.is_empty() => Some(("/Branches", "a Parallel needs a branch")),
-        StateType::Map if state.inner.is_empty() => Some(("/ItemProcessor", "a Map needs an item processor")),
+        StateType::Parallel if state.inner.is_empty() && !is_open("Branches") => {
+            Some(("/Branches", "a Parallel needs a branch"))
+        }
+        StateType::Map if state.inner.is_empty() && !is_open("ItemProcessor") && !is_open("Iterator") => {
+            Some(("/ItemProcessor", "a Map needs an item processor"))
+        }
         StateType::Map if has("ItemProcessor") && has("Iterator") => {
             Some(("/Iterator", "`ItemProcessor` and the deprecated `Iterator` exclude one another"))
         }
@@ -162,8 +199,8 @@ fn check_parts(state: &State, kind: StateType, report: &mut Report<'_>) {
         report(place, message.to_owned());
     }
     let leads_on = !matches!(kind, StateType::Choice | StateType::Succeed | StateType::Fail);
-    let is_open = state.fields.get("End").is_some_and(Value::is_string);
-    if leads_on && !is_open && state.next.is_some() == state.end {
+    let is_filled_in = state.fields.get("End").is_some_and(Value::is_string);
+    if leads_on && !is_filled_in && state.next.is_some() == state.end {
         report("/Next", "a state needs exactly one of `Next` and `End`".to_owned());
     }
 }

@@ -32,7 +32,10 @@ const INTEGRATIONS: [(&str, &[Action]); 13] = [
 
 /// Why AWS refuses a resource; `None` for one that it takes, or that is not judged.
 pub(super) fn refused(resource: &str) -> Option<String> {
-    if resource.contains("${") || resource.starts_with("{%") {
+    if resource.starts_with("{%") {
+        return Some("`Resource` is a constant, and no expression".to_owned());
+    }
+    if resource.contains("${") {
         return None;
     }
     let (_, called) = resource.split_once(":states:::").filter(|_| resource.starts_with("arn:"))?;

@@ -53,11 +53,26 @@ fn is_path_or_call(text: &str) -> bool {
     ];
     let text = text.trim();
     if let Some(call) = text.strip_prefix("States.") {
-        return call.split_once('(').is_some_and(|(name, _)| INTRINSICS.contains(&name.trim()));
+        return call.split_once('(').is_some_and(|(name, _)| INTRINSICS.contains(&name.trim())) && is_balanced(call);
     }
     match text.strip_prefix("$$") {
         Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
         // A path, a variable, or a text that deployment substitutes.
         None => text.starts_with('$') || text.contains("${") || (text.starts_with('%') && text.ends_with('%')),
     }
+}
+
+/// Whether every bracket of a call is closed, outside of its texts.
+fn is_balanced(call: &str) -> bool {
+    let (mut depth, mut is_quoted, mut is_escaped) = (0_i32, false, false);
+    for it in call.chars() {
+        match it {
+            '\'' if !is_escaped => is_quoted = !is_quoted,
+            '(' if !is_quoted => depth += 1,
+            ')' if !is_quoted => depth -= 1,
+            _ => {}
+        }
+        is_escaped = it == '\\' && !is_escaped;
+    }
+    depth == 0 && !is_quoted
 }

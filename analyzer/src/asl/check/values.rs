@@ -18,6 +18,11 @@ pub(super) fn is_open(value: &Value) -> bool {
     value.as_str().is_some_and(|it| it.starts_with("{%") || it.contains("${"))
 }
 
+/// Truths of YAML 1.1, as CloudFormation reads them.
+fn is_yes_or_no(value: &Value) -> bool {
+    value.as_str().is_some_and(|it| ["yes", "no", "on", "off"].iter().any(|known| it.eq_ignore_ascii_case(known)))
+}
+
 /// Checks the fields of a machine other than its states.
 pub(super) fn check_machine(all: &Map<String, Value>, report: &mut Report<'_>) {
     is_whole(all, "TimeoutSeconds", 1.0, MOST_SECONDS, report);
@@ -51,7 +56,7 @@ pub(super) fn check_state(state: &State, kind: StateType, language: Language, re
         is_text(all, field, report);
     }
     is_one_of(all, "QueryLanguage", &["JSONPath", "JSONata"], report);
-    if all.get("End").is_some_and(|it| !it.is_boolean() && !is_open(it)) {
+    if all.get("End").is_some_and(|it| !it.is_boolean() && !is_open(it) && !is_yes_or_no(it)) {
         report("/End", "`End` is true or false".to_owned());
     }
     for field in ["TimeoutSeconds", "HeartbeatSeconds"] {
@@ -171,7 +176,7 @@ fn is_text(all: &Map<String, Value>, field: &str, report: &mut Report<'_>) {
 }
 
 /// As RFC 3339 has it, with capital T and Z.
-fn is_timestamp(text: &str) -> bool {
+pub(super) fn is_timestamp(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = |from: usize, to: usize| bytes.get(from..to).is_some_and(|it| it.iter().all(u8::is_ascii_digit));
     let signs = bytes.len() >= 20

@@ -54,6 +54,8 @@ fn told(name: &Name, key: &str, was: Option<&Value>, is: Option<&Value>) -> Vec<
             let (was, is) = (at_once(was), at_once(is));
             if was == is { Vec::new() } else { one(format!("`{name}` runs {is} at once instead of {was}")) }
         }
+        "Seconds" if was.is_none() => one(format!("`{name}` waits {} s", said(is, "?"))),
+        "Seconds" if is.is_none() => Vec::new(),
         "Seconds" => one(format!("`{name}` waits {} s instead of {} s", said(is, "?"), said(was, "?"))),
         "Resource" => {
             let of = |it: Option<&Value>| it.and_then(Value::as_str).map_or_else(|| "nothing".to_owned(), called);

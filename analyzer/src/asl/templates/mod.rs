@@ -82,7 +82,20 @@ pub fn definitions_in(name: &str, text: &str) -> Result<Vec<Found>, ParseError> 
         let origin = Origin::Behind(Place::START);
         return Ok(vec![Found { name: None, content: Content::Unknown, deployment: Deployment::default(), origin }]);
     }
-    Ok(tree::definitions(&text_to_value(text)?, text))
+    let mut found = tree::definitions(&text_to_value(text)?, text);
+    if let Some(place) = second_document(text) {
+        let origin = Origin::Behind(place);
+        found.push(Found { name: None, content: Content::Unknown, deployment: Deployment::default(), origin });
+    }
+    Ok(found)
+}
+
+/// Where a second document of a YAML text begins, of which only the first is read.
+fn second_document(text: &str) -> Option<Place> {
+    let mut lines = text.lines().enumerate().filter(|it| !it.1.trim().is_empty() && !it.1.starts_with('#'));
+    lines.next()?;
+    let (line, _) = lines.find(|it| it.1.trim_end() == "---" && text.contains("StartAt"))?;
+    Some(Place { line: line + 1, column: 1 })
 }
 
 /// Reads a text that stands inside a file as a definition.
@@ -91,7 +104,12 @@ fn inside(name: &str, text: &str, deployment: Deployment, start: Option<Place>, 
         Some(start) => Origin::Text { places: Places::of_text(text), start },
         None => Origin::Behind(key),
     };
-    Found { name: Some(name.to_owned()), content: Content::Here(text_to_value(text)), deployment, origin }
+    // With what deployment fills in it may well be one.
+    let content = match text_to_value(text) {
+        Err(_) if text.contains("${") => Content::Unknown,
+        value => Content::Here(value),
+    };
+    Found { name: Some(name.to_owned()), content, deployment, origin }
 }
 
 fn workflow_type(text: Option<&str>) -> WorkflowType {

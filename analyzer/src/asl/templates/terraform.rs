@@ -33,7 +33,14 @@ impl Walk<'_> {
             match structure {
                 Structure::Attribute(it) => {
                     let name = if name.is_empty() { it.key.as_str() } else { name };
+                    let n_before = self.found.len();
                     self.look(&it.value, name, around);
+                    // A machine's definition that is not seen here is told.
+                    let is_definition = around.workflow_type.is_some() || around.log_level.is_some();
+                    if is_definition && it.key.as_str() == "definition" && self.found.len() == n_before {
+                        let place = it.key.span().map_or(Place::START, |it| self.lines.place(it.start));
+                        self.unknown(name, around, place);
+                    }
                 }
                 Structure::Block(block) => {
                     let label = block.labels.last().map_or(name, |it| it.as_str()).to_owned();
@@ -100,17 +107,17 @@ impl Walk<'_> {
         }
     }
 
+    fn unknown(&mut self, name: &str, deployment: &Deployment, place: Place) {
+        let (name, deployment) = (Some(name.to_owned()), deployment.clone());
+        self.found.push(Found { name, content: Content::Unknown, deployment, origin: Origin::Behind(place) });
+    }
+
     fn add_text(&mut self, name: &str, text: &str, deployment: &Deployment, start: Option<Place>, key: Place) {
         if !text.contains("StartAt") || !text.contains("States") {
             return;
         }
         if has_directives(text) {
-            self.found.push(Found {
-                name: Some(name.to_owned()),
-                content: Content::Unknown,
-                deployment: deployment.clone(),
-                origin: Origin::Behind(key),
-            });
+            self.unknown(name, deployment, key);
         } else {
             self.found.push(inside(name, text, deployment.clone(), start, key));
         }

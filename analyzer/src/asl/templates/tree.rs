@@ -56,8 +56,22 @@ impl Walk {
                     self.visit(item, name, &format!("{path}[{index}]"));
                 }
             }
+            // A machine of the Serverless Framework that lies in another file.
+            Value::String(text) if path.contains("/stateMachines") && is_filled_in(text) => {
+                self.unknown(name, &Deployment::default(), path);
+            }
             _ => {}
         }
+    }
+
+    /// A machine whose definition is made at deployment, or lies elsewhere.
+    fn unknown(&mut self, name: &str, deployment: &Deployment, path: &str) {
+        self.found.push(Found {
+            name: Some(name.to_owned()),
+            content: Content::Unknown,
+            deployment: deployment.clone(),
+            origin: Origin::Behind(self.places.of(path)),
+        });
     }
 
     fn add_machine(&mut self, name: &str, fields: &Map<String, Value>, path: &str) {
@@ -72,6 +86,9 @@ impl Walk {
                 origin: Origin::Behind(self.places.of(&path)),
             });
         }
+        if fields.contains_key("DefinitionS3Location") {
+            self.unknown(name, &deployment, &format!("{path}/DefinitionS3Location"));
+        }
         for key in ["Definition", "definition", "DefinitionString"] {
             let Some(value) = fields.get(key) else { continue };
             let path = format!("{path}/{key}");
@@ -80,12 +97,7 @@ impl Walk {
             } else if let Some(text) = value.as_str() {
                 // What deployment fills in as a whole is not known here.
                 if is_filled_in(text) {
-                    self.found.push(Found {
-                        name: Some(name.to_owned()),
-                        content: Content::Unknown,
-                        deployment: deployment.clone(),
-                        origin: Origin::Behind(self.places.of(&path)),
-                    });
+                    self.unknown(name, &deployment, &path);
                     continue;
                 }
                 // A text in YAML's block form begins in a line of its own, below its key or that of its function.

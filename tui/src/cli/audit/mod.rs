@@ -67,16 +67,17 @@ fn audited(reader: &Reader, prices: &Prices) -> Result<(Vec<Audited>, Vec<Ranked
     let mut ranked: Vec<Ranked> = Vec::new();
     let all = outlooks(reader, prices)?;
     let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for outlook in &all {
-        let arn = outlook.cost.machine.arn.clone();
+    let ran = all.iter().map(|it| (it.cost.machine.arn.clone(), Some(it)));
+    let described = reader.machines_without_runs()?.into_iter().map(|arn| (arn, None));
+    for (arn, outlook) in ran.chain(described) {
         let mut advised = advise(reader, prices, &arn)?;
-        advised.findings.extend(by_money(outlook));
+        advised.findings.extend(outlook.map(by_money).unwrap_or_default());
         if let Some(role) = &advised.deployment.role {
             roles.entry(role.clone()).or_default().push(arn.clone());
         }
-        ranked.extend(grouped(outlook, advised.findings));
+        ranked.extend(grouped(&arn, outlook, advised.findings));
         machines.push(Audited {
-            name: outlook.cost.machine.name.clone(),
+            name: short(&arn).to_owned(),
             arn,
             runs: advised.runs,
             deployment: advised.deployment,
@@ -121,14 +122,15 @@ fn by_money(outlook: &Outlook) -> Vec<Finding> {
 }
 
 /// A machine's findings, those of one rule together.
-fn grouped(outlook: &Outlook, findings: Vec<Finding>) -> Vec<Ranked> {
+fn grouped(arn: &str, outlook: Option<&Outlook>, findings: Vec<Finding>) -> Vec<Ranked> {
     let mut by_rule: BTreeMap<&'static str, Vec<Finding>> = BTreeMap::new();
     for it in findings {
         by_rule.entry(it.rule).or_default().push(it);
     }
     let ranked = |(rule, all): (&'static str, Vec<Finding>)| {
         let usd = all.iter().filter_map(|it| it.cost).reduce(|a, b| a + b);
-        let saving = outlook.saving.as_ref().filter(|_| rule.ends_with("_candidate") || rule == "parts_express");
+        let is_saving = rule.ends_with("_candidate") || rule == "parts_express";
+        let saving = outlook.and_then(|it| it.saving.as_ref()).filter(|_| is_saving);
         let mut states: Vec<Name> = all.iter().filter_map(|it| it.state.clone()).collect();
         states.sort();
         states.dedup();
@@ -140,13 +142,13 @@ fn grouped(outlook: &Outlook, findings: Vec<Finding>) -> Vec<Ranked> {
         let evidence = all.iter().filter_map(said).collect();
         let first = all.into_iter().next()?;
         Some(Ranked {
-            machine: outlook.cost.machine.name.clone(),
-            arn: outlook.cost.machine.arn.clone(),
+            machine: short(arn).to_owned(),
+            arn: arn.to_owned(),
             states,
             finding: first,
             evidence,
             usd,
-            usd_per_month: saving.map(|it| it.usd_per_month).or_else(|| outlook.monthly(usd?)),
+            usd_per_month: saving.map(|it| it.usd_per_month).or_else(|| outlook?.monthly(usd?)),
         })
     };
     by_rule.into_iter().filter_map(ranked).collect()
@@ -157,15 +159,15 @@ fn shared_roles(roles: &BTreeMap<String, Vec<String>>) -> Vec<Ranked> {
     let shared = roles.iter().filter(|it| it.1.len() > 1);
     shared
         .flat_map(|(role, arns)| {
-            let short = role.rsplit('/').next().unwrap_or(role);
+            let role_name = role.rsplit('/').next().unwrap_or(role);
             arns.iter().map(move |arn| Ranked {
-                machine: arn.rsplit(':').next().unwrap_or(arn).to_owned(),
+                machine: short(arn).to_owned(),
                 arn: arn.clone(),
                 states: Vec::new(),
                 finding: Finding::new(
                     "role_shared",
                     String::new(),
-                    format!("its role `{short}` is that of {} machines", arns.len()),
+                    format!("its role `{role_name}` is that of {} machines", arns.len()),
                 ),
                 evidence: Vec::new(),
                 usd: None,
@@ -173,4 +175,8 @@ fn shared_roles(roles: &BTreeMap<String, Vec<String>>) -> Vec<Ranked> {
             })
         })
         .collect()
+}
+
+fn short(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or(arn)
 }

@@ -188,7 +188,7 @@ fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut C
                 continue;
             }
             Content::Unknown => {
-                not_read(it, "the definition is made at deployment".to_owned(), checked);
+                not_read(it, "what stands here is made at deployment, or in another document".to_owned(), checked);
                 continue;
             }
         };

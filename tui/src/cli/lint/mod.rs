@@ -94,12 +94,22 @@ pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
     Ok(if is_crossed { EXIT_THRESHOLD } else { 0 })
 }
 
+/// Whether what was given is meant to be a file: machines have neither folders nor endings.
+pub(super) fn is_like_a_path(text: &str) -> bool {
+    let ending = Path::new(text).extension().and_then(|it| it.to_str());
+    let known = ["json", "json5", "yaml", "yml", "asl", "template", "tf", "hcl"];
+    !text.starts_with("arn:") && (text.contains('/') || ending.is_some_and(|it| known.contains(&it)))
+}
+
 fn check(context: &Context, arguments: &LintArguments) -> Result<Checked, Failure> {
     let mut checked = Checked::default();
     let (paths, machines): (Vec<&String>, Vec<&String>) =
         arguments.targets.iter().partition(|it| Path::new(it).exists());
     files::check(&paths, arguments.skip_foreign, &mut checked)?;
     for machine in machines {
+        if is_like_a_path(machine) {
+            return Err(Failure::usage(format!("there is no file `{machine}`")));
+        }
         stored::check(context, machine, &mut checked)?;
     }
     Ok(checked)

@@ -138,7 +138,7 @@ fn sarif(checked: &Checked) -> Value {
                 "message": {"text": format!("{}{evidence}", it.finding.message)},
                 "locations": [{
                     "physicalLocation": {
-                        "artifactLocation": {"uri": it.source.replace(' ', "%20")},
+                        "artifactLocation": {"uri": uri(&it.source)},
                         "region": {"startLine": it.line, "startColumn": it.column},
                     },
                     "logicalLocations": [{"fullyQualifiedName": it.finding.path}],
@@ -153,6 +153,12 @@ fn sarif(checked: &Checked) -> Value {
         "version": "2.1.0",
         "runs": [{"columnKind": "unicodeCodePoints", "tool": {"driver": {"name": "stepscope", "version": env!("CARGO_PKG_VERSION"), "rules": rules}}, "results": results}],
     })
+}
+
+/// A path as a relative address: what has a meaning there is written in hexadecimal.
+fn uri(path: &str) -> String {
+    let kept = |it: u8| it.is_ascii_alphanumeric() || b"/-._~".contains(&it);
+    path.bytes().map(|it| if kept(it) { char::from(it).to_string() } else { format!("%{it:02X}") }).collect()
 }
 
 fn level(severity: Severity) -> &'static str {
