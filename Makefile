@@ -12,9 +12,9 @@ library:
 extensions:
 	@python3 .ci/fetch-extensions
 
-# LocalStack and moto, which tests start, and what reads our exports; outside the clone, once.
+# LocalStack, moto and PostgreSQL, which tests start, and what reads our exports; outside the clone, once.
 emulators:
-	@for name in localstack moto readers focus spark; do python3 .ci/emulators $$name > /dev/null || exit 1; done
+	@for name in localstack moto readers focus spark postgres; do python3 .ci/emulators $$name > /dev/null || exit 1; done
 
 # tmux, which drives the dashboard in a test; where it can neither be found nor fetched, that test says so.
 terminal:

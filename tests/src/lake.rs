@@ -1,5 +1,10 @@
 //! A lake as the database: the same answers as a single file, from Parquet files and a catalogue.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::emulator::python_of;
 use crate::stepscope::Bench;
 
 const COMMANDS: [&[&str]; 10] = [
@@ -72,4 +77,40 @@ fn a_lake_is_made_looked_at_and_put_in_order() {
     let closed = bench.run(&at(&name, &["sql", "FROM read_csv('/etc/hostname')"]));
     assert_eq!(closed.status.code(), Some(1), "the console reaches nothing but the lake");
     assert_eq!(bench.run(&["lake", "status"]).status.code(), Some(2), "a file is no lake");
+}
+
+/// PostgreSQL with its files in a folder; it ends when its standard input does.
+fn postgres(folder: &Path) -> Child {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators/run_postgres.py");
+    let mut command = Command::new(python_of("postgres"));
+    command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("Python runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    assert!(lines.any(|it| it.is_ok_and(|it| it == "ready")), "PostgreSQL has to start");
+    child
+}
+
+#[test]
+fn the_catalogue_may_be_in_postgresql() {
+    let bench = Bench::new();
+    let folder = bench.folder.path().join("postgres");
+    let mut server = postgres(&folder);
+    let name = format!("ducklake:postgres:dbname=lake user=postgres host={}", folder.display());
+    let data = bench.folder.path().join("data").to_string_lossy().into_owned();
+    let log = bench
+        .write("log.jsonl", bench.run(&["simulate", "--executions", "100", "--end", "2026-11-01T00:00:00Z"]).stdout);
+    let log = log.to_string_lossy().into_owned();
+    bench.json(&["import", &log]);
+    bench.json(&at(&name, &["lake", "init", "--data", &data]));
+    assert_eq!(bench.json(&at(&name, &["import", &log]))["executions"], 100);
+    assert_eq!(bench.json(&at(&name, &["import", &log]))["executions"], 0);
+    for command in [&["states"][..], &["cost"], &["show", "--all"]] {
+        let own = bench.json(&[&["--now", "2026-11-01"][..], command].concat());
+        assert!(own == bench.json(&at(&name, command)), "{command:?}");
+    }
+    let told = bench.run(&at("ducklake:postgres:dbname=lake password=secret", &["states"]));
+    assert_eq!(told.status.code(), Some(2));
+    assert!(!String::from_utf8_lossy(&told.stderr).contains("secret"));
+    drop(server.stdin.take());
+    server.wait().expect("it ends");
 }

@@ -240,6 +240,7 @@ impl Context {
     fn new(shared: Shared) -> Result<Self, Failure> {
         let mut config = Config::load(shared.config.as_deref())?;
         config.db = shared.db.or(config.db);
+        config.refuse_passwords()?;
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
         config.repeatable.extend(shared.repeatable);

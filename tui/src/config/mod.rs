@@ -133,6 +133,19 @@ impl Config {
         self.db.clone().unwrap_or_else(|| data_folder().join("stepscope.duckdb"))
     }
 
+    /// The name of a database is told in messages and seen in lists of processes.
+    pub(crate) fn refuse_passwords(&self) -> Result<(), Failure> {
+        let name = self.db.as_deref().and_then(Path::to_str).unwrap_or_default();
+        let user = name.split_once("://").and_then(|it| it.1.split_once('@')).map(|it| it.0);
+        let is_told =
+            name.starts_with("ducklake:") && (name.contains("password=") || user.is_some_and(|it| it.contains(':')));
+        if is_told {
+            return Err(Failure::usage("a password in the name of a database would be told in messages")
+                .hint("give it to PostgreSQL's client in PGPASSWORD, or in ~/.pgpass"));
+        }
+        Ok(())
+    }
+
     /// Whether the database is there, as far as that can be told without asking it.
     pub(crate) fn has_db(&self) -> bool {
         let path = self.db_path();
