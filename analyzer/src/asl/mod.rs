@@ -17,6 +17,6 @@ pub use check::{Problem, express_problems, problems};
 pub use diff::{Change, ChangeKind, changes};
 pub use graph::Graph;
 pub use model::{Catcher, ProcessorMode, Retrier, SERVICE_LIMIT, State, StateMachine};
-pub use parse::{ParseError, text_to_value};
+pub use parse::{ParseError, is_definition, text_to_value};
 pub use places::{Place, Places};
 pub use templates::{Content, Deployment, Found, definitions_in};

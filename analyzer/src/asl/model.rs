@@ -125,10 +125,15 @@ impl StateMachine {
 }
 
 impl State {
+    /// The fields that a state has beside its type and its place on the way.
+    pub fn own_fields(&self) -> impl Iterator<Item = &str> {
+        const PLAIN: [&str; 5] = ["Type", "Next", "End", "Comment", "QueryLanguage"];
+        self.fields.keys().map(String::as_str).filter(|it| !PLAIN.contains(it))
+    }
+
     /// Whether it is a Pass without anything of its own.
     pub fn is_idle(&self) -> bool {
-        const PLAIN: [&str; 5] = ["Type", "Next", "End", "Comment", "QueryLanguage"];
-        self.kind == Some(StateType::Pass) && self.fields.keys().all(|it| PLAIN.contains(&it.as_str()))
+        self.kind == Some(StateType::Pass) && self.own_fields().next().is_none()
     }
 
     /// Where one of the machines inside stands, below the state: `Branches[0]`, `ItemProcessor` or `Iterator`.

@@ -43,6 +43,11 @@ pub fn text_to_value(text: &str) -> Result<Value, ParseError> {
     yaml(text)
 }
 
+/// Whether a value is a definition: it has a start and states.
+pub fn is_definition(value: &Value) -> bool {
+    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some_and(Value::is_string)
+}
+
 /// Whether a text is written in one of JSON's notations.
 pub(super) fn looks_like_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '/'])

@@ -30,8 +30,7 @@ pub(super) fn check(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
 
 fn check_pass(state: &State, around: &Around<'_>, sink: &mut Sink<'_>) {
     let shapes = ["Parameters", "ResultPath", "InputPath", "OutputPath", "Output", "Assign", "Result"];
-    let plain = ["Type", "Next", "End", "Comment", "QueryLanguage"];
-    let only_shapes = || state.fields.keys().map(String::as_str).all(|it| shapes.contains(&it) || plain.contains(&it));
+    let only_shapes = || state.own_fields().all(|it| shapes.contains(&it));
     let paid = around.subject.runs.and_then(|runs| runs.paid_by(&[&state.name]));
     let finding = if state.is_idle() {
         // Alone in a branch it stands for "do nothing", which a Parallel cannot say otherwise.

@@ -1,5 +1,6 @@
 //! Of which form is a value, and which module reads it?
 
+use analyzer::asl::is_definition;
 use analyzer::model::{ExecutionArn, Name, Observation};
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ impl Receiver<'_, '_> {
             eventbridge::send(&value, line, self.sink);
         } else if self.accepts(Format::Definition) && definition::is_description(&value) {
             definition::send_description(&value, line, self.sink);
-        } else if self.accepts(Format::Definition) && definition::is_definition(&value) {
+        } else if self.accepts(Format::Definition) && is_definition(&value) {
             definition::send_text(source, &self.place.stem, self.place.options.state_machine_arn.as_deref(), self.sink);
         } else if self.accepts(Format::Xray) && xray::is_trace(&value) {
             xray::send_traces(&value, line, privacy, self.sink);
@@ -106,11 +107,7 @@ impl Receiver<'_, '_> {
             return history::send_events(items, &arn, line, &self.place.options.privacy, self.sink);
         }
         for item in items.into_iter().filter(Value::is_object) {
-            let source = if definition::is_definition(&item) || logs::is_message(&item) {
-                item.to_string()
-            } else {
-                String::new()
-            };
+            let source = if is_definition(&item) || logs::is_message(&item) { item.to_string() } else { String::new() };
             self.value(item, &source, line);
         }
     }

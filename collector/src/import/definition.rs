@@ -1,16 +1,11 @@
 //! State machine definitions: ASL texts, and `describe-state-machine` output.
 
-use analyzer::asl::{StateMachine, problems, text_to_value};
+use analyzer::asl::{StateMachine, is_definition, problems, text_to_value};
 use analyzer::model::{DefinitionText, MachineSettings, Name, Observation, WorkflowType};
 use serde_json::Value;
 
 use super::fields::{as_time, text};
 use super::sink::Sink;
-
-/// Whether this value is a definition.
-pub(super) fn is_definition(value: &Value) -> bool {
-    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some()
-}
 
 /// Whether this value is a description of a state machine with its definition inside.
 pub(super) fn is_description(value: &Value) -> bool {

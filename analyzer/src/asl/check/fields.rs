@@ -43,10 +43,6 @@ pub(super) const EXCLUSIVE: [(&str, &str); 14] = [
     ("ItemSelector", "Parameters"),
 ];
 
-/// Fields of a whole machine, or of a branch or item processor.
-pub(super) const MACHINE: [&str; 8] =
-    ["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version", "ProcessorConfig", "Assign"];
-
 /// Whether a state of this type may have the field.
 pub(super) fn is_allowed(kind: StateType, field: &str) -> bool {
     const COMMON: [&str; 8] = ["Type", "Comment", "QueryLanguage", "Next", "End", "InputPath", "OutputPath", "Assign"];

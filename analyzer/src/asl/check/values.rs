@@ -29,12 +29,6 @@ pub(super) fn check_machine(all: &Map<String, Value>, report: &mut Report<'_>) {
     is_one_of(all, "QueryLanguage", &["JSONPath", "JSONata"], report);
     is_text(all, "Comment", report);
     is_text(all, "Version", report);
-    if let Some(field) = all
-        .keys()
-        .find(|it| it.starts_with("State") && !fields::MACHINE.contains(&it.as_str()) && !all[*it].is_object())
-    {
-        report(&format!("/{field}"), "a state machine has no such field".to_owned());
-    }
     let Some(config) = all.get("ProcessorConfig") else { return };
     let Some(config) = config.as_object() else {
         return report("/ProcessorConfig", "`ProcessorConfig` is an object".to_owned());

@@ -6,8 +6,8 @@ use hcl_edit::structure::{Body, Structure};
 use serde_json::{Map, Value};
 
 use super::{Content, Deployment, Found, Origin, inside, workflow_type};
-use crate::asl::ParseError;
 use crate::asl::places::{Lines, Place, Places};
+use crate::asl::{ParseError, is_definition};
 
 pub(super) fn definitions(text: &str) -> Result<Vec<Found>, ParseError> {
     let body = hcl_edit::parser::parse_body(text)
@@ -79,7 +79,7 @@ impl Walk<'_> {
                 let mut places = Places::default();
                 self.put("", expression.span(), &mut places);
                 let value = self.value(expression, "", &mut places);
-                if value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some() {
+                if is_definition(&value) {
                     let origin = Origin::Text { places, start: Place::START };
                     let (name, deployment) = (Some(name.to_owned()), deployment.clone());
                     self.found.push(Found { name, content: Content::Here(Ok(value)), deployment, origin });

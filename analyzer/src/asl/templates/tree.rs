@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Content, Deployment, Found, Origin, inside, workflow_type};
 use crate::asl::intrinsics::{filled, is_filled_in};
+use crate::asl::is_definition;
 use crate::asl::places::Places;
 
 pub(super) fn definitions(value: &Value, text: &str) -> Vec<Found> {
@@ -16,10 +17,6 @@ pub(super) fn definitions(value: &Value, text: &str) -> Vec<Found> {
         walk.visit(value, "", "");
     }
     walk.found
-}
-
-fn is_definition(value: &Value) -> bool {
-    value.get("States").is_some_and(Value::is_object) && value.get("StartAt").is_some_and(Value::is_string)
 }
 
 struct Walk {

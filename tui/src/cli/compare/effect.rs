@@ -11,7 +11,7 @@ use tui::text;
 use super::beside::Beside;
 use super::json::rounded;
 use super::sides::Span;
-use super::{Measured, by_transitions, cause_row, measured, ms, signed};
+use super::{Measured, before_and_after, by_transitions, cause_row, measured, signed};
 use crate::cli::bill::{Prices, number};
 use crate::failure::Failure;
 
@@ -79,18 +79,10 @@ impl Effect {
             .paid(b)
             .zip(self.paid(i))
             .map_or_else(String::new, |(b, i)| format!(", a million executions ${:.2} → ${:.2}", b * 1e6, i * 1e6));
-        let mut lines = vec![format!(
-            "mean {} → {}, p95 {} → {}, failed {} → {}{paid} ({} executions against {}{})",
-            ms(b.mean_ms),
-            ms(i.mean_ms),
-            text::opt_span(b.p95),
-            text::opt_span(i.p95),
-            text::percent(b.failed, b.n as u64),
-            text::percent(i.failed, i.n as u64),
-            text::count(i.n as u64),
-            text::count(b.n as u64),
-            if self.is_cut { ", the newest" } else { "" },
-        )];
+        let differences = before_and_after(b, i).join(", ");
+        let (n, n_before) = (text::count(i.n as u64), text::count(b.n as u64));
+        let cut = if self.is_cut { ", the newest" } else { "" };
+        let mut lines = vec![format!("{differences}{paid} ({n} executions against {n_before}{cut})")];
         let named: Vec<String> = self
             .compared
             .causes

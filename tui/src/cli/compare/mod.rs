@@ -287,17 +287,9 @@ pub(super) fn told(
     let rate = by_transitions(rate, is_express);
     let paid = |it: &SideSummary| it.mean_transitions.zip(rate).map(|(mean, rate)| mean * rate.as_f64());
     let paid = paid(b).zip(paid(i)).map_or_else(String::new, |(b, i)| format!("   a run ${b:.6} → ${i:.6}"));
-    let answer = format!(
-        "mean {} → {}{difference}   p95 {} → {}   failed {} → {}{paid}   {} runs against {}",
-        ms(b.mean_ms),
-        ms(i.mean_ms),
-        text::opt_span(b.p95),
-        text::opt_span(i.p95),
-        text::percent(b.failed, b.n as u64),
-        text::percent(i.failed, i.n as u64),
-        text::count(i.n as u64),
-        text::count(b.n as u64),
-    );
+    let [mean, p95, failed] = before_and_after(b, i);
+    let (n, n_before) = (text::count(i.n as u64), text::count(b.n as u64));
+    let answer = format!("{mean}{difference}   {p95}   {failed}{paid}   {n} runs against {n_before}");
     let command = format!(
         "stepscope compare {} --baseline {} --incident {}{}",
         text::quoted(machine),
@@ -311,6 +303,15 @@ pub(super) fn told(
     let carried = carried.iter().take(TOLD).map(slice_sentence);
     let notes = carried.chain(findings(&compared, &named, all, left_out)).chain(cut).collect();
     Ok(Some(tui::dash::Compared { answer, causes: named.into_iter().map(cause_item).collect(), notes, command }))
+}
+
+/// The mean, the p95 and the failures of two sides.
+fn before_and_after(b: &SideSummary, i: &SideSummary) -> [String; 3] {
+    [
+        format!("mean {} → {}", ms(b.mean_ms), ms(i.mean_ms)),
+        format!("p95 {} → {}", text::opt_span(b.p95), text::opt_span(i.p95)),
+        format!("failed {} → {}", text::percent(b.failed, b.n as u64), text::percent(i.failed, i.n as u64)),
+    ]
 }
 
 fn cause_item(it: &Cause) -> tui::dash::CauseItem {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// AWS takes definitions of at most 1 MB; templates may hold several.
 const LARGEST: u64 = 16 << 20;
 const LARGEST_DEFINITION: usize = 1 << 20;
-const EXTENSIONS: [&str; 8] = ["json", "json5", "yaml", "yml", "asl", "template", "tf", "hcl"];
+pub(super) const EXTENSIONS: [&str; 8] = ["json", "json5", "yaml", "yml", "asl", "template", "tf", "hcl"];
 /// Folders of what others wrote.
 const FOREIGN: [&str; 3] = ["node_modules", "target", "venv"];
 

@@ -97,8 +97,7 @@ pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
 /// Whether what was given is meant to be a file: machines have neither folders nor endings.
 pub(super) fn is_like_a_path(text: &str) -> bool {
     let ending = Path::new(text).extension().and_then(|it| it.to_str());
-    let known = ["json", "json5", "yaml", "yml", "asl", "template", "tf", "hcl"];
-    !text.starts_with("arn:") && (text.contains('/') || ending.is_some_and(|it| known.contains(&it)))
+    !text.starts_with("arn:") && (text.contains('/') || ending.is_some_and(|it| files::EXTENSIONS.contains(&it)))
 }
 
 fn check(context: &Context, arguments: &LintArguments) -> Result<Checked, Failure> {
