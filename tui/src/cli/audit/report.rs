@@ -15,16 +15,15 @@ const NAMED: usize = 3;
 
 pub(super) fn report(machines: &[Audited], ranked: &[Ranked], limit: Option<usize>) -> Report {
     let shown = &ranked[..limit.map_or(ranked.len(), |it| it.min(ranked.len()))];
-    let mut table = TextTable::with_columns(&["#", "machine", "severity", "rule", "what", "#a month", "evidence"]);
+    let mut table = TextTable::with_columns(&["#", "machine", "#a month", "severity", "rule", "what"]);
     for (place, it) in (1_u64..).zip(shown) {
         table.rows.push(vec![
             place.to_string(),
             it.machine.clone(),
+            it.usd_per_month.map_or_else(|| "–".to_owned(), text::usd),
             it.finding.severity.as_str().to_owned(),
             it.finding.rule.to_owned(),
-            text::cut(&what(it), 90),
-            it.usd_per_month.map_or_else(|| "–".to_owned(), text::usd),
-            text::cut(&it.evidence.join("; "), 80),
+            text::cut(&what(it), 56),
         ]);
     }
     let findings: Vec<Value> = (1_u64..).zip(shown).map(|(rank, it)| to_json(rank, it)).collect();
@@ -70,7 +69,7 @@ fn scorecard(machines: &[Audited]) -> String {
 fn footer(ranked: &[Ranked], n_shown: usize) -> String {
     let count = |severity: Severity| ranked.iter().filter(|it| it.finding.severity == severity).count() as u64;
     let mut lines = vec![format!(
-        "{} errors, {} warnings, {} infos; `stepscope lint --explain RULE` says why and what to do.",
+        "{} errors, {} warnings, {} infos; `stepscope lint MACHINE` says what was measured, `lint --explain RULE` why and what to do.",
         text::count(count(Severity::Error)),
         text::count(count(Severity::Warning)),
         text::count(count(Severity::Info))
