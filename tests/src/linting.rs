@@ -167,6 +167,15 @@ fn every_rule_has_a_page() {
 #[test]
 fn hostile_definitions_are_refused() {
     let bench = Bench::new();
+    for (name, text, place) in [
+        ("cut.json", "{\"StartAt\": \"A\",\n \"States\": [}", "2:13"),
+        ("cut.yaml", "StartAt: A\nStates: [", "2:"),
+        ("cut.tf", "a = 1\nb = {\n", ""),
+    ] {
+        let path = bench.write(name, text);
+        let said = String::from_utf8_lossy(&bench.run(&["lint", &path.to_string_lossy()]).stdout).into_owned();
+        assert!(said.starts_with(&format!("{}:{place}", path.display())), "{said}");
+    }
     let deep = "[".repeat(200_000);
     for (name, text) in
         [("deep.json", deep.clone()), ("deep.yaml", format!("StartAt: {deep}")), ("deep.tf", format!("a = {deep}"))]

@@ -159,7 +159,7 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 fn refuse(message: &str) -> ParseError {
-    ParseError { message: message.to_owned() }
+    ParseError::new(message.to_owned())
 }
 
 fn text(fields: &Map<String, Value>, key: &str) -> Option<Name> {

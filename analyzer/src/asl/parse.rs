@@ -4,12 +4,24 @@ use jsonc_parser::ParseOptions;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-use super::{StateMachine, intrinsics};
+use super::{Place, StateMachine, intrinsics};
 
 /// Why a text is no state machine definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     pub message: String,
+    /// Where in the text, if that is known.
+    pub place: Option<Place>,
+}
+
+impl ParseError {
+    pub(super) fn new(message: String) -> Self {
+        Self { message, place: None }
+    }
+
+    pub(super) fn at(message: String, line: usize, column: usize) -> Self {
+        Self { message, place: Some(Place { line: line.max(1), column: column.max(1) }) }
+    }
 }
 
 impl std::fmt::Display for ParseError {
@@ -37,7 +49,8 @@ pub fn text_to_value(text: &str) -> Result<Value, ParseError> {
     if looks_like_json(text) {
         return json5(text).or_else(|error| {
             let filled = with_quoted_substitutions(text).and_then(|it| json5(&it).ok());
-            filled.ok_or_else(|| ParseError { message: format!("neither JSON ({json_error}) nor JSON5 ({error})") })
+            let message = format!("neither JSON ({json_error}) nor JSON5 ({})", error.message);
+            filled.ok_or(ParseError { message, ..error })
         });
     }
     yaml(text)
@@ -58,11 +71,11 @@ pub(super) fn json_options() -> ParseOptions {
     ParseOptions { allow_missing_commas: false, ..ParseOptions::default() }
 }
 
-fn json5(text: &str) -> Result<Value, String> {
+fn json5(text: &str) -> Result<Value, ParseError> {
     match jsonc_parser::parse_to_serde_value(text, &json_options()) {
-        Ok(Value::Null) => Err("the text is empty".to_owned()),
+        Ok(Value::Null) => Err(ParseError::new("the text is empty".to_owned())),
         Ok(value) => Ok(value),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(ParseError::at(error.to_string(), error.line_display(), error.column_display())),
     }
 }
 
@@ -125,15 +138,18 @@ fn yaml(text: &str) -> Result<Value, ParseError> {
         .into_iter()
         .next()
         .map(|document| from_yaml(&document))
-        .ok_or_else(|| ParseError { message: "the text is empty".to_owned() })
+        .ok_or_else(|| ParseError::new("the text is empty".to_owned()))
 }
 
 /// The documents of a YAML text, unless it is nested so deeply that reading it would not end well.
 pub(super) fn load_yaml<'a, Node: LoadableYamlNode<'a>>(text: &'a str) -> Result<Vec<Node>, ParseError> {
     if is_too_deep(text) {
-        return Err(ParseError { message: format!("not YAML: nested more than {DEEPEST} deep") });
+        return Err(ParseError::new(format!("not YAML: nested more than {DEEPEST} deep")));
     }
-    Node::load_from_str(text).map_err(|error| ParseError { message: format!("not YAML: {error}") })
+    Node::load_from_str(text).map_err(|error| {
+        let at = error.marker();
+        ParseError::at(format!("not YAML: {error}"), at.line(), at.col() + 1)
+    })
 }
 
 /// Deeper than any definition, and shallow enough for every stack.

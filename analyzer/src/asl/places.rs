@@ -22,9 +22,7 @@ impl Place {
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     of: HashMap<String, At>,
-    text: String,
-    /// Where each line of the text begins.
-    starts: Vec<usize>,
+    lines: Lines,
     /// Where block texts of YAML begin, which hold a text of their own: their first line, and by how much they are indented.
     blocks: HashMap<String, Place>,
 }
@@ -61,7 +59,7 @@ impl Places {
         loop {
             match self.of.get(path) {
                 Some(At::Place(place)) => return *place,
-                Some(At::Byte(byte)) => return place(&self.text, &self.starts, *byte),
+                Some(At::Byte(byte)) => return self.lines.place(*byte),
                 None => {}
             }
             match path.rfind(['/', '[']) {
@@ -87,8 +85,7 @@ impl Places {
         if let Some(ast::Value::Object(root)) = parsed.value {
             self.add_object(&root, "");
         }
-        text.clone_into(&mut self.text);
-        self.starts = line_starts(text);
+        self.lines = Lines::of(text);
         true
     }
 
@@ -188,31 +185,29 @@ fn block_between(lines: &[&str], from: usize, to: usize) -> Option<Place> {
     Some(Place { line: head + 1, column: first.len() - first.trim_start().len() + 1 })
 }
 
-/// Finds lines and columns by bytes.
-pub(super) struct Lines<'a> {
-    text: &'a str,
+/// Finds lines and columns by bytes: whole texts stand on one line at times, and every part of them is asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    /// Where each line begins.
     starts: Vec<usize>,
+    /// The bytes that begin no character: they belong to the one before.
+    inner: Vec<usize>,
 }
 
-impl<'a> Lines<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        Self { text, starts: line_starts(text) }
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        let places = |wanted: fn(u8) -> bool| text.bytes().enumerate().filter(move |it| wanted(it.1)).map(|it| it.0);
+        let starts = std::iter::once(0).chain(places(|it| it == b'\n').map(|at| at + 1)).collect();
+        Self { starts, inner: places(|it| it & 0xC0 == 0x80).collect() }
     }
 
     pub(super) fn place(&self, byte: usize) -> Place {
-        place(self.text, &self.starts, byte)
+        let line = self.starts.partition_point(|it| *it <= byte).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let inner_before = |at: usize| self.inner.partition_point(|it| *it < at);
+        let column = byte.saturating_sub(start) - (inner_before(byte) - inner_before(start)) + 1;
+        Place { line, column }
     }
-}
-
-fn line_starts(text: &str) -> Vec<usize> {
-    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-    std::iter::once(0).chain(breaks).collect()
-}
-
-fn place(text: &str, starts: &[usize], byte: usize) -> Place {
-    let line = starts.partition_point(|it| *it <= byte).max(1);
-    let column = text.get(starts[line - 1]..byte).map_or(0, |it| it.chars().count()) + 1;
-    Place { line, column }
 }
 
 #[cfg(test)]
@@ -237,6 +232,11 @@ mod tests {
         check(json5, &[("/States", 2, 3), ("/States/A", 2, 15), ("/States/A/Retry[0]/Max", 3, 3)]);
         let yaml = "States:\n  A:\n    Retry:\n      - Max: 1\n      - Max: 2\n";
         check(yaml, &[("/States/A", 2, 3), ("/States/A/Retry[1]/Max", 5, 9), ("/States/A/Retry[0]", 4, 9)]);
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        check("{\"é\": 1, \"名前\": {\n \"ü\": 1, \"b\": 2}}", &[("/名前", 1, 10), ("/名前/b", 2, 10)]);
     }
 
     #[test]

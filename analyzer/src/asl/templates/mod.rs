@@ -59,17 +59,27 @@ enum Origin {
 }
 
 impl Found {
+    /// The place in the file at which its text cannot be read.
+    pub fn place_of(&self, error: &ParseError) -> Place {
+        match (&self.origin, error.place) {
+            (Origin::Text { start, .. }, Some(at)) => below(*start, at),
+            _ => self.place(""),
+        }
+    }
+
     /// The place in the file of a path inside the definition.
     pub fn place(&self, path: &str) -> Place {
         match &self.origin {
             Origin::Tree { places, path: around } => places.of(&format!("{around}{path}")),
-            Origin::Text { places, start } => {
-                let inner = places.of(path);
-                Place { line: start.line + inner.line - 1, column: start.column + inner.column - 1 }
-            }
+            Origin::Text { places, start } => below(*start, places.of(path)),
             Origin::Behind(place) => *place,
         }
     }
+}
+
+/// A place in a text that begins at another one; its lines are all indented alike.
+fn below(start: Place, inner: Place) -> Place {
+    Place { line: start.line + inner.line - 1, column: start.column + inner.column - 1 }
 }
 
 /// The definitions in a file; an error where it cannot be read at all.

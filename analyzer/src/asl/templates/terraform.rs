@@ -10,8 +10,11 @@ use crate::asl::places::{Lines, Place, Places};
 use crate::asl::{ParseError, is_definition};
 
 pub(super) fn definitions(text: &str) -> Result<Vec<Found>, ParseError> {
-    let body = hcl_edit::parser::parse_body(text)
-        .map_err(|error| ParseError { message: format!("not Terraform: {}", first_line(&error.to_string())) })?;
+    let body = hcl_edit::parser::parse_body(text).map_err(|error| {
+        let (at, said) = (error.location(), error.to_string());
+        let reason = said.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
+        ParseError::at(format!("not Terraform: {reason}"), at.line(), at.column())
+    })?;
     let mut walk = Walk { text, lines: Lines::of(text), found: Vec::new() };
     walk.visit(&body, "", &Deployment::default());
     Ok(walk.found)
@@ -23,7 +26,7 @@ fn first_line(text: &str) -> &str {
 
 struct Walk<'a> {
     text: &'a str,
-    lines: Lines<'a>,
+    lines: Lines,
     found: Vec<Found>,
 }
 

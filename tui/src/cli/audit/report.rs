@@ -23,7 +23,7 @@ pub(super) fn report(machines: &[Audited], ranked: &[Ranked], limit: Option<usiz
             it.usd_per_month.map_or_else(|| "–".to_owned(), text::usd),
             it.finding.severity.as_str().to_owned(),
             it.finding.rule.to_owned(),
-            text::cut(&what(it), 56),
+            text::cut(&what(it), 52),
         ]);
     }
     let findings: Vec<Value> = (1_u64..).zip(shown).map(|(rank, it)| to_json(rank, it)).collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use analyzer::asl::{Content, Deployment, Found, StateMachine, definitions_in, text_to_value};
+use analyzer::asl::{Content, Deployment, Found, Place, StateMachine, definitions_in, text_to_value};
 use analyzer::lint::{Finding, Subject, ignored_in, lint};
 use serde_json::Value;
 
@@ -102,15 +102,10 @@ pub(super) fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// What a file holds; `None` where that is nothing of ours, or cannot be read.
 fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found>>, Failure> {
     let source = file.path.display().to_string();
-    let mut refuse = |message: String| {
+    let mut refuse = |message: String, place: Option<Place>| {
+        let Place { line, column } = place.unwrap_or(Place::START);
         checked.files += 1;
-        checked.findings.push(Placed {
-            source: source.clone(),
-            line: 1,
-            column: 1,
-            machine: None,
-            finding: broken(message),
-        });
+        checked.findings.push(Placed { source: source.clone(), line, column, machine: None, finding: broken(message) });
     };
     let may_hold_one = file.text.contains("StartAt");
     let is_terraform = file.path.extension().is_some_and(|it| it.eq_ignore_ascii_case("tf"));
@@ -124,7 +119,7 @@ fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found
             let has = |field: &str| value.get(field).is_some();
             if is_meant(&value) || (file.is_named && (has("States") || has("StartAt"))) {
                 let missing = if has("States") { "StartAt" } else { "States" };
-                refuse(format!("the field `{missing}` is missing"));
+                refuse(format!("the field `{missing}` is missing"), None);
             } else if file.is_named {
                 return Err(Failure::usage(format!("`{source}` holds no definition"))
                     .hint("give a file with StartAt and States, or a template that has one inside"));
@@ -133,7 +128,7 @@ fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found
         }
         Err(error) => {
             if file.is_named || (may_hold_one && file.text.trim_start().starts_with(['{', '/'])) {
-                refuse(error.to_string());
+                refuse(error.to_string(), error.place);
             }
             Ok(None)
         }
@@ -170,7 +165,7 @@ fn file_beside(template: &Path, file: &str) -> PathBuf {
 fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut Checked) {
     let source = file.path.display().to_string();
     let own = file.path.canonicalize().ok().and_then(|it| deployed.get(&it));
-    let lines: Vec<&str> = file.text.lines().collect();
+    let comments = Comments::of(&file.text);
     checked.files += 1;
     let not_read = |it: &Found, message: String, checked: &mut Checked| {
         let (place, finding) = (it.place(""), Finding::new("not_read", String::new(), message));
@@ -197,13 +192,13 @@ fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut C
             Some(own) => (own.name.clone(), &own.deployment),
             None => (it.name.clone(), &it.deployment),
         };
-        let findings = match value {
-            Ok(value) => findings_of(value, deployment),
-            Err(error) => vec![broken(error.to_string())],
+        let (findings, unreadable) = match value {
+            Ok(value) => (findings_of(value, deployment), None),
+            Err(error) => (vec![broken(error.to_string())], Some(it.place_of(error))),
         };
         for finding in findings {
-            let place = it.place(&finding.path);
-            if !is_spared(&lines, place.line, finding.rule) {
+            let place = unreadable.unwrap_or_else(|| it.place(&finding.path));
+            if !comments.spare(place.line, finding.rule) {
                 let (source, machine) = (source.clone(), name.clone());
                 checked.findings.push(Placed { source, line: place.line, column: place.column, machine, finding });
             }
@@ -211,18 +206,25 @@ fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut C
     }
 }
 
-/// Whether a comment spares a line a rule: one behind it, or one that stands alone above it.
-fn is_spared(lines: &[&str], line: usize, rule: &str) -> bool {
-    let comment = |text: &&str| {
-        let (hash, slashes) = (text.find('#'), text.find("//"));
-        let start = hash.into_iter().chain(slashes).min()?;
-        Some((text[..start].trim().is_empty(), ignored_in(&text[start..])))
-    };
-    let of = |line: usize| line.checked_sub(1).and_then(|it| lines.get(it)).and_then(comment);
-    let spares = |it: Option<(bool, Vec<String>)>, has_to_stand_alone: bool| {
-        it.is_some_and(|(is_alone, rules)| (is_alone || !has_to_stand_alone) && rules.iter().any(|it| it == rule))
-    };
-    spares(of(line), false) || spares(of(line.saturating_sub(1)), true)
+/// What comments spare: by line, whether the comment stands alone there, and the rules that it names.
+struct Comments(BTreeMap<usize, (bool, Vec<String>)>);
+
+impl Comments {
+    fn of(text: &str) -> Self {
+        let noted = (1..).zip(text.lines()).filter(|it| it.1.contains("stepscope:ignore"));
+        let comment = |(line, text): (usize, &str)| {
+            let start = text.find('#').into_iter().chain(text.find("//")).min()?;
+            Some((line, (text[..start].trim().is_empty(), ignored_in(&text[start..]))))
+        };
+        Self(noted.filter_map(comment).collect())
+    }
+
+    /// Whether a line is spared a rule: by a comment behind it, or by one that stands alone above it.
+    fn spare(&self, line: usize, rule: &str) -> bool {
+        let names = |rules: &[String]| rules.iter().any(|it| it == rule);
+        let above = line.checked_sub(1).and_then(|it| self.0.get(&it)).filter(|it| it.0);
+        self.0.get(&line).into_iter().chain(above).any(|it| names(&it.1))
+    }
 }
 
 fn findings_of(value: &Value, deployment: &Deployment) -> Vec<Finding> {
