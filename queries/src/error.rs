@@ -45,7 +45,7 @@ impl StoreError {
                     .to_owned(),
             ),
             Self::Newer { .. } => Some("use the newer version, or another file with `--db`".to_owned()),
-            Self::NoLake(_) => Some("make it with `stepscope --db DATABASE lake init --data PLACE`".to_owned()),
+            Self::NoLake(_) => Some("make it with `stepscope --db DATABASE lake init --data FOLDER`".to_owned()),
             Self::NoExtension(_) => Some(
                 "put the extensions of DuckDB 1.5.5 into the folder `extensions` beside the binary, or name theirs in STEPSCOPE_EXTENSIONS; `make extensions` fetches them"
                     .to_owned(),

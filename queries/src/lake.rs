@@ -68,13 +68,13 @@ impl Lake {
             .with("autoinstall_known_extensions", "false")?
             .with("autoload_known_extensions", "false")?;
         let connection = Connection::open_in_memory_with_flags(config)?;
-        for name in self.extensions(data) {
+        for name in self.extensions() {
             let path = extension(name)?;
             connection.execute_batch(&format!("LOAD '{}'", quoted(&path.to_string_lossy())))?;
         }
         let usual = self.usual_data().filter(|_| !is_read_only);
         let data = data.or(usual.as_deref());
-        if let Some(folder) = data.filter(|it| !it.contains("://")) {
+        if let Some(folder) = data {
             fs::create_dir_all(folder)?;
         }
         let mut options = Vec::new();
@@ -109,15 +109,12 @@ impl Lake {
         Some(format!("{}.files/", file.display()))
     }
 
-    fn extensions(&self, data: Option<&str>) -> Vec<&'static str> {
+    fn extensions(&self) -> Vec<&'static str> {
         let mut names = vec!["ducklake"];
         match self.catalogue.split_once(':').map(|it| it.0) {
             Some("sqlite") => names.push("sqlite_scanner"),
             Some("postgres") => names.push("postgres_scanner"),
             _ => {}
-        }
-        if data.is_some_and(|it| it.contains("://")) {
-            names.push("httpfs");
         }
         names
     }

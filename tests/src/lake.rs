@@ -62,6 +62,8 @@ fn a_lake_is_made_looked_at_and_put_in_order() {
         "{}",
         String::from_utf8_lossy(&missing.stderr)
     );
+    let bucket = bench.run(&at(&name, &["lake", "init", "--data", "s3://bucket/lake"]));
+    assert_eq!(bucket.status.code(), Some(2), "data in S3 is not there yet");
     let made = bench.json(&at(&name, &["lake", "init", "--data", &data]));
     assert_eq!(made["files"], 0);
     for seed in ["1", "2", "3"] {

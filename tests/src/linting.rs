@@ -169,7 +169,7 @@ fn hostile_definitions_are_refused() {
     let bench = Bench::new();
     for (name, text, place) in [
         ("cut.json", "{\"StartAt\": \"A\",\n \"States\": [}", "2:13"),
-        ("cut.yaml", "StartAt: A\nStates: [", "2:"),
+        ("cut.yaml", "StartAt: A\nStates: [", "3:1"),
         ("cut.tf", "a = 1\nb = {\n", ""),
     ] {
         let path = bench.write(name, text);

@@ -20,8 +20,8 @@ pub(crate) struct LakeArguments {
 enum LakeCommand {
     /// Make the lake that `--db ducklake:…` names, and say where its data is to lie.
     Init {
-        /// A folder, or s3://BUCKET/PREFIX; without it, beside the catalogue.
-        #[arg(long, value_name = "PLACE")]
+        /// A folder; without it, beside the catalogue.
+        #[arg(long, value_name = "FOLDER")]
         data: Option<String>,
     },
     /// Say how many files and snapshots it has.
@@ -45,6 +45,11 @@ pub(crate) fn run(context: &Context, arguments: &LakeArguments) -> Outcome {
     })?;
     match &arguments.command {
         LakeCommand::Init { data } => {
+            if let Some(place) = data.as_ref().filter(|it| it.contains("://")) {
+                return Err(
+                    Failure::usage(format!("`{place}` is no folder")).hint("data of a lake lies in a folder so far")
+                );
+            }
             drop(Store::open_lake(&path, &lake, data.as_deref())?);
         }
         LakeCommand::Status => {}

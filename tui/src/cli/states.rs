@@ -118,19 +118,26 @@ fn report(
             "states": own.iter().map(|it| to_json(path, it, findings.get(path.machine_arn.as_str()), prices)).collect::<Vec<_>>(),
         }));
     }
+    by_machine("states", is_approximate, machines, table, String::new())
+}
+
+/// A report with the machines as its rows.
+pub(super) fn by_machine(
+    command: &'static str,
+    is_approximate: bool,
+    machines: Vec<Value>,
+    table: TextTable,
+    footer: String,
+) -> Report {
+    let fields = [("approximate".to_owned(), is_approximate.into()), ("machines".to_owned(), machines.into())];
+    let heading = if is_approximate { "percentiles ≈ within one percent; sums are exact" } else { "" };
     Report {
-        command: "states",
-        fields: [("approximate".to_owned(), is_approximate.into()), ("machines".to_owned(), Value::from(machines))]
-            .into_iter()
-            .collect(),
+        command,
+        fields: fields.into_iter().collect(),
         rows: "machines",
         table,
-        heading: if is_approximate {
-            "percentiles ≈ within one percent; sums are exact".to_owned()
-        } else {
-            String::new()
-        },
-        footer: String::new(),
+        heading: heading.to_owned(),
+        footer,
     }
 }
 

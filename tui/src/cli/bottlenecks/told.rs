@@ -11,6 +11,7 @@ use tui::text;
 use super::json::to_json;
 use super::{Found, share};
 use crate::cli::bill::Prices;
+use crate::cli::states::by_machine;
 use crate::report::{Report, TextTable};
 
 /// A state is worth a sentence from this share of the critical path on.
@@ -48,20 +49,7 @@ pub(crate) fn report(found: &[Found], prices: &Prices, is_approximate: bool) -> 
         sentences.extend(stuck.iter().take(3).map(|it| format!("{machine}: {}", it.sentence())));
     }
     let machines: Vec<Value> = found.iter().map(|it| to_json(it, prices)).collect();
-    Report {
-        command: "bottlenecks",
-        fields: [("approximate".to_owned(), is_approximate.into()), ("machines".to_owned(), machines.into())]
-            .into_iter()
-            .collect(),
-        rows: "machines",
-        table,
-        heading: if is_approximate {
-            "percentiles ≈ within one percent; sums are exact".to_owned()
-        } else {
-            String::new()
-        },
-        footer: sentences.join("\n"),
-    }
+    by_machine("bottlenecks", is_approximate, machines, table, sentences.join("\n"))
 }
 
 fn table_row(machine: &str, it: &StateFinding) -> Vec<String> {
