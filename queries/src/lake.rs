@@ -63,6 +63,20 @@ impl Lake {
 
     /// A connection that has the lake as its database. Only a new one is told where its data is to lie.
     pub(crate) fn attached(&self, is_read_only: bool, data: Option<&str>) -> Result<Connection, StoreError> {
+        self.attached_beside(is_read_only, data, None)
+    }
+
+    /// The same for reading, and for writing files into a folder that is there.
+    pub(crate) fn attached_for_export(&self, folder: &Path) -> Result<Connection, StoreError> {
+        self.attached_beside(true, None, Some(&folder.canonicalize()?))
+    }
+
+    fn attached_beside(
+        &self,
+        is_read_only: bool,
+        data: Option<&str>,
+        folder: Option<&Path>,
+    ) -> Result<Connection, StoreError> {
         let config = Config::default()
             .with("memory_limit", MEMORY_LIMIT)?
             .with("autoinstall_known_extensions", "false")?
@@ -86,11 +100,13 @@ impl Lake {
         connection.execute_batch(USE)?;
         crate::unpacked::register(&connection)?;
         connection.execute_batch(LOCAL)?;
-        // Nothing but the lake's own files can be reached from here on.
+        // Nothing but the lake's own files, and the folder, can be reached from here on.
         let data: String = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
-        let inside = format!("SET allowed_directories = ['{}']", quoted(&data));
-        connection
-            .execute_batch(&format!("{inside}; SET enable_external_access = false; SET lock_configuration = true"))?;
+        let folders = std::iter::once(data).chain(folder.map(|it| it.to_string_lossy().into_owned()));
+        let folders = folders.map(|it| format!("'{}'", quoted(&it))).collect::<Vec<_>>().join(", ");
+        connection.execute_batch(&format!(
+            "SET allowed_directories = [{folders}]; SET enable_external_access = false; SET lock_configuration = true"
+        ))?;
         Ok(connection)
     }
 
@@ -145,7 +161,7 @@ impl Lake {
         let connection = self.attached(false, None)?;
         connection.execute_batch(&format!(
             "CALL stepscope.set_option('target_file_size', '{target_bytes}B');
-            CALL ducklake_rewrite_data_files('stepscope');
+            CALL ducklake_rewrite_data_files('stepscope', delete_threshold => 0);
             CALL ducklake_merge_adjacent_files('stepscope');
             CALL ducklake_expire_snapshots('stepscope', older_than => now()::TIMESTAMP - INTERVAL '{days} days');
             CALL ducklake_cleanup_old_files('stepscope', cleanup_all => true);"

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use duckdb::Config;
+use duckdb::{Config, Connection};
 
 use crate::StoreError;
+use crate::lake::Lake;
 use crate::reader::open_with;
 use crate::store::{is_locked, not_ours};
 
@@ -26,15 +27,13 @@ const PARTITIONED: [(&str, &str, &str); 7] = [
 
 /// Writes a file per view into a folder, which is made; says which files, and how many rows each has.
 pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> Result<Vec<(PathBuf, u64)>, StoreError> {
-    // Rows may come in any order, so that few of them have to be held.
-    let config = Config::default()
-        .with("enable_external_access", "true")?
-        .with("memory_limit", MEMORY_LIMIT)?
-        .with("preserve_insertion_order", "false")?;
-    let connection = open_with(database, config).map_err(|error| match error {
-        error if is_locked(&error) => StoreError::Busy(database.to_owned()),
-        error => not_ours(database, error),
-    })?;
+    let connection = if let Some(lake) = Lake::of(database) {
+        // It has to be told which folder it may write into, and that has to be there.
+        fs::create_dir_all(folder)?;
+        lake.attached_for_export(folder)?
+    } else {
+        opened(database)?
+    };
     fs::create_dir_all(folder)?;
     let mut written = Vec::new();
     for view in VIEWS {
@@ -64,6 +63,19 @@ pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> R
         written.push((path, u64::try_from(rows).unwrap_or(0)));
     }
     Ok(written)
+}
+
+/// A file, opened for reading by somebody who may write other files.
+fn opened(database: &Path) -> Result<Connection, StoreError> {
+    // Rows may come in any order, so that few of them have to be held.
+    let config = Config::default()
+        .with("enable_external_access", "true")?
+        .with("memory_limit", MEMORY_LIMIT)?
+        .with("preserve_insertion_order", "false")?;
+    open_with(database, config).map_err(|error| match error {
+        error if is_locked(&error) => StoreError::Busy(database.to_owned()),
+        error => not_ours(database, error),
+    })
 }
 
 /// Removes what an earlier export left behind, and nothing else: the folder may hold what is not ours.

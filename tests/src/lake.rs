@@ -76,6 +76,17 @@ fn a_lake_is_made_looked_at_and_put_in_order() {
     let after = bench.json(&at(&name, &["lake", "compact", "--keep", "0"]));
     assert!(after["files"].as_u64() < before["files"].as_u64(), "{before} {after}");
     assert_eq!(bench.json(&at(&name, &["sql", "SELECT count(*), sum(duration_ms) FROM visits"])), visits);
+    let pq = bench.folder.path().join("pq").to_string_lossy().into_owned();
+    assert!(bench.run(&at(&name, &["export", "parquet", "--partitioned", "--out", &pq])).status.success());
+    // What is forgotten is in no file any more once no snapshot has it.
+    let arn = bench.json(&at(&name, &["executions", "--limit", "1"]))["executions"][0]["execution_arn"].clone();
+    let arn = arn.as_str().expect("an ARN").to_owned();
+    let forgotten = bench.run(&at(&name, &["forget", &arn]));
+    assert!(String::from_utf8_lossy(&forgotten.stdout).contains("Older snapshots"));
+    let emptied = bench.json(&at(&name, &["lake", "compact", "--keep", "0"]));
+    let left = emptied["tables"].as_array().expect("tables").iter().filter(|it| it["delete_files"] != 0).count();
+    assert_eq!(left, 0, "{emptied}");
+    assert_eq!(bench.json(&at(&name, &["lake", "status"]))["snapshots"], 1);
     let closed = bench.run(&at(&name, &["sql", "FROM read_csv('/etc/hostname')"]));
     assert_eq!(closed.status.code(), Some(1), "the console reaches nothing but the lake");
     assert_eq!(bench.run(&["lake", "status"]).status.code(), Some(2), "a file is no lake");

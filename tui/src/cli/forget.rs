@@ -25,7 +25,7 @@ pub(crate) fn forget(context: &Context, arguments: &ForgetArguments) -> Outcome 
     let arn = select::execution(&context.reader()?, &arguments.execution)?.arn;
     let store = Store::open(&context.config.db_path())?;
     let forgotten = u64::from(store.forget(&arn)?);
-    report("forget", forgotten, format!("`{arn}` is forgotten.")).print(context.output)?;
+    report(context, "forget", forgotten, format!("`{arn}` is forgotten.")).print(context.output)?;
     Ok(0)
 }
 
@@ -35,17 +35,21 @@ pub(crate) fn prune(context: &Context, arguments: &PruneArguments) -> Outcome {
     drop(context.reader()?);
     let forgotten = Store::open(&context.config.db_path())?.prune(before)?;
     let heading = format!("{forgotten} executions from before {} are forgotten.", analyzer::time::format(before));
-    report("prune", forgotten, heading).print(context.output)?;
+    report(context, "prune", forgotten, heading).print(context.output)?;
     Ok(0)
 }
 
-fn report(command: &'static str, forgotten: u64, heading: String) -> Report {
+fn report(context: &Context, command: &'static str, forgotten: u64, heading: String) -> Report {
+    // A lake keeps what its snapshots had.
+    let is_lake = queries::Lake::of(&context.config.db_path()).is_some();
+    let footer =
+        if is_lake && forgotten > 0 { "Older snapshots have it until `stepscope lake compact --keep 0`." } else { "" };
     Report {
         command,
         fields: [("forgotten".to_owned(), Value::from(forgotten))].into_iter().collect(),
         rows: "forgotten",
         table: TextTable::default(),
         heading,
-        footer: String::new(),
+        footer: footer.to_owned(),
     }
 }
