@@ -6,6 +6,6 @@ SELECT m.arn, count(*) AS executions, quantile_cont(e.duration_us, 0.5), quantil
 FROM execution e JOIN machine m ON m.id = e.machine_id
 WHERE e.status >= 2 AND ($1 IS NULL OR m.arn = $1)
     AND ($2 IS NULL OR e.started_at >= $2) AND ($3 IS NULL OR e.started_at < $3)
-    AND ($4 IS NULL OR e.id IN (SELECT unnest(string_split($4, ','))::UINTEGER))
+    AND ($4 IS NULL OR e.id IN (SELECT unnest(string_split($4, ','))::UBIGINT))
 GROUP BY m.arn
 ORDER BY m.arn

@@ -5,7 +5,7 @@ WITH runs AS (
     SELECT e.id, e.machine_id, e.duration_us, e.complete FROM execution e JOIN machine m ON m.id = e.machine_id
     WHERE e.status >= 2 AND ($1 IS NULL OR m.arn = $1)
         AND ($2 IS NULL OR e.started_at >= $2) AND ($3 IS NULL OR e.started_at < $3)
-        AND ($4 IS NULL OR e.id IN (SELECT unnest(string_split($4, ','))::UINTEGER))
+        AND ($4 IS NULL OR e.id IN (SELECT unnest(string_split($4, ','))::UBIGINT))
 ),
 grouped AS (
     SELECT r.machine_id, v.state_id, max(v.state_type) AS state_type, count(*) AS visits,

@@ -5,7 +5,7 @@ use analyzer::digest::{Digest, Sums};
 use analyzer::execution::{Execution, Run};
 use analyzer::model::{Detail, Event, Micros, Name, PayloadField, Timestamp};
 use analyzer::timeline::{Category, Visit};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde_json::{Map, Value};
 
 use crate::StoreError;
@@ -41,11 +41,8 @@ pub(crate) struct Batch {
 /// What stands for "none" among the ids of packed events.
 const NONE: u32 = 0;
 
-/// Ids of machines by ARN.
-pub(crate) type MachineIds = FxHashMap<Name, u32>;
-
 impl Batch {
-    pub(crate) fn add(&mut self, id: u32, run: &Run, fingerprint: u64, names: &mut Names, machines: &mut MachineIds) {
+    pub(crate) fn add(&mut self, id: u64, run: &Run, fingerprint: u64, names: &mut Names) {
         let mut critical = vec![Micros::ZERO; run.timeline.visits.len()];
         let path = merged(&run.path);
         for step in &path {
@@ -53,7 +50,7 @@ impl Batch {
                 critical[owner] += step.span();
             }
         }
-        let machine_id = self.machine(&run.execution, machines);
+        let machine_id = self.machine(&run.execution, names);
         self.contributions.add_run(machine_id, run);
         self.add_execution(id, machine_id, run, fingerprint, names);
         for event in &run.events {
@@ -75,7 +72,7 @@ impl Batch {
         }
     }
 
-    fn add_execution(&mut self, id: u32, machine_id: u32, run: &Run, fingerprint: u64, names: &mut Names) {
+    fn add_execution(&mut self, id: u64, machine_id: u32, run: &Run, fingerprint: u64, names: &mut Names) {
         let it = &run.execution;
         self.executions.push(ExecutionLine {
             id: Some(id),
@@ -109,12 +106,11 @@ impl Batch {
         });
     }
 
-    fn machine(&mut self, execution: &Execution, machines: &mut MachineIds) -> u32 {
-        if let Some(&id) = machines.get(&execution.machine_arn) {
+    fn machine(&mut self, execution: &Execution, names: &mut Names) -> u32 {
+        let (id, is_fresh) = names.machine(&execution.machine_arn);
+        if !is_fresh {
             return id;
         }
-        let id = u32::try_from(machines.len()).unwrap_or(u32::MAX);
-        machines.insert(execution.machine_arn.clone(), id);
         self.machines.push(MachineLine {
             id: Some(id),
             arn: Some((*execution.machine_arn).into()),
@@ -126,7 +122,7 @@ impl Batch {
     }
 
     /// What is stored of an execution as one value each.
-    fn add_history(&mut self, id: u32, run: &Run, path: &[Step], names: &mut Names) {
+    fn add_history(&mut self, id: u64, run: &Run, path: &[Step], names: &mut Names) {
         let visits = &run.timeline.visits;
         self.path.clear();
         let steps = path.iter().map(|step| PackedStep {
@@ -166,7 +162,7 @@ impl Batch {
         });
     }
 
-    fn add_event(&mut self, id: u32, event: &Event, names: &mut Names) {
+    fn add_event(&mut self, id: u64, event: &Event, names: &mut Names) {
         self.packer.push(&PackedEvent {
             id: event.id,
             previous: event.previous,
@@ -197,7 +193,7 @@ impl Batch {
         }
     }
 
-    fn add_visit(&mut self, id: u32, visit: &Visit, state: u32, critical: Micros, names: &mut Names) {
+    fn add_visit(&mut self, id: u64, visit: &Visit, state: u32, critical: Micros, names: &mut Names) {
         let split = |category: Category| Some(visit.split[category].0);
         self.visits.push(VisitLine {
             execution_id: Some(id),

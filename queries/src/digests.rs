@@ -17,7 +17,7 @@ const PAYLOADS: &str = include_str!("../sql/payloads_of_executions.sql");
 /// One row of `digests.sql`.
 #[derive(Clone, Debug)]
 pub struct DigestRow {
-    pub id: u32,
+    pub id: u64,
     pub workflow_type: WorkflowType,
     /// `None` of an execution that is open or not known in full.
     pub digest: Option<Digest>,
@@ -45,13 +45,13 @@ impl Reader {
     }
 
     /// The id of the execution with this ARN: found by its hash, without a look at the ARNs of the others.
-    pub fn execution_id(&self, arn: &str) -> Result<Option<u32>, StoreError> {
+    pub fn execution_id(&self, arn: &str) -> Result<Option<u64>, StoreError> {
         let hash = analyzer::assembly::hash_of(arn);
         let rows = self.query(
             "SELECT id FROM execution WHERE arn_hash = $1 AND arn = $2",
             &[Cell::Big(hash), Cell::Text(arn.to_owned())],
         )?;
-        Ok(rows.into_iter().next().and_then(|row| Take::new(row).opt_count()).and_then(|it| u32::try_from(it).ok()))
+        Ok(rows.into_iter().next().and_then(|row| Take::new(row).opt_count()))
     }
 
     /// The texts that stand behind ids.
@@ -64,10 +64,10 @@ impl Reader {
     }
 
     /// The causes of errors of these executions that are kept, by execution and event.
-    pub fn causes(&self, ids: &[u32]) -> Result<FxHashMap<(u32, u64), String>, StoreError> {
+    pub fn causes(&self, ids: &[u64]) -> Result<FxHashMap<(u64, u64), String>, StoreError> {
         let row = |cells| {
             let mut it = Take::new(cells);
-            let key = (u32::try_from(it.count()?).unwrap_or(u32::MAX), it.count()?);
+            let key = (it.count()?, it.count()?);
             it.next();
             Ok((key, it.text()?))
         };
@@ -78,7 +78,7 @@ impl Reader {
 
 fn row(cells: Vec<Cell>, names: &FxHashMap<u64, Name>) -> Result<DigestRow, StoreError> {
     let mut it = Take::new(cells);
-    let id = u32::try_from(it.count()?).unwrap_or(u32::MAX);
+    let id = it.count()?;
     let arn = Name::from(it.text()?);
     let workflow_type = if it.count()? == 0 { WorkflowType::Standard } else { WorkflowType::Express };
     let status = status(it.count()?)?;

@@ -24,6 +24,8 @@ pub enum StoreError {
     NoLake(String),
     #[error("the extension `{0}` of DuckDB is not there, which a `ducklake:` database needs")]
     NoExtension(&'static str),
+    #[error("other collectors have taken over: this one did not report for longer than its lease")]
+    Fenced,
     #[error("it was given up")]
     Interrupted,
     #[error("{0}")]
@@ -33,6 +35,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The whole text, with what the database said.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Database(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

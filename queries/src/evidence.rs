@@ -5,7 +5,7 @@ use analyzer::traces::{Evidence, Trace};
 use rustc_hash::FxHashMap;
 
 use crate::cell::Take;
-use crate::history::{execution_id, id_list};
+use crate::history::id_list;
 use crate::{Reader, StoreError};
 
 const SEGMENTS: &str = include_str!("../sql/segments_of_executions.sql");
@@ -20,13 +20,13 @@ impl Reader {
     }
 
     /// Traces and reports of the executions with these ids; executions without any are missing.
-    pub fn evidence(&self, ids: &[u32]) -> Result<FxHashMap<u32, Evidence>, StoreError> {
+    pub fn evidence(&self, ids: &[u64]) -> Result<FxHashMap<u64, Evidence>, StoreError> {
         let list = id_list(ids);
-        let mut documents: FxHashMap<u32, Vec<String>> = FxHashMap::default();
-        let mut found: FxHashMap<u32, Evidence> = FxHashMap::default();
+        let mut documents: FxHashMap<u64, Vec<String>> = FxHashMap::default();
+        let mut found: FxHashMap<u64, Evidence> = FxHashMap::default();
         for row in self.query(&SEGMENTS.replace("$ids", &list), &[])? {
             let mut take = Take::new(row);
-            let (id, trace_id) = (execution_id(&mut take)?, Name::from(take.text()?));
+            let (id, trace_id) = (take.count()?, Name::from(take.text()?));
             documents.entry(id).or_default().push(take.text()?);
             let trace_ids = &mut found.entry(id).or_default().trace_ids;
             if !trace_ids.contains(&trace_id) {
@@ -38,7 +38,7 @@ impl Reader {
         }
         for row in self.query(&REPORTS.replace("$ids", &list), &[])? {
             let mut take = Take::new(row);
-            let id = execution_id(&mut take)?;
+            let id = take.count()?;
             let (event, trace_id) = (take.opt_count(), take.opt_text().map(Name::from));
             let report = LambdaReport {
                 request_id: take.text()?.into(),

@@ -13,7 +13,7 @@ const CURRENT: &str = include_str!("../sql/current_states.sql");
 /// One row of `executions.sql`, in column order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionRow {
-    pub id: u32,
+    pub id: u64,
     pub arn: String,
     pub machine_arn: String,
     pub machine: String,
@@ -87,13 +87,13 @@ impl Reader {
     }
 
     /// The states that running executions are in, and in how many visits: by execution.
-    pub fn current_states(&self, ids: &[u32]) -> Result<Vec<(u32, String, u64)>, StoreError> {
+    pub fn current_states(&self, ids: &[u64]) -> Result<Vec<(u64, String, u64)>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let row = |cells| {
             let mut it = Take::new(cells);
-            Ok((u32::try_from(it.count()?).unwrap_or(u32::MAX), it.text()?, it.count()?))
+            Ok((it.count()?, it.text()?, it.count()?))
         };
         self.query(&CURRENT.replace("$ids", &id_list(ids)), &[])?.into_iter().map(row).collect()
     }
@@ -102,7 +102,7 @@ impl Reader {
 fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
     let mut it = Take::new(cells);
     Ok(ExecutionRow {
-        id: u32::try_from(it.count()?).unwrap_or(u32::MAX),
+        id: it.count()?,
         arn: it.text()?,
         machine_arn: it.text()?,
         machine: it.text()?,

@@ -4,6 +4,7 @@ use analyzer::model::Timestamp;
 
 use crate::cell::Take;
 use crate::machines::{text, time};
+use crate::writer::Commits;
 use crate::{Store, StoreError, reader, writer};
 
 const OLDER: &str = "SELECT id FROM execution WHERE started_at < $1 AND status >= 2";
@@ -30,12 +31,21 @@ impl Store {
     fn delete_found(&self, sql: &str, params: &[crate::Cell]) -> Result<u64, StoreError> {
         let mut ids = Vec::new();
         for row in reader::run(&self.connection, sql, params)?.rows {
-            ids.push(u32::try_from(Take::new(row).count()?).unwrap_or(u32::MAX));
+            ids.push(Take::new(row).count()?);
+        }
+        self.in_transaction(|| writer::delete(&self.connection, &ids))?;
+        self.checkpoint()?;
+        Ok(ids.len() as u64)
+    }
+
+    /// All or nothing; in a lake again when another writer was faster.
+    fn in_transaction(&self, mut write: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if let Commits::Shared(collector) = self.commits() {
+            return writer::in_shared_transaction(&self.connection, collector, write);
         }
         self.connection.execute_batch("BEGIN")?;
-        let deleted = writer::delete(&self.connection, &ids);
-        self.connection.execute_batch(if deleted.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-        self.checkpoint()?;
-        deleted.map(|()| ids.len() as u64)
+        let written = write();
+        self.connection.execute_batch(if written.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        written
     }
 }

@@ -22,7 +22,7 @@ const RECORDS: &str = include_str!("../sql/records_of_executions.sql");
 /// Everything stored of one execution.
 #[derive(Clone, Debug)]
 pub struct StoredExecution {
-    pub id: u32,
+    pub id: u64,
     pub arn: Name,
     pub events: Vec<Event>,
     pub record: Option<ExecutionRecord>,
@@ -36,7 +36,7 @@ impl Reader {
     /// The executions with these ids, their events in ascending order of id, with the payloads that are asked for.
     pub fn stored_executions(
         &self,
-        ids: &[u32],
+        ids: &[u64],
         payloads: &[PayloadField],
     ) -> Result<Vec<StoredExecution>, StoreError> {
         stored_executions(&|sql, params| self.query(sql, params), ids, payloads)
@@ -45,7 +45,7 @@ impl Reader {
 
 pub(crate) fn stored_executions(
     query: Query<'_>,
-    ids: &[u32],
+    ids: &[u64],
     payloads: &[PayloadField],
 ) -> Result<Vec<StoredExecution>, StoreError> {
     let mut executions = stored_records(query, ids)?;
@@ -53,7 +53,7 @@ pub(crate) fn stored_executions(
     add_events(&mut executions, query, &list)?;
     for row in query(&DETAILS.replace("$ids", &list), &[])? {
         let mut take = Take::new(row);
-        let (id, event_id) = (execution_id(&mut take)?, take.count()?);
+        let (id, event_id) = (take.count()?, take.count()?);
         let error = take.opt_text().map(Name::from);
         if let Some(event) = event_of(&mut executions, id, event_id) {
             event.detail = json_to_detail(take.opt_text().as_deref(), error);
@@ -70,11 +70,11 @@ pub(crate) fn stored_executions(
 }
 
 /// The executions without their events.
-pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u32, StoredExecution>, StoreError> {
+pub(crate) fn stored_records(query: Query<'_>, ids: &[u64]) -> Result<BTreeMap<u64, StoredExecution>, StoreError> {
     let mut executions = BTreeMap::new();
     for row in query(&RECORDS.replace("$ids", &id_list(ids)), &[])? {
         let mut take = Take::new(row);
-        let id = execution_id(&mut take)?;
+        let id = take.count()?;
         let arn = take.text()?.into();
         let fingerprint = take.text()?.parse().unwrap_or(0);
         let record = take.opt_text().as_deref().and_then(json_to_record);
@@ -84,20 +84,16 @@ pub(crate) fn stored_records(query: Query<'_>, ids: &[u32]) -> Result<BTreeMap<u
 }
 
 /// Ids are our own numbers, so they may stand in the statement.
-pub(crate) fn id_list(ids: &[u32]) -> String {
+pub(crate) fn id_list(ids: &[impl ToString]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-pub(crate) fn execution_id(take: &mut Take) -> Result<u32, StoreError> {
-    take.count().map(|it| u32::try_from(it).unwrap_or(u32::MAX))
-}
-
 /// Adds what every event has; the names among it are fetched once, and each kept once.
-fn add_events(executions: &mut BTreeMap<u32, StoredExecution>, query: Query<'_>, list: &str) -> Result<(), StoreError> {
+fn add_events(executions: &mut BTreeMap<u64, StoredExecution>, query: Query<'_>, list: &str) -> Result<(), StoreError> {
     let mut histories = Vec::new();
     for row in query(&HISTORIES.replace("$ids", list), &[])? {
         let mut take = Take::new(row);
-        histories.push((execution_id(&mut take)?, unpack(&take.bytes()?)?));
+        histories.push((take.count()?, unpack(&take.bytes()?)?));
     }
     let wanted = histories.iter().flat_map(|(_, events)| events).flat_map(|it| [it.kind, it.name, it.resource]);
     let wanted: BTreeSet<u32> = wanted.filter(|&it| it != 0).collect();
@@ -106,7 +102,7 @@ fn add_events(executions: &mut BTreeMap<u32, StoredExecution>, query: Query<'_>,
     let wanted: Vec<u32> = wanted.into_iter().collect();
     for row in query(&NAMES.replace("$ids", &id_list(&wanted)), &[])? {
         let mut take = Take::new(row);
-        let (id, text) = (execution_id(&mut take)?, take.text()?);
+        let (id, text) = (u32::try_from(take.count()?).unwrap_or(u32::MAX), take.text()?);
         kinds.insert(id, EventKind::parse(&text));
         names.insert(id, text.into());
     }
@@ -131,14 +127,14 @@ fn add_events(executions: &mut BTreeMap<u32, StoredExecution>, query: Query<'_>,
     Ok(())
 }
 
-fn event_of(executions: &mut BTreeMap<u32, StoredExecution>, id: u32, event_id: u64) -> Option<&mut Event> {
+fn event_of(executions: &mut BTreeMap<u64, StoredExecution>, id: u64, event_id: u64) -> Option<&mut Event> {
     let events = &mut executions.get_mut(&id)?.events;
     let index = events.binary_search_by_key(&event_id, |it| it.id).ok()?;
     Some(&mut events[index])
 }
 
-fn add_payload(executions: &mut BTreeMap<u32, StoredExecution>, take: &mut Take) -> Result<(), StoreError> {
-    let (id, event_id) = (execution_id(take)?, take.count()?);
+fn add_payload(executions: &mut BTreeMap<u64, StoredExecution>, take: &mut Take) -> Result<(), StoreError> {
+    let (id, event_id) = (take.count()?, take.count()?);
     let field = usize::try_from(take.count()?).ok().and_then(|it| PayloadField::ALL.get(it).copied());
     let body = take.text()?.into_boxed_str();
     if let (Some(event), Some(field)) = (event_of(executions, id, event_id), field) {

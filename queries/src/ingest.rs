@@ -1,13 +1,15 @@
 //! Observations in, rows of all tables out; the same observations twice change nothing.
 
+use std::rc::Rc;
+
 use analyzer::assembly::{Assembler, Assembly, fingerprint, hash_of};
 use analyzer::execution::Run;
 use analyzer::model::{MachineTags, MetricPoint, Name, Observation, Observed, PayloadField, Timestamp};
 use duckdb::types::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::batch::MachineIds;
 use crate::beside::{DEFINITION, GAP, LAMBDA_REPORT, QUARANTINED, Replacement, SEGMENT, VERSION};
+use crate::catalogue::Catalogue;
 use crate::history::{StoredExecution, stored_executions, stored_records};
 use crate::names::Names;
 use crate::store::another;
@@ -49,15 +51,17 @@ pub struct QuarantineRow {
 pub struct Ingest<'a> {
     store: &'a Store,
     names: Names,
-    machines: MachineIds,
     /// Ids of all stored executions by the hash of their ARN.
-    executions: FxHashMap<u64, u32>,
-    next_execution: u32,
+    executions: FxHashMap<u64, u64>,
+    /// Ids that may be given to new ones, up to the last; whoever shares a lake gets them in blocks.
+    next_execution: u64,
+    last_execution: u64,
+    catalogue: Option<Rc<Catalogue>>,
     assembler: Assembler,
     ready: Vec<Assembly>,
     ready_events: usize,
     ready_bytes: usize,
-    changed: FxHashSet<u32>,
+    changed: FxHashSet<u64>,
     pub(crate) stats: ImportStats,
     /// Fingerprints of what is stored beside the executions.
     pub(crate) known_side: FxHashSet<(&'static str, u64)>,
@@ -73,12 +77,8 @@ pub struct Ingest<'a> {
 impl<'a> Ingest<'a> {
     pub fn new(store: &'a Store) -> Result<Self, StoreError> {
         let connection = &store.connection;
-        let names = Names::load(connection)?;
-        let mut machines = MachineIds::default();
-        for row in reader::run(connection, "SELECT arn, id FROM machine", &[])?.rows {
-            let mut take = crate::cell::Take::new(row);
-            machines.insert(take.text()?.into(), u32::try_from(take.count()?).unwrap_or(u32::MAX));
-        }
+        let catalogue = store.catalogue.clone();
+        let names = Names::load(connection, catalogue.clone())?;
         let mut executions = FxHashMap::default();
         let mut statement = connection.prepare("SELECT arn_hash, id FROM execution")?;
         let mut rows = statement.query([])?;
@@ -93,12 +93,15 @@ impl<'a> Ingest<'a> {
                 known_side.insert((table, row.get(0)?));
             }
         }
-        let next_execution = executions.values().max().map_or(0, |it| it + 1);
+        let next_execution = match catalogue {
+            // None yet.
+            Some(_) => 1,
+            None => executions.values().max().map_or(0, |it| it + 1),
+        };
         Ok(Self {
             store,
             names,
             next_execution,
-            machines,
             executions,
             assembler: Assembler::with_capacity(HELD_EVENTS),
             ready: Vec::new(),
@@ -112,7 +115,9 @@ impl<'a> Ingest<'a> {
             metrics: Vec::new(),
             replacements: Vec::new(),
             marks: Vec::new(),
-            writer: Writer::start(another(connection)?),
+            last_execution: if catalogue.is_some() { 0 } else { u64::MAX },
+            catalogue,
+            writer: Writer::start(another(connection)?, store.commits()),
         })
     }
 
@@ -182,8 +187,7 @@ impl<'a> Ingest<'a> {
     /// Writes all that is held, and tidies up what many small transactions leave behind.
     pub fn tidy(&mut self) -> Result<(), StoreError> {
         self.flush()?;
-        crate::rollup::compact(&self.store.connection)?;
-        self.store.checkpoint()?;
+        self.store.tidy()?;
         Ok(())
     }
 
@@ -205,7 +209,7 @@ impl<'a> Ingest<'a> {
     fn write(&mut self) -> Result<(), StoreError> {
         let mut prepared = Prepared::default();
         self.prepare_executions(&mut prepared)?;
-        prepared.names = self.names.take_fresh();
+        prepared.names = self.names.take_fresh()?;
         prepared.side = std::mem::take(&mut self.side);
         prepared.tags = std::mem::take(&mut self.tags);
         prepared.metrics = std::mem::take(&mut self.metrics);
@@ -228,7 +232,7 @@ impl<'a> Ingest<'a> {
             self.stats.duplicates += assembly.duplicates;
             let Some(known) = known else {
                 self.stats.events += assembly.events.len() as u64;
-                let id = self.new_id(&assembly.execution_arn);
+                let id = self.new_id(&assembly.execution_arn)?;
                 self.add(id, assembly, prepared);
                 continue;
             };
@@ -253,20 +257,23 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
-    fn add(&mut self, id: u32, assembly: Assembly, prepared: &mut Prepared) {
+    fn add(&mut self, id: u64, assembly: Assembly, prepared: &mut Prepared) {
         let mark = fingerprint(&assembly.events, assembly.record.as_ref());
         let run = Run::of(assembly.execution_arn, assembly.events, assembly.record.unwrap_or_default());
         prepared.n_events += run.events.len();
-        prepared.batch.add(id, &run, mark, &mut self.names, &mut self.machines);
+        prepared.batch.add(id, &run, mark, &mut self.names);
         self.assembler.recycle(run.events);
         self.changed.insert(id);
     }
 
-    fn new_id(&mut self, arn: &str) -> u32 {
+    fn new_id(&mut self, arn: &str) -> Result<u64, StoreError> {
+        if let Some(catalogue) = self.catalogue.as_ref().filter(|_| self.next_execution > self.last_execution) {
+            (self.next_execution, self.last_execution) = catalogue.execution_ids()?;
+        }
         let id = self.next_execution;
         self.next_execution += 1;
         self.executions.insert(hash_of(arn), id);
-        id
+        Ok(id)
     }
 
     /// Two tellings of one event that cannot both be true: one is kept, and that is said.
@@ -279,10 +286,10 @@ impl<'a> Ingest<'a> {
     }
 
     /// What is stored of the executions in this batch; their events only where something may have changed.
-    fn load_known(&mut self, assemblies: &[Assembly]) -> Result<FxHashMap<u32, StoredExecution>, StoreError> {
-        let known: FxHashMap<u32, &Assembly> =
+    fn load_known(&mut self, assemblies: &[Assembly]) -> Result<FxHashMap<u64, StoredExecution>, StoreError> {
+        let known: FxHashMap<u64, &Assembly> =
             assemblies.iter().filter_map(|it| Some((*self.executions.get(&hash_of(&it.execution_arn))?, it))).collect();
-        let mut ids: Vec<u32> = known.keys().copied().collect();
+        let mut ids: Vec<u64> = known.keys().copied().collect();
         ids.sort_unstable();
         if !ids.is_empty() {
             // They may still be on their way to the database.
@@ -300,7 +307,7 @@ impl<'a> Ingest<'a> {
             };
             let (same, other): (Vec<_>, Vec<_>) = records.into_values().partition(is_same);
             found.extend(same.into_iter().map(|it| (it.id, it)));
-            let other: Vec<u32> = other.into_iter().map(|it| it.id).collect();
+            let other: Vec<u64> = other.into_iter().map(|it| it.id).collect();
             if !other.is_empty() {
                 found.extend(stored_executions(&query, &other, &PayloadField::ALL)?.into_iter().map(|it| (it.id, it)));
             }

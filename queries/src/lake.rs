@@ -13,6 +13,12 @@ use crate::store::{LOCAL, USE};
 
 const DATA_PATH: &str = "SELECT value FROM ducklake_options('stepscope') WHERE option_name = 'data_path'";
 const MEMORY_LIMIT: &str = "1GB";
+/// What is written is files, however few the rows: other engines read those.
+const OPTIONS: &str = "DATA_INLINING_ROW_LIMIT 0";
+/// A session that holds a lock and does not go on ends by itself: its process may be frozen.
+const IDLE: &str = "idle_in_transaction_session_timeout=120000";
+/// Access to S3 with the credentials that AWS's own tools would find.
+const SECRET: &str = "CREATE SECRET stepscope (TYPE s3, PROVIDER credential_chain, REFRESH auto";
 /// Where the extensions of DuckDB lie, by this variable, or beside the binary.
 const FOLDER: &str = "STEPSCOPE_EXTENSIONS";
 
@@ -77,37 +83,57 @@ impl Lake {
         data: Option<&str>,
         folder: Option<&Path>,
     ) -> Result<Connection, StoreError> {
+        let connection = self.instance()?;
+        let usual = self.usual_data().filter(|_| !is_read_only);
+        let data = data.or(usual.as_deref());
+        match data {
+            Some(bucket) if is_bucket(bucket) => reach_buckets(&connection)?,
+            Some(folder) => fs::create_dir_all(folder)?,
+            None => {}
+        }
+        let mut options = vec![OPTIONS.to_owned()];
+        options.extend(data.map(|it| format!("DATA_PATH '{}'", quoted(it))));
+        options.extend(is_read_only.then(|| "READ_ONLY".to_owned()));
+        let attach =
+            format!("ATTACH 'ducklake:{}' AS stepscope ({})", quoted(&self.patient_catalogue()), options.join(", "));
+        connection.execute_batch(&attach).map_err(|error| self.refused(error))?;
+        connection.execute_batch(USE)?;
+        crate::unpacked::register(&connection)?;
+        connection.execute_batch(LOCAL)?;
+        // Nothing but the lake's own files, and the folder, can be reached from here on.
+        let place: String = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
+        if is_bucket(&place) && data.is_none_or(|it| !is_bucket(it)) {
+            reach_buckets(&connection)?;
+        }
+        let folders = std::iter::once(place).chain(folder.map(|it| it.to_string_lossy().into_owned()));
+        let folders = folders.map(|it| format!("'{}'", quoted(&it))).collect::<Vec<_>>().join(", ");
+        connection.execute_batch(&format!(
+            "SET allowed_directories = [{folders}]; SET enable_external_access = false; SET lock_configuration = true"
+        ))?;
+        Ok(connection)
+    }
+
+    /// A database in memory that has the extensions which this lake needs.
+    pub(crate) fn instance(&self) -> Result<Connection, StoreError> {
         let config = Config::default()
             .with("memory_limit", MEMORY_LIMIT)?
             .with("autoinstall_known_extensions", "false")?
             .with("autoload_known_extensions", "false")?;
         let connection = Connection::open_in_memory_with_flags(config)?;
         for name in self.extensions() {
-            let path = extension(name)?;
-            connection.execute_batch(&format!("LOAD '{}'", quoted(&path.to_string_lossy())))?;
+            load(&connection, name)?;
         }
-        let usual = self.usual_data().filter(|_| !is_read_only);
-        let data = data.or(usual.as_deref());
-        if let Some(folder) = data {
-            fs::create_dir_all(folder)?;
-        }
-        let mut options = Vec::new();
-        options.extend(data.map(|it| format!("DATA_PATH '{}'", quoted(it))));
-        options.extend(is_read_only.then(|| "READ_ONLY".to_owned()));
-        let options = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
-        let attach = format!("ATTACH 'ducklake:{}' AS stepscope{options}", quoted(&self.catalogue));
-        connection.execute_batch(&attach).map_err(|error| self.refused(error))?;
-        connection.execute_batch(USE)?;
-        crate::unpacked::register(&connection)?;
-        connection.execute_batch(LOCAL)?;
-        // Nothing but the lake's own files, and the folder, can be reached from here on.
-        let data: String = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
-        let folders = std::iter::once(data).chain(folder.map(|it| it.to_string_lossy().into_owned()));
-        let folders = folders.map(|it| format!("'{}'", quoted(&it))).collect::<Vec<_>>().join(", ");
-        connection.execute_batch(&format!(
-            "SET allowed_directories = [{folders}]; SET enable_external_access = false; SET lock_configuration = true"
-        ))?;
         Ok(connection)
+    }
+
+    /// How PostgreSQL is reached, where the catalogue is there.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.catalogue.strip_prefix("postgres:")
+    }
+
+    fn patient_catalogue(&self) -> String {
+        let has_own = self.server().is_none_or(|it| it.contains("options=") || it.contains("://"));
+        if has_own { self.catalogue.clone() } else { format!("{} options='-c {IDLE}'", self.catalogue) }
     }
 
     /// Tells a lake that is not there, or not yet, from other failures.
@@ -164,10 +190,40 @@ impl Lake {
             CALL ducklake_rewrite_data_files('stepscope', delete_threshold => 0);
             CALL ducklake_merge_adjacent_files('stepscope');
             CALL ducklake_expire_snapshots('stepscope', older_than => now()::TIMESTAMP - INTERVAL '{days} days');
-            CALL ducklake_cleanup_old_files('stepscope', cleanup_all => true);"
+            CALL ducklake_cleanup_old_files('stepscope', cleanup_all => true);
+            CALL ducklake_delete_orphaned_files('stepscope', older_than => now() - INTERVAL 1 day);"
         ))?;
         Ok(())
     }
+}
+
+fn is_bucket(data: &str) -> bool {
+    data.starts_with("s3://")
+}
+
+/// Lets a connection read and write objects, with the credentials, the region and the endpoint of the environment.
+fn reach_buckets(connection: &Connection) -> Result<(), StoreError> {
+    load(connection, "httpfs")?;
+    load(connection, "aws")?;
+    let mut secret = SECRET.to_owned();
+    let of_environment =
+        |names: [&str; 2]| names.into_iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty());
+    if let Some(region) = of_environment(["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+        secret += &format!(", REGION '{}'", quoted(&region));
+    }
+    if let Some(url) = of_environment(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]) {
+        let (scheme, host) = url.split_once("://").unwrap_or(("https", &url));
+        let host = quoted(host.trim_end_matches('/'));
+        secret += &format!(", ENDPOINT '{host}', URL_STYLE 'path', USE_SSL {}", scheme != "http");
+    }
+    connection.execute_batch(&format!("{secret})"))?;
+    Ok(())
+}
+
+fn load(connection: &Connection, name: &'static str) -> Result<(), StoreError> {
+    let path = extension(name)?;
+    connection.execute_batch(&format!("LOAD '{}'", quoted(&path.to_string_lossy())))?;
+    Ok(())
 }
 
 /// The file of an extension, in the first of the folders that has it.
@@ -183,6 +239,6 @@ fn extension(name: &'static str) -> Result<PathBuf, StoreError> {
     places.into_iter().map(|it| it.join(&file)).find(|it| it.is_file()).ok_or(StoreError::NoExtension(name))
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     text.replace('\'', "''")
 }

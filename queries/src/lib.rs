@@ -7,6 +7,7 @@ mod advised;
 mod batch;
 mod beside;
 mod billing;
+mod catalogue;
 mod cell;
 mod children;
 mod collected;
@@ -39,6 +40,7 @@ mod versions;
 mod writer;
 
 pub use billing::{BilledUsage, billed_usage};
+pub use catalogue::{Catalogue, CollectorId, Held};
 pub use cell::{Cell, Table};
 pub use children::OpenedRow;
 pub use collected::{CoverageRow, KnownExecution, SubjectSpans};

@@ -1,11 +1,14 @@
 //! Ids for strings that return.
 
+use std::rc::Rc;
+
 use analyzer::model::{EventKind, Name};
 use duckdb::Connection;
 use rustc_hash::FxHashMap;
 
-use crate::StoreError;
+use crate::catalogue::Catalogue;
 use crate::rows::{NameLine, NameRows};
+use crate::{StoreError, cell, reader};
 
 /// Shared copies whose ids are remembered.
 const SHARED: usize = 4_096;
@@ -20,11 +23,20 @@ pub(crate) struct Names {
     shared: FxHashMap<usize, (Name, u32)>,
     /// Ids of event types by their position, which saves a look-up per event.
     kinds: Vec<Option<u32>>,
+    machines: FxHashMap<Name, u32>,
+    /// Who gives ids where several write.
+    catalogue: Option<Rc<Catalogue>>,
+    /// Why an id could not be had.
+    failure: Option<StoreError>,
 }
 
 impl Names {
-    pub(crate) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let mut names = Self::default();
+    pub(crate) fn load(connection: &Connection, catalogue: Option<Rc<Catalogue>>) -> Result<Self, StoreError> {
+        let mut names = Self { catalogue, ..Self::default() };
+        for row in reader::run(connection, "SELECT arn, id FROM machine", &[])?.rows {
+            let mut take = cell::Take::new(row);
+            names.machines.insert(take.text()?.into(), u32::try_from(take.count()?).unwrap_or(u32::MAX));
+        }
         let mut statement = connection.prepare("SELECT id, text FROM name ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -41,8 +53,8 @@ impl Names {
             return id;
         }
         // 0 stands for "none" in columns without NULLs.
-        let id = self.next.max(1);
-        self.next = id + 1;
+        let id = self.given("name", text).unwrap_or(self.next.max(1));
+        self.next = self.next.max(id + 1);
         self.fresh.push(NameLine { id: Some(id), text: Some(text.into()) });
         self.ids.insert(text.into(), id);
         id
@@ -77,8 +89,33 @@ impl Names {
         id
     }
 
+    /// The id of a machine, and whether the database has no row of it yet.
+    pub(crate) fn machine(&mut self, arn: &Name) -> (u32, bool) {
+        if let Some(&id) = self.machines.get(arn) {
+            return (id, false);
+        }
+        let next = u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
+        let id = self.given("machine", arn).unwrap_or(next);
+        self.machines.insert(arn.clone(), id);
+        (id, true)
+    }
+
+    /// The id that all writers of a lake know a text by; `None` where only one writes.
+    fn given(&mut self, kind: &str, text: &str) -> Option<u32> {
+        match self.catalogue.as_ref()?.id_of(kind, text) {
+            Ok(id) => Some(id),
+            Err(error) => {
+                self.failure = Some(error);
+                Some(0)
+            }
+        }
+    }
+
     /// The rows that the database does not have yet.
-    pub(crate) fn take_fresh(&mut self) -> NameRows {
-        std::mem::take(&mut self.fresh)
+    pub(crate) fn take_fresh(&mut self) -> Result<NameRows, StoreError> {
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut self.fresh)),
+        }
     }
 }

@@ -98,6 +98,15 @@ const HELD_BYTES: usize = 8 << 20;
 pub(crate) struct Appenders<'a> {
     connection: &'a Connection,
     open: FxHashMap<&'static str, Held<'a>>,
+    /// Rows of a lake, which are appended only when they are committed.
+    kept: Option<Vec<Kept>>,
+}
+
+/// Rows of one table.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    table: &'static str,
+    batch: RecordBatch,
 }
 
 struct Held<'a> {
@@ -108,12 +117,41 @@ struct Held<'a> {
 
 impl<'a> Appenders<'a> {
     pub(crate) fn new(connection: &'a Connection) -> Self {
-        Self { connection, open: FxHashMap::default() }
+        Self { connection, open: FxHashMap::default(), kept: None }
+    }
+
+    /// Appenders that keep what they are given.
+    pub(crate) fn keeping(connection: &'a Connection) -> Self {
+        Self { kept: Some(Vec::new()), ..Self::new(connection) }
+    }
+
+    /// What was kept so far.
+    pub(crate) fn take_kept(&mut self) -> Vec<Kept> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Appends rows that were kept.
+    pub(crate) fn append_kept(&mut self, kept: &Kept) -> Result<(), StoreError> {
+        // In a lake these are views over rows that several writers may bring.
+        let table = match kept.table {
+            "name" => "name_row",
+            "machine" => "machine_row",
+            table => table,
+        };
+        self.append_batch(table, kept.batch.clone())
     }
 
     fn append(&mut self, table: &'static str, fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<(), StoreError> {
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|error| StoreError::Corrupt(format!("rows of `{table}`: {error}")))?;
+        if let Some(kept) = &mut self.kept {
+            kept.push(Kept { table, batch });
+            return Ok(());
+        }
+        self.append_batch(table, batch)
+    }
+
+    fn append_batch(&mut self, table: &'static str, batch: RecordBatch) -> Result<(), StoreError> {
         let held = match self.open.entry(table) {
             Entry::Occupied(it) => it.into_mut(),
             Entry::Vacant(it) => it.insert(Held { appender: self.connection.appender(table)?, n_rows: 0, n_bytes: 0 }),
@@ -143,26 +181,26 @@ table!(NameRows, NameLine, "name" { id: u32, text: Box<str> });
 table!(MachineRows, MachineLine, "machine" { id: u32, arn: Box<str>, name: Box<str>, region: Box<str>, account: Box<str> });
 
 table!(ExecutionRows, ExecutionLine, "execution" {
-    id: u32, arn: Box<str>, arn_hash: u64, machine_id: u32, name: Box<str>, workflow_type: u8, status: u8, started_at: At,
+    id: u64, arn: Box<str>, arn_hash: u64, machine_id: u32, name: Box<str>, workflow_type: u8, status: u8, started_at: At,
     stopped_at: At, duration_us: i64, idle_us: i64, n_events: u32, complete: bool, gaps: Box<str>, entered: u64, retries: u64,
     redrives: u64, map_children: u64, billed_transitions: u64, error_id: u32, version_arn: Box<str>, map_run_arn: Box<str>,
     log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, payload_mb: u64, fingerprint: u64,
     record: Box<str>,
 });
 
-table!(HistoryRows, HistoryLine, "history" { execution_id: u32, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]>, sums: Box<[u8]> });
+table!(HistoryRows, HistoryLine, "history" { execution_id: u64, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]>, sums: Box<[u8]> });
 
-table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u32, event_id: u32, error_id: u32, detail: Box<str> });
+table!(EventDetailRows, EventDetailLine, "event_detail" { execution_id: u64, event_id: u32, error_id: u32, detail: Box<str> });
 
-table!(PayloadRows, PayloadLine, "payload" { execution_id: u32, event_id: u32, field: u8, body: Box<str> });
+table!(PayloadRows, PayloadLine, "payload" { execution_id: u64, event_id: u32, field: u8, body: Box<str> });
 
 table!(VisitRows, VisitLine, "visit" {
-    execution_id: u32, visit_id: u32, parent_id: u32, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
+    execution_id: u64, visit_id: u32, parent_id: u32, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
     exited_at: At, duration_us: i64, status: u8, error_id: u32, n_attempts: u32, retries: u32, work_us: i64, callback_us: i64,
     queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64,
 });
 
-table!(ChildRows, ChildLine, "child" { execution_id: u32, event_id: u32, visit_id: u32, child_arn: Box<str> });
+table!(ChildRows, ChildLine, "child" { execution_id: u64, event_id: u32, visit_id: u32, child_arn: Box<str> });
 
 table!(StateRollupRows, StateRollupLine, "state_rollup" {
     machine_id: u32, hour: u32, state_id: u32, state_type: u8, visits: i64, failures: i64, retries: i64, critical_us: i64, work_us: i64,

@@ -46,7 +46,7 @@ pub struct Runs {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     /// Only the executions with these ids.
-    pub ids: Option<Vec<u32>>,
+    pub ids: Option<Vec<u64>>,
 }
 
 impl Runs {

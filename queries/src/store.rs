@@ -1,20 +1,24 @@
 //! The database, open for writing.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use duckdb::{Config, Connection};
 
 use crate::StoreError;
+use crate::catalogue::{Catalogue, CollectorId};
 use crate::lake::Lake;
 use crate::server::Server;
+use crate::writer::Commits;
 
 /// The migrations in order; the schema's version is their count.
 const MIGRATIONS: [&str; 1] = [include_str!("../sql/migrations/0001_initial.sql")];
 /// The file is one of several databases of its instance, and each connection has to be told.
 pub(crate) const USE: &str = "USE stepscope";
 pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
+const LAKE: &str = include_str!("../sql/lake.sql");
 const VIEWS: &str = include_str!("../sql/views.sql");
 /// How long to wait for another process that has the file open.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +33,10 @@ const ROW_GROUP_SIZE: u32 = 40_960;
 pub struct Store {
     pub(crate) connection: Connection,
     is_lake: bool,
+    /// Who gives ids where several write.
+    pub(crate) catalogue: Option<Rc<Catalogue>>,
+    /// The collector whose commits the catalogue refuses once others have taken over.
+    collector: Option<CollectorId>,
     _server: Option<Server>,
 }
 
@@ -52,18 +60,42 @@ impl Store {
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
         let server = Server::start(path, another(&connection)?);
-        Ok(Self { connection, is_lake: false, _server: server })
+        Ok(Self { connection, is_lake: false, catalogue: None, collector: None, _server: server })
     }
 
     /// Opens a lake; a new one keeps its data at `data`, or else beside its catalogue. Readers attach it themselves, and see what is
     /// committed.
     pub fn open_lake(path: &Path, lake: &Lake, data: Option<&str>) -> Result<Self, StoreError> {
         let connection = lake.attached(false, data)?;
-        if schema_version(&connection)? != Some(known_version()) {
+        let catalogue = Catalogue::of(lake)?;
+        let found = schema_version(&connection)?;
+        if found != Some(known_version()) {
             migrate(&connection, path)?;
-            connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
+            let on_top = if found.is_none() { LAKE } else { "" };
+            connection.execute_batch(&format!("BEGIN; {on_top} {VIEWS}; COMMIT"))?;
+            if let Some(catalogue) = &catalogue {
+                catalogue.set_up()?;
+            }
         }
-        Ok(Self { connection, is_lake: true, _server: None })
+        Ok(Self { connection, is_lake: true, catalogue: catalogue.map(Rc::new), collector: None, _server: None })
+    }
+
+    /// From here on commits are those of a collector that others may fence.
+    #[must_use]
+    pub fn of_collector(self, collector: CollectorId) -> Self {
+        Self { collector: Some(collector), ..self }
+    }
+
+    pub(crate) fn commits(&self) -> Commits {
+        if self.is_lake { Commits::Shared(self.collector) } else { Commits::Alone }
+    }
+
+    /// Adds up what many small transactions have left; of a lake that is for `lake compact` to do.
+    pub(crate) fn tidy(&self) -> Result<(), StoreError> {
+        if !self.is_lake {
+            crate::rollup::compact(&self.connection)?;
+        }
+        self.checkpoint()
     }
 
     /// Lets what is committed reach the file; a lake's commits have.
@@ -74,8 +106,22 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the price list is this one: one more snapshot for nothing would be in the way of others who write.
+    fn has_prices(&self, lines: &[[String; 8]]) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare("SELECT * FROM price ORDER BY ALL")?;
+        let row = |row: &duckdb::Row<'_>| (0..8).map(|it| row.get(it)).collect::<Result<Vec<Option<String>>, _>>();
+        let stored = statement.query_map([], row)?.collect::<Result<Vec<_>, _>>()?;
+        let mut wanted: Vec<Vec<Option<String>>> =
+            lines.iter().map(|it| it.iter().map(|it| Some(it.clone())).collect()).collect();
+        wanted.sort();
+        Ok(stored == wanted)
+    }
+
     /// Replaces the price list that the `prices` view shows.
     pub fn set_prices(&self, lines: &[[String; 8]]) -> Result<(), StoreError> {
+        if self.is_lake && self.has_prices(lines)? {
+            return Ok(());
+        }
         self.connection.execute_batch("BEGIN; DELETE FROM price")?;
         {
             let mut appender = self.connection.appender("price")?;

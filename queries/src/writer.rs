@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use analyzer::model::{MachineTags, MetricPoint};
 use duckdb::Connection;
@@ -10,21 +11,36 @@ use duckdb::types::{TimeUnit, Value};
 use crate::StoreError;
 use crate::batch::Batch;
 use crate::beside::Replacement;
+use crate::catalogue::CollectorId;
 use crate::rollup::{self, Rollup};
-use crate::rows::{Appenders, NameRows};
+use crate::rows::{Appenders, Kept, NameRows};
 
 /// Events of one transaction: full row groups go to the file at once, and only the rest goes through the log.
 const TRANSACTION_EVENTS: usize = 4_000_000;
 /// Bytes of payloads of one transaction: what it holds of them in memory grows with it.
 const TRANSACTION_BYTES: usize = 256 << 20;
+/// The same for a lake: what a transaction holds is kept, to be written anew when another writer was faster.
+const SHARED_EVENTS: usize = 1_000_000;
 /// Batches that wait to be appended.
 const WAITING: usize = 1;
+/// Times that a transaction of a lake is tried before it is given up.
+const TRIES: u32 = 40;
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Who else commits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Commits {
+    /// Nobody.
+    Alone,
+    /// Whoever else writes the lake. The catalogue refuses the commits of a collector once others have taken over.
+    Shared(Option<CollectorId>),
+}
 
 /// Rows that belong together: all of them are stored, or none.
 #[derive(Default)]
 pub(crate) struct Prepared {
     /// Executions whose rows are replaced.
-    pub(crate) replaced: Vec<u32>,
+    pub(crate) replaced: Vec<u64>,
     pub(crate) names: NameRows,
     pub(crate) batch: Batch,
     /// Rows of the tables beside the executions: the table, and its values in column order.
@@ -53,10 +69,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection) -> Self {
+    pub(crate) fn start(connection: Connection, commits: Commits) -> Self {
         let (jobs, waiting) = sync_channel(WAITING);
         let thread = thread::spawn(move || {
-            let result = work(&connection, &waiting);
+            let result = match commits {
+                Commits::Alone => work(&connection, &waiting),
+                Commits::Shared(collector) => work_shared(&connection, collector, &waiting),
+            };
             if result.is_err() {
                 let _ = connection.execute_batch("ROLLBACK");
             }
@@ -144,10 +163,128 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) -> Result<(), StoreError>
     Ok(())
 }
 
+/// What is to be written into a lake, in order.
+#[derive(Default)]
+struct Shared {
+    parts: Vec<(Prepared, Vec<Kept>)>,
+    rollup: Rollup,
+    n_events: usize,
+    n_bytes: usize,
+}
+
+/// The same for a lake. Transactions are short, since whoever commits first wins: the others write theirs anew.
+fn work_shared(
+    connection: &Connection,
+    collector: Option<CollectorId>,
+    jobs: &Receiver<Job>,
+) -> Result<(), StoreError> {
+    let mut shared = Shared::default();
+    for job in jobs {
+        match job {
+            Job::Append(prepared) => {
+                shared.add(connection, *prepared)?;
+                if shared.n_events >= SHARED_EVENTS || shared.n_bytes >= TRANSACTION_BYTES {
+                    shared.commit(connection, collector)?;
+                }
+            }
+            Job::Commit(done) => {
+                shared.commit(connection, collector)?;
+                let _ = done.send(());
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Shared {
+    fn add(&mut self, connection: &Connection, mut prepared: Prepared) -> Result<(), StoreError> {
+        let mut keeping = Appenders::keeping(connection);
+        prepared.names.append_to(&mut keeping)?;
+        prepared.batch.append_to(&mut keeping)?;
+        self.rollup.add(&mut prepared.batch.contributions);
+        self.n_events += prepared.n_events;
+        self.n_bytes += prepared.n_bytes;
+        self.parts.push((prepared, keeping.take_kept()));
+        Ok(())
+    }
+
+    fn commit(&mut self, connection: &Connection, collector: Option<CollectorId>) -> Result<(), StoreError> {
+        let parts = std::mem::take(&mut self.parts);
+        (self.n_events, self.n_bytes) = (0, 0);
+        let mut keeping = Appenders::keeping(connection);
+        self.rollup.append_to(&mut keeping)?;
+        let sums = keeping.take_kept();
+        if parts.iter().all(|(prepared, kept)| prepared.is_empty() && kept.is_empty()) {
+            return Ok(());
+        }
+        in_shared_transaction(connection, collector, || {
+            let mut appenders = Appenders::new(connection);
+            for (prepared, kept) in &parts {
+                delete(connection, &prepared.replaced)?;
+                kept.iter().try_for_each(|it| appenders.append_kept(it))?;
+                append_beside(connection, prepared)?;
+            }
+            sums.iter().try_for_each(|it| appenders.append_kept(it))?;
+            appenders.flush()
+        })
+    }
+}
+
+/// Runs a transaction of a lake, anew when another writer was faster.
+pub(crate) fn in_shared_transaction<T>(
+    connection: &Connection,
+    collector: Option<CollectorId>,
+    mut write: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut pause = Duration::from_millis(20);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        connection.execute_batch("BEGIN")?;
+        let written = match collector {
+            // The catalogue's trigger reads this.
+            Some(CollectorId(id)) => connection
+                .execute_batch(&format!(
+                    "CALL stepscope.set_commit_message('stepscope', NULL, extra_info => 'stepscope collector {id}')"
+                ))
+                .map_err(StoreError::from),
+            None => Ok(()),
+        };
+        let written = written.and_then(|()| write());
+        let result = written.and_then(|it| connection.execute_batch("COMMIT").map(|()| it).map_err(StoreError::from));
+        let error = match result {
+            Ok(it) => return Ok(it),
+            Err(error) => error,
+        };
+        // A commit that was refused has ended its transaction.
+        let _ = connection.execute_batch("ROLLBACK");
+        let told = error.told();
+        if told.contains("this collector was fenced") {
+            return Err(StoreError::Fenced);
+        }
+        if tries >= TRIES || !(told.contains("Transaction conflict") || told.contains("could not serialize")) {
+            return Err(error);
+        }
+        thread::sleep(pause.mul_f64(spread(tries)));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Lets writers that met not meet again.
+fn spread(tries: u32) -> f64 {
+    let mixed = (std::process::id() ^ tries.wrapping_mul(0x9E37_79B9)).wrapping_mul(0x85EB_CA6B) >> 16;
+    0.5 + f64::from(mixed % 1_000) / 1_000.0
+}
+
 fn append(connection: &Connection, appenders: &mut Appenders<'_>, prepared: &mut Prepared) -> Result<(), StoreError> {
     delete(connection, &prepared.replaced)?;
     prepared.names.append_to(appenders)?;
     prepared.batch.append_to(appenders)?;
+    append_beside(connection, prepared)
+}
+
+/// Writes what is no execution.
+fn append_beside(connection: &Connection, prepared: &Prepared) -> Result<(), StoreError> {
     for it in &prepared.tags {
         connection.execute("DELETE FROM machine_tag WHERE machine_arn = ?", [it.machine_arn.as_str()])?;
         for (key, value) in &it.tags {
@@ -195,7 +332,18 @@ fn insert(connection: &Connection, table: &str, values: &[Value]) -> Result<(), 
     Ok(())
 }
 
-pub(crate) fn delete(connection: &Connection, ids: &[u32]) -> Result<(), StoreError> {
+impl Prepared {
+    /// Whether it holds nothing but rows for appenders.
+    fn is_empty(&self) -> bool {
+        self.replaced.is_empty()
+            && self.side.is_empty()
+            && self.tags.is_empty()
+            && self.metrics.is_empty()
+            && self.replacements.is_empty()
+    }
+}
+
+pub(crate) fn delete(connection: &Connection, ids: &[u64]) -> Result<(), StoreError> {
     const TABLES: [(&str, &str); 6] = [
         ("execution", "id"),
         ("history", "execution_id"),

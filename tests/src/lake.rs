@@ -62,10 +62,10 @@ fn a_lake_is_made_looked_at_and_put_in_order() {
         "{}",
         String::from_utf8_lossy(&missing.stderr)
     );
-    let bucket = bench.run(&at(&name, &["lake", "init", "--data", "s3://bucket/lake"]));
-    assert_eq!(bucket.status.code(), Some(2), "data in S3 is not there yet");
+    let bucket = bench.run(&at(&name, &["lake", "init", "--data", "gs://bucket/lake"]));
+    assert_eq!(bucket.status.code(), Some(2), "of buckets there are S3's");
     let made = bench.json(&at(&name, &["lake", "init", "--data", &data]));
-    assert_eq!(made["files"], 0);
+    assert_eq!(made["files"], 1, "the version of the schema is a row");
     for seed in ["1", "2", "3"] {
         let log = bench.write("log.jsonl", bench.run(&["simulate", "--executions", "100", "--seed", seed]).stdout);
         bench.json(&at(&name, &["import", &log.to_string_lossy()]));

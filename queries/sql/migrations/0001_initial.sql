@@ -9,7 +9,7 @@ CREATE TABLE name (id UINTEGER, text VARCHAR);
 CREATE TABLE machine (id UINTEGER, arn VARCHAR, name VARCHAR, region VARCHAR, account VARCHAR);
 
 CREATE TABLE execution (
-    id UINTEGER USING COMPRESSION bitpacking, arn VARCHAR USING COMPRESSION fsst, arn_hash UBIGINT USING COMPRESSION bitpacking, machine_id UINTEGER USING COMPRESSION bitpacking, name VARCHAR, workflow_type UTINYINT USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking,
+    id UBIGINT USING COMPRESSION bitpacking, arn VARCHAR USING COMPRESSION fsst, arn_hash UBIGINT USING COMPRESSION bitpacking, machine_id UINTEGER USING COMPRESSION bitpacking, name VARCHAR, workflow_type UTINYINT USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking,
     started_at TIMESTAMP USING COMPRESSION bitpacking, stopped_at TIMESTAMP USING COMPRESSION bitpacking, duration_us BIGINT USING COMPRESSION bitpacking, idle_us BIGINT USING COMPRESSION bitpacking, n_events UINTEGER USING COMPRESSION bitpacking, complete BOOLEAN,
     gaps VARCHAR, entered UBIGINT USING COMPRESSION bitpacking, retries UBIGINT USING COMPRESSION bitpacking, redrives UBIGINT USING COMPRESSION bitpacking, map_children UBIGINT USING COMPRESSION bitpacking, billed_transitions UBIGINT USING COMPRESSION bitpacking,
     error_id UINTEGER USING COMPRESSION bitpacking, version_arn VARCHAR, map_run_arn VARCHAR, log_bytes UBIGINT USING COMPRESSION bitpacking, billed_ms UBIGINT USING COMPRESSION bitpacking,
@@ -21,18 +21,18 @@ CREATE TABLE execution (
 -- and `attempt` have them as rows. In the ids of events 0 stands for "none". `sums` is what is kept of a closed and complete
 -- one to compare it (`queries/src/packed_sums.rs`).
 CREATE TABLE history (
-    execution_id UINTEGER, events BLOB USING COMPRESSION uncompressed, path BLOB USING COMPRESSION uncompressed,
+    execution_id UBIGINT, events BLOB USING COMPRESSION uncompressed, path BLOB USING COMPRESSION uncompressed,
     attempts BLOB USING COMPRESSION uncompressed, sums BLOB USING COMPRESSION uncompressed
 );
 
 -- What few events have: an error, and members without a column of their own, as JSON.
-CREATE TABLE event_detail (execution_id UINTEGER, event_id UINTEGER, error_id UINTEGER, detail VARCHAR);
+CREATE TABLE event_detail (execution_id UBIGINT, event_id UINTEGER, error_id UINTEGER, detail VARCHAR);
 
 -- What may hold users' data, apart from everything else: the payload policy governs what is written here.
-CREATE TABLE payload (execution_id UINTEGER, event_id UINTEGER, field UTINYINT, body VARCHAR);
+CREATE TABLE payload (execution_id UBIGINT, event_id UINTEGER, field UTINYINT, body VARCHAR);
 
 CREATE TABLE visit (
-    execution_id UINTEGER USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, parent_id UINTEGER USING COMPRESSION bitpacking, branch UINTEGER USING COMPRESSION bitpacking, iteration UINTEGER USING COMPRESSION bitpacking, state_id UINTEGER USING COMPRESSION bitpacking,
+    execution_id UBIGINT USING COMPRESSION bitpacking, visit_id UINTEGER USING COMPRESSION bitpacking, parent_id UINTEGER USING COMPRESSION bitpacking, branch UINTEGER USING COMPRESSION bitpacking, iteration UINTEGER USING COMPRESSION bitpacking, state_id UINTEGER USING COMPRESSION bitpacking,
     state_type UTINYINT USING COMPRESSION bitpacking, entered_at TIMESTAMP USING COMPRESSION bitpacking, exited_at TIMESTAMP USING COMPRESSION bitpacking, duration_us BIGINT USING COMPRESSION bitpacking, status UTINYINT USING COMPRESSION bitpacking, error_id UINTEGER USING COMPRESSION bitpacking,
     n_attempts UINTEGER USING COMPRESSION bitpacking, retries UINTEGER USING COMPRESSION bitpacking, work_us BIGINT USING COMPRESSION bitpacking, callback_us BIGINT USING COMPRESSION bitpacking, queue_us BIGINT USING COMPRESSION bitpacking, backoff_us BIGINT USING COMPRESSION bitpacking, wait_us BIGINT USING COMPRESSION bitpacking,
     slot_wait_us BIGINT USING COMPRESSION bitpacking, overhead_us BIGINT USING COMPRESSION bitpacking, critical_us BIGINT USING COMPRESSION bitpacking
@@ -53,7 +53,7 @@ CREATE TABLE run_rollup (
 CREATE TABLE run_histogram (machine_id UINTEGER, hour UINTEGER, bucket UINTEGER, executions BIGINT);
 
 -- What an execution started: executions of a Task, and Map Runs.
-CREATE TABLE child (execution_id UINTEGER, event_id UINTEGER, visit_id UINTEGER, child_arn VARCHAR);
+CREATE TABLE child (execution_id UBIGINT, event_id UINTEGER, visit_id UINTEGER, child_arn VARCHAR);
 
 CREATE TABLE definition (
     fingerprint UBIGINT, machine_arn VARCHAR, name VARCHAR, workflow_type VARCHAR, text VARCHAR, seen_at TIMESTAMP

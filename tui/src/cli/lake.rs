@@ -20,8 +20,8 @@ pub(crate) struct LakeArguments {
 enum LakeCommand {
     /// Make the lake that `--db ducklake:…` names, and say where its data is to lie.
     Init {
-        /// A folder; without it, beside the catalogue.
-        #[arg(long, value_name = "FOLDER")]
+        /// A folder, or s3://BUCKET/PREFIX/; without it, beside the catalogue.
+        #[arg(long, value_name = "PLACE")]
         data: Option<String>,
     },
     /// Say how many files and snapshots it has.
@@ -45,10 +45,9 @@ pub(crate) fn run(context: &Context, arguments: &LakeArguments) -> Outcome {
     })?;
     match &arguments.command {
         LakeCommand::Init { data } => {
-            if let Some(place) = data.as_ref().filter(|it| it.contains("://")) {
-                return Err(
-                    Failure::usage(format!("`{place}` is no folder")).hint("data of a lake lies in a folder so far")
-                );
+            if let Some(place) = data.as_ref().filter(|it| it.contains("://") && !it.starts_with("s3://")) {
+                return Err(Failure::usage(format!("`{place}` is no place for data"))
+                    .hint("give a folder, or s3://BUCKET/PREFIX/"));
             }
             drop(Store::open_lake(&path, &lake, data.as_deref())?);
         }

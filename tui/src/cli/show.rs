@@ -65,15 +65,15 @@ pub(super) fn for_each_run(
     rows: &[ExecutionRow],
     mut use_run: impl FnMut(&ExecutionRow, &Run) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
+    let ids: Vec<u64> = rows.iter().map(|it| it.id).collect();
     analyse(reader, &ids, |place, run, _| use_run(&rows[place], run))
 }
 
 /// The same where only their ids are known.
 pub(super) fn for_each_run_of(
     reader: &Reader,
-    ids: &[u32],
-    mut use_run: impl FnMut(u32, &Run) -> Result<(), Failure>,
+    ids: &[u64],
+    mut use_run: impl FnMut(u64, &Run) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     analyse(reader, ids, |place, run, _| use_run(ids[place], run))
 }
@@ -87,14 +87,14 @@ pub(super) fn for_each_traced_run(
     rows: &[ExecutionRow],
     mut use_run: impl FnMut(&ExecutionRow, &Run, Option<&Traced>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let ids: Vec<u32> = rows.iter().map(|it| it.id).collect();
+    let ids: Vec<u64> = rows.iter().map(|it| it.id).collect();
     analyse(reader, &ids, |place, run, traced| use_run(&rows[place], run, traced))
 }
 
 /// Hands the runs on with their places among the ids.
 fn analyse(
     reader: &Reader,
-    ids: &[u32],
+    ids: &[u64],
     mut use_run: impl FnMut(usize, &Run, Option<&Traced>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let has_evidence = reader.has_evidence()?;
@@ -114,7 +114,7 @@ fn analyse(
         }
         drop((taken, done));
         let mut ready: BTreeMap<usize, Vec<Analysed>> = BTreeMap::new();
-        let chunks: Vec<&[u32]> = ids.chunks(TOGETHER).collect();
+        let chunks: Vec<&[u64]> = ids.chunks(TOGETHER).collect();
         let mut hand_on = |number: usize, runs: Vec<Analysed>| -> Result<(), Failure> {
             let mut runs = (number * TOGETHER..).zip(&runs);
             runs.try_for_each(|(place, (run, traced))| use_run(place, run, traced.as_ref()))
@@ -157,7 +157,7 @@ pub(super) fn run_of(
     Ok(stored.into_iter().next().map(analysed))
 }
 
-fn read(reader: &Reader, ids: &[u32], payloads: &[PayloadField], has_evidence: bool) -> Result<Vec<Stored>, Failure> {
+fn read(reader: &Reader, ids: &[u64], payloads: &[PayloadField], has_evidence: bool) -> Result<Vec<Stored>, Failure> {
     let mut evidence = if has_evidence { reader.evidence(ids)? } else { FxHashMap::default() };
     let stored = reader.stored_executions(ids, payloads)?;
     Ok(stored.into_iter().map(|it| (evidence.remove(&it.id), it)).map(|(evidence, it)| (it, evidence)).collect())

@@ -135,7 +135,7 @@ impl Executions {
 /// One execution as the list needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecutionItem {
-    pub id: u32,
+    pub id: u64,
     pub arn: String,
     pub machine: MachineRef,
     pub name: String,

@@ -24,7 +24,7 @@ pub(super) struct Beside {
 
 /// An execution that met errors.
 struct Met {
-    id: u32,
+    id: u64,
     arn: Name,
     side: Side,
     errors: Vec<MetError>,
@@ -39,7 +39,7 @@ impl Beside {
         Self { met: Some(Vec::new()), ..Self::with_slices() }
     }
 
-    pub(super) fn add(&mut self, id: u32, it: &Digest, side: Side) {
+    pub(super) fn add(&mut self, id: u64, it: &Digest, side: Side) {
         if let Some(slices) = &mut self.slices {
             slices.add(it, side);
         }
@@ -59,7 +59,7 @@ impl Beside {
 fn errors(reader: &Reader, met: &[Met]) -> Result<Vec<ErrorGroup>, Failure> {
     let mut groups = ErrorGroups::default();
     for chunk in met.chunks(TOGETHER) {
-        let ids: Vec<u32> = chunk.iter().map(|it| it.id).collect();
+        let ids: Vec<u64> = chunk.iter().map(|it| it.id).collect();
         let causes = reader.causes(&ids)?;
         for it in chunk {
             groups.add(&it.arn, &it.errors, it.side, |event| causes.get(&(it.id, event)).map(String::as_str));

@@ -214,7 +214,7 @@ fn measured(reader: &Reader, filters: [&ExecutionFilter; 2], beside: &mut Beside
         let stopped = || Failure::new("the comparison has stopped");
         for (filter, side) in filters.into_iter().zip([Side::Baseline, Side::Incident]) {
             let mut n_all = 0;
-            let mut traced: Vec<u32> = Vec::new();
+            let mut traced: Vec<u64> = Vec::new();
             reader.for_each_digest(filter, |row| {
                 n_all += 1;
                 is_express |= row.workflow_type == WorkflowType::Express;

@@ -97,7 +97,7 @@ fn executions(loader: &Loader, reader: &Reader, load: &Load) -> Result<Execution
 
 /// Says where those that run are.
 pub(super) fn add_current_states(reader: &Reader, rows: &mut [ExecutionItem]) -> Result<(), Failure> {
-    let open: Vec<u32> = rows.iter().filter(|it| !it.status.is_closed()).map(|it| it.id).take(500).collect();
+    let open: Vec<u64> = rows.iter().filter(|it| !it.status.is_closed()).map(|it| it.id).take(500).collect();
     for (id, state, visits) in reader.current_states(&open)? {
         if let Some(row) = rows.iter_mut().find(|it| it.id == id) {
             row.current.push(if visits > 1 { format!("{state} ×{visits}") } else { state });

@@ -88,15 +88,15 @@ pub(super) fn findout() -> Findout {
     }
 }
 
-pub(super) fn execution(id: u32, status: Status) -> ExecutionItem {
+pub(super) fn execution(id: u64, status: Status) -> ExecutionItem {
     ExecutionItem {
         id,
         arn: format!("arn:aws:states:us-east-1:123456789012:execution:order-processing:run-{id}"),
         machine: reference("order-processing"),
         name: format!("run-{id}"),
         status,
-        started_at: Some(Timestamp::from_millis(1_790_000_000_000 + i64::from(id) * 60_000)),
-        duration: status.is_closed().then(|| Micros::from_millis(i64::from(id) * 100)),
+        started_at: Some(Timestamp::from_millis(1_790_000_000_000 + id.cast_signed() * 60_000)),
+        duration: status.is_closed().then(|| Micros::from_millis(id.cast_signed() * 100)),
         current: if status.is_closed() { Vec::new() } else { vec!["ChargeCard".to_owned(), "PackItem ×3".to_owned()] },
         transitions: 23,
         usd: Usd::parse("0.000575"),
