@@ -7,7 +7,7 @@ CREATE SEQUENCE IF NOT EXISTS stepscope_execution_blocks;
 
 -- A row changes only when its collector is fenced: commits lock it, and beats must not be in their way.
 CREATE TABLE IF NOT EXISTS stepscope_collector (
-    id bigserial PRIMARY KEY, host text, process bigint, began_at timestamptz NOT NULL DEFAULT now(), is_fenced boolean NOT NULL DEFAULT false
+    id bigserial PRIMARY KEY, role text, host text, process bigint, began_at timestamptz NOT NULL DEFAULT now(), is_fenced boolean NOT NULL DEFAULT false
 );
 CREATE TABLE IF NOT EXISTS stepscope_beat (collector bigint PRIMARY KEY, expires_at timestamptz NOT NULL);
 CREATE TABLE IF NOT EXISTS stepscope_slice (slice text PRIMARY KEY, collector bigint, held_since timestamptz, done_at timestamptz);
@@ -27,10 +27,10 @@ BEGIN
     RETURN found;
 END $f$;
 
-CREATE OR REPLACE FUNCTION stepscope_join(host text, process bigint, seconds double precision) RETURNS bigint LANGUAGE plpgsql AS $f$
+CREATE OR REPLACE FUNCTION stepscope_join(role text, host text, process bigint, seconds double precision) RETURNS bigint LANGUAGE plpgsql AS $f$
 DECLARE own bigint;
 BEGIN
-    INSERT INTO stepscope_collector (host, process) VALUES (host, process) RETURNING id INTO own;
+    INSERT INTO stepscope_collector (role, host, process) VALUES (role, host, process) RETURNING id INTO own;
     INSERT INTO stepscope_beat VALUES (own, clock_timestamp() + make_interval(secs => seconds));
     RETURN own;
 END $f$;
@@ -53,7 +53,7 @@ BEGIN
     UPDATE stepscope_collector c SET is_fenced = true FROM stepscope_beat b
         WHERE b.collector = c.id AND NOT c.is_fenced AND b.expires_at < clock_timestamp();
     INSERT INTO stepscope_slice (slice) SELECT unnest(wanted) ON CONFLICT DO NOTHING;
-    SELECT count(*) INTO n_live FROM stepscope_collector WHERE NOT is_fenced;
+    SELECT count(*) INTO n_live FROM stepscope_collector c WHERE NOT is_fenced AND c.role = (SELECT o.role FROM stepscope_collector o WHERE o.id = own);
     SELECT count(*) INTO n_fair FROM stepscope_slice s WHERE s.slice = ANY (wanted);
     n_fair := (n_fair + greatest(n_live, 1) - 1) / greatest(n_live, 1);
     SELECT count(*) INTO n_own FROM stepscope_slice s WHERE s.collector = own;

@@ -4,6 +4,7 @@
 //! A collector holds slices as long as its lease runs, which it prolongs by beats. Whoever takes slices of one whose lease has run out
 //! fences it first: from then on the catalogue refuses its commits, whatever it still believes.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +32,24 @@ pub struct Held {
     /// How many one collector should hold, and how many collectors there are.
     pub fair: usize,
     pub live: usize,
+}
+
+/// What somebody writes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Some slices, beside others who write theirs.
+    Shard,
+    /// Whatever comes: one at a time.
+    Alone,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Shard => "shard",
+            Self::Alone => "alone",
+        }
+    }
 }
 
 /// A collector that is known to the others.
@@ -95,14 +114,21 @@ impl Catalogue {
     }
 
     /// Makes a collector known to the others for as long as its lease runs.
-    pub fn join(&self, host: &str, process: u32, lease: Duration) -> Result<CollectorId, StoreError> {
-        let host = literal(host);
-        self.number(&format!("stepscope_join({host}, {process}, {})", lease.as_secs_f64())).map(CollectorId)
+    pub(crate) fn join(&self, role: Role, lease: Duration) -> Result<CollectorId, StoreError> {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let (role, host, process) = (literal(role.as_str()), literal(host.trim()), std::process::id());
+        self.number(&format!("stepscope_join({role}, {host}, {process}, {})", lease.as_secs_f64())).map(CollectorId)
     }
 
     /// Prolongs its lease; `false` once others have taken over.
-    pub fn beat(&self, own: CollectorId, lease: Duration) -> Result<bool, StoreError> {
+    pub(crate) fn beat(&self, own: CollectorId, lease: Duration) -> Result<bool, StoreError> {
         self.number(&format!("stepscope_beat_of({}, {})::int", own.0, lease.as_secs_f64())).map(|it| it == 1)
+    }
+
+    pub(crate) fn is_current(&self, own: CollectorId) -> Result<bool, StoreError> {
+        let fenced =
+            self.number(&format!("SELECT count(*) FROM stepscope_collector WHERE id = {} AND is_fenced", own.0))?;
+        Ok(fenced == 0)
     }
 
     /// Takes slices that nobody holds, up to a fair share. With an instant in microseconds, those that were not done since.
@@ -140,7 +166,7 @@ impl Catalogue {
     }
 
     /// Gives everything back, and is no collector any more.
-    pub fn leave(&self, own: CollectorId) -> Result<(), StoreError> {
+    pub(crate) fn leave(&self, own: CollectorId) -> Result<(), StoreError> {
         self.number(&format!("stepscope_leave({})::int", own.0)).map(|_| ())
     }
 

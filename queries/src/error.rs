@@ -24,6 +24,8 @@ pub enum StoreError {
     NoLake(String),
     #[error("the extension `{0}` of DuckDB is not there, which a `ducklake:` database needs")]
     NoExtension(&'static str),
+    #[error("the lake is being written by another process, and without shards only one can at a time")]
+    Shared,
     #[error("other collectors have taken over: this one did not report for longer than its lease")]
     Fenced,
     #[error("it was given up")]
@@ -50,6 +52,8 @@ impl StoreError {
                 Some("import something first: `stepscope import FILES…`, or try `stepscope demo`".to_owned())
             }
             Self::Busy(_) => Some("wait until it has finished, or use another file with `--db`".to_owned()),
+            Self::Shared => Some("wait until it has ended, or let both collect with `--shard auto`".to_owned()),
+            Self::Fenced => Some("what it had committed is stored; start it again for the rest".to_owned()),
             Self::Taken(_) => Some(
                 "stop it first (a `collect --follow`, or a dashboard that collects), or use another file with `--db`; reading goes on meanwhile"
                     .to_owned(),

@@ -4,7 +4,6 @@ use analyzer::model::Timestamp;
 
 use crate::cell::Take;
 use crate::machines::{text, time};
-use crate::writer::Commits;
 use crate::{Store, StoreError, reader, writer};
 
 const OLDER: &str = "SELECT id FROM execution WHERE started_at < $1 AND status >= 2";
@@ -36,16 +35,5 @@ impl Store {
         self.in_transaction(|| writer::delete(&self.connection, &ids))?;
         self.checkpoint()?;
         Ok(ids.len() as u64)
-    }
-
-    /// All or nothing; in a lake again when another writer was faster.
-    fn in_transaction(&self, mut write: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
-        if let Commits::Shared(collector) = self.commits() {
-            return writer::in_shared_transaction(&self.connection, collector, write);
-        }
-        self.connection.execute_batch("BEGIN")?;
-        let written = write();
-        self.connection.execute_batch(if written.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-        written
     }
 }

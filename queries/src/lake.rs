@@ -96,15 +96,20 @@ impl Lake {
         options.extend(is_read_only.then(|| "READ_ONLY".to_owned()));
         let attach =
             format!("ATTACH 'ducklake:{}' AS stepscope ({})", quoted(&self.patient_catalogue()), options.join(", "));
-        connection.execute_batch(&attach).map_err(|error| self.refused(error))?;
+        let attached = connection.execute_batch(&attach).or_else(|error| {
+            // Only the catalogue knows that the data lies in a bucket.
+            if !error.to_string().contains("requires the extension httpfs") {
+                return Err(self.refused(error));
+            }
+            reach_buckets(&connection)?;
+            connection.execute_batch(&attach).map_err(|error| self.refused(error))
+        });
+        attached?;
         connection.execute_batch(USE)?;
         crate::unpacked::register(&connection)?;
         connection.execute_batch(LOCAL)?;
         // Nothing but the lake's own files, and the folder, can be reached from here on.
         let place: String = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
-        if is_bucket(&place) && data.is_none_or(|it| !is_bucket(it)) {
-            reach_buckets(&connection)?;
-        }
         let folders = std::iter::once(place).chain(folder.map(|it| it.to_string_lossy().into_owned()));
         let folders = folders.map(|it| format!("'{}'", quoted(&it))).collect::<Vec<_>>().join(", ");
         connection.execute_batch(&format!(
@@ -124,6 +129,11 @@ impl Lake {
             load(&connection, name)?;
         }
         Ok(connection)
+    }
+
+    /// Whether several may write it.
+    pub fn is_shared(&self) -> bool {
+        self.server().is_some()
     }
 
     /// How PostgreSQL is reached, where the catalogue is there.

@@ -10,8 +10,9 @@ use duckdb::{Config, Connection};
 use crate::StoreError;
 use crate::catalogue::{Catalogue, CollectorId};
 use crate::lake::Lake;
+use crate::membership::Membership;
 use crate::server::Server;
-use crate::writer::Commits;
+use crate::writer::{self, Commits};
 
 /// The migrations in order; the schema's version is their count.
 const MIGRATIONS: [&str; 1] = [include_str!("../sql/migrations/0001_initial.sql")];
@@ -37,6 +38,8 @@ pub struct Store {
     pub(crate) catalogue: Option<Rc<Catalogue>>,
     /// The collector whose commits the catalogue refuses once others have taken over.
     collector: Option<CollectorId>,
+    /// Ends with the store.
+    _membership: Option<Membership>,
     _server: Option<Server>,
 }
 
@@ -44,7 +47,10 @@ impl Store {
     /// Opens the database at `path`, creates it when missing, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(lake) = Lake::of(path) {
-            return Self::open_lake(path, &lake, None);
+            let store = Self::open_lake(path, &lake, None)?;
+            let membership = Membership::alone(&lake)?;
+            let collector = membership.as_ref().map(Membership::id);
+            return Ok(Self { collector, _membership: membership, ..store });
         }
         if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
@@ -60,7 +66,7 @@ impl Store {
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
         let server = Server::start(path, another(&connection)?);
-        Ok(Self { connection, is_lake: false, catalogue: None, collector: None, _server: server })
+        Ok(Self { connection, is_lake: false, catalogue: None, collector: None, _membership: None, _server: server })
     }
 
     /// Opens a lake; a new one keeps its data at `data`, or else beside its catalogue. Readers attach it themselves, and see what is
@@ -73,11 +79,18 @@ impl Store {
             migrate(&connection, path)?;
             let on_top = if found.is_none() { LAKE } else { "" };
             connection.execute_batch(&format!("BEGIN; {on_top} {VIEWS}; COMMIT"))?;
-            if let Some(catalogue) = &catalogue {
-                catalogue.set_up()?;
-            }
         }
-        Ok(Self { connection, is_lake: true, catalogue: catalogue.map(Rc::new), collector: None, _server: None })
+        if let Some(catalogue) = &catalogue {
+            catalogue.set_up()?;
+        }
+        Ok(Self {
+            connection,
+            is_lake: true,
+            catalogue: catalogue.map(Rc::new),
+            collector: None,
+            _membership: None,
+            _server: None,
+        })
     }
 
     /// From here on commits are those of a collector that others may fence.
@@ -122,16 +135,26 @@ impl Store {
         if self.is_lake && self.has_prices(lines)? {
             return Ok(());
         }
-        self.connection.execute_batch("BEGIN; DELETE FROM price")?;
-        {
+        self.in_transaction(|| {
+            self.connection.execute_batch("DELETE FROM price")?;
             let mut appender = self.connection.appender("price")?;
             for line in lines {
                 appender.append_row(duckdb::appender_params_from_iter(line))?;
             }
             appender.flush()?;
+            Ok(())
+        })
+    }
+
+    /// All or nothing; in a lake again when another writer was faster.
+    pub(crate) fn in_transaction(&self, mut write: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if self.is_lake {
+            return writer::in_shared_transaction(&self.connection, self.collector, write);
         }
-        self.connection.execute_batch("COMMIT")?;
-        Ok(())
+        self.connection.execute_batch("BEGIN")?;
+        let written = write();
+        self.connection.execute_batch(if written.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        written
     }
 }
 

@@ -1,7 +1,7 @@
 //! Joins a source and the store: the source runs in a thread of its own, and a bounded channel lies between them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,13 +37,15 @@ pub(crate) struct Pace {
     pub(crate) commit_after: Option<Duration>,
     /// Closed executions that started longer ago are forgotten, once an hour.
     pub(crate) retain: Option<Micros>,
-    /// A source that watches this ends by itself, and is waited for.
-    pub(crate) interrupted: Option<Arc<AtomicBool>>,
+    /// A source that watches for interruptions ends by itself, and is waited for.
+    pub(crate) ends_by_itself: bool,
 }
 
 impl Pace {
-    pub(crate) const BULK: Self = Self { commit_after: None, retain: None, interrupted: None };
+    pub(crate) const BULK: Self = Self { commit_after: None, retain: None, ends_by_itself: false };
     pub(crate) const ONCE: Self = Self { commit_after: Some(Duration::from_secs(2)), ..Self::BULK };
+    /// Each commit to a lake makes files.
+    pub(crate) const LAKE: Self = Self { commit_after: Some(Duration::from_secs(5)), ..Self::BULK };
     pub(crate) const FOLLOW: Self = Self { commit_after: Some(Duration::from_millis(150)), ..Self::BULK };
 }
 
@@ -51,19 +53,29 @@ impl Pace {
 const TIDY_AFTER: Duration = Duration::from_secs(600);
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
+/// Set once somebody asks the process to end.
+pub(crate) fn interrupted() -> Arc<AtomicBool> {
+    static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let flag = INTERRUPTED.get_or_init(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // A second signal ends the process at once.
+            let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag));
+            let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+        }
+        flag
+    });
+    Arc::clone(flag)
+}
+
 /// Runs a source as [`run`] does, at a pace of its own.
 pub(crate) fn run_live(
     open: impl FnOnce() -> Result<Store, Failure>,
     pace: &Pace,
     source: impl FnOnce(Send<'_>) -> Result<(), Stopped> + std::marker::Send + 'static,
 ) -> Result<ImportStats, Failure> {
-    let interrupted = pace.interrupted.clone().unwrap_or_default();
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // A second signal ends the process at once.
-        let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupted));
-        let _ = signal_hook::flag::register(signal, Arc::clone(&interrupted));
-    }
-    let ends_by_itself = pace.interrupted.is_some();
+    let interrupted = interrupted();
+    let ends_by_itself = pace.ends_by_itself;
     let (sender, receiver) = crossbeam_channel::bounded::<Observed>(IN_FLIGHT);
     // Not waited for when interrupted: it may be blocked in a read that never returns.
     let worker = thread::spawn(move || source(&mut |batch| sender.send(batch).map_err(|_| Stopped)));

@@ -58,6 +58,18 @@ pub enum Input {
     Stdin,
 }
 
+/// Reads what somebody has opened, as [`import`] reads a file.
+pub(crate) fn stream(
+    input: impl std::io::BufRead + 'static,
+    name: &str,
+    options: &ImportOptions,
+    send: &mut dyn FnMut(Observed) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
+    let mut sink = sink::Sink::new(send);
+    source::read_stream(input, name, std::path::Path::new(name), options, false, &mut sink)?;
+    sink.flush()
+}
+
 /// Reads every input and sends what it holds, in batches, to `send`; stops early when `send` says so.
 pub fn import(
     inputs: &[Input],

@@ -62,7 +62,7 @@ fn refuse(path: &Path, error: &io::Error, sink: &mut Sink<'_>) -> Result<(), Sto
     sink.end(true)
 }
 
-fn read_stream(
+pub(super) fn read_stream(
     input: impl BufRead + 'static,
     source: &str,
     path: &Path,
@@ -77,8 +77,13 @@ fn read_stream(
     sink.end(named_by_user)
 }
 
-/// Unpacks gzip and zstd, told by their first bytes.
-fn unpacked(mut input: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
+/// Unpacks gzip and zstd, told by their first bytes; what was packed twice on its way is unpacked twice.
+fn unpacked(input: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
+    let mut input: Box<dyn BufRead> = unpacked_once(input)?;
+    if input.fill_buf()?.starts_with(&[0x1f, 0x8b]) { unpacked_once(input) } else { Ok(input) }
+}
+
+fn unpacked_once(mut input: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
     let head = input.fill_buf()?;
     Ok(if head.starts_with(&[0x1f, 0x8b]) {
         Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)))

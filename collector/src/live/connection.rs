@@ -67,6 +67,12 @@ impl Clients {
     }
 }
 
+/// How buckets are reached: with the SDK's own retries and clock.
+pub(super) async fn plain_config(target: &LiveTarget) -> SdkConfig {
+    let config = config(target, &ServiceClock::default()).await;
+    config.into_builder().retry_config(RetryConfig::standard()).build()
+}
+
 /// How an account and region are reached.
 pub(super) async fn config(target: &LiveTarget, clock: &ServiceClock) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()

@@ -1,5 +1,6 @@
 //! What is to be collected, from where, and how much of it is there already?
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use analyzer::model::{Micros, Name, Timestamp};
@@ -21,6 +22,8 @@ pub struct LiveTarget {
     pub endpoint_url: Option<String>,
     /// Parts of machine names or ARNs; none for all machines.
     pub machines: Vec<String>,
+    /// Exactly these and no others, by their ARNs.
+    pub only: Option<BTreeSet<String>>,
 }
 
 /// What is read.
@@ -36,6 +39,13 @@ pub struct Sources {
     pub metrics: bool,
 }
 
+impl Sources {
+    /// Whether accounts are asked for anything.
+    pub fn is_any(self) -> bool {
+        self.history || self.logs || self.lambda_logs || self.xray || self.metrics
+    }
+}
+
 impl Default for Sources {
     fn default() -> Self {
         Self { history: true, logs: true, lambda_logs: false, xray: true, xray_of_callers: false, metrics: true }
@@ -46,6 +56,8 @@ impl Default for Sources {
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
     pub sources: Sources,
+    /// Places with delivered logs, such as s3://BUCKET/PREFIX/.
+    pub buckets: Vec<String>,
     /// How far back to read; where nothing is said, on from where the last run ended.
     pub since: Option<Timestamp>,
     /// How far a first run reaches back where nothing is said.
@@ -68,6 +80,7 @@ impl Default for LiveOptions {
     fn default() -> Self {
         Self {
             sources: Sources::default(),
+            buckets: Vec::new(),
             since: None,
             backfill: Micros(7 * 86_400_000_000),
             overlap: Micros(15 * 60_000_000),

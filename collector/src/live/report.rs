@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use analyzer::model::Usd;
 use serde::Serialize;
 
+use super::ObjectsReport;
+
 /// A permission that was denied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Denied {
@@ -50,6 +52,7 @@ pub struct LiveReport {
     /// What the calls cost, as far as they have a price.
     pub usd: Usd,
     pub plan: Vec<Planned>,
+    pub objects: Vec<ObjectsReport>,
 }
 
 /// Why nothing could be collected.

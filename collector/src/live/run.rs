@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::budget::{Budget, Priority};
 use super::history::End;
 use super::logs::Group;
+use super::objects::Objects;
 use super::outbox::Outbox;
 use super::walk::Walk;
 use super::{CollectError, Known, LiveOptions, LiveReport, LiveTarget, executions, live_tail, logs};
@@ -50,9 +51,12 @@ pub fn collect(
     runtime()?.block_on(async {
         let (outbox, budgets) = (Outbox::new(send), Budgets::default());
         let walks = walks(targets, options, known, &outbox, &budgets).await;
-        try_join_all(walks.iter().map(once)).await.map_err(|Stopped| CollectError::Stopped)?;
+        let objects = objects(targets, options, known, &outbox).await;
+        let reading =
+            try_join(try_join_all(walks.iter().map(once)), try_join_all(objects.iter().map(Objects::read_all)));
+        reading.await.map_err(|Stopped| CollectError::Stopped)?;
         outbox.flush().map_err(|Stopped| CollectError::Stopped)?;
-        Ok(report(&walks))
+        Ok(report(&walks, &objects))
     })
 }
 
@@ -68,14 +72,19 @@ pub fn follow(
     runtime()?.block_on(async {
         let (outbox, budgets) = (Outbox::new(send), Budgets::default());
         let walks = walks(targets, options, known, &outbox, &budgets).await;
-        let following = try_join_all(walks.iter().map(|it| forever(it, &outbox)));
+        let objects = objects(targets, options, known, &outbox).await;
+        let following = try_join3(
+            try_join_all(walks.iter().map(|it| forever(it, &outbox))),
+            try_join_all(objects.iter().map(Objects::follow)),
+            flush_often(&outbox),
+        );
         let watching = async {
             let mut told = Instant::now();
             while !stop() {
                 sleep(LOOK).await;
                 if told.elapsed() >= TELL {
                     told = Instant::now();
-                    tell(report(&walks));
+                    tell(report(&walks, &objects));
                 }
             }
         };
@@ -85,7 +94,40 @@ pub fn follow(
         }
         drop(ended);
         outbox.flush().map_err(|Stopped| CollectError::Stopped)?;
-        Ok(report(&walks))
+        Ok(report(&walks, &objects))
+    })
+}
+
+/// A machine of one of the targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundMachine {
+    /// Which of the targets.
+    pub target: usize,
+    pub arn: Name,
+    pub log_group: Option<Name>,
+}
+
+/// The machines of all targets that can be found, in the order of their ARNs.
+pub fn discover(targets: &[LiveTarget], options: &LiveOptions) -> Result<Vec<FoundMachine>, CollectError> {
+    let known = Known::default();
+    runtime()?.block_on(async {
+        let mut nowhere = |_: Observed| Ok(());
+        let (outbox, budgets) = (Outbox::new(&mut nowhere), Budgets::default());
+        let walks = walks(targets, options, &known, &outbox, &budgets).await;
+        for walk in &walks {
+            walk.is_planning.set(true);
+        }
+        try_join_all(walks.iter().map(Walk::find_machines)).await.map_err(|Stopped| CollectError::Stopped)?;
+        let mut found = Vec::new();
+        for (target, walk) in walks.iter().enumerate() {
+            for (arn, it) in walk.machines.borrow().iter().filter(|(_, it)| it.described.is_some()) {
+                let log_group = it.settings.as_ref().and_then(|it| it.log_group_arn.clone());
+                found.push(FoundMachine { target, arn: arn.clone(), log_group });
+            }
+        }
+        found.sort_by(|one, other| one.arn.cmp(&other.arn));
+        found.dedup_by(|one, other| one.arn == other.arn);
+        Ok(found)
     })
 }
 
@@ -96,7 +138,7 @@ pub fn plan(targets: &[LiveTarget], options: &LiveOptions, known: &Known) -> Res
         let (outbox, budgets) = (Outbox::new(&mut nowhere), Budgets::default());
         let walks = walks(targets, options, known, &outbox, &budgets).await;
         try_join_all(walks.iter().map(Walk::make_plan)).await.map_err(|Stopped| CollectError::Stopped)?;
-        Ok(report(&walks))
+        Ok(report(&walks, &[]))
     })
 }
 
@@ -112,11 +154,25 @@ async fn walks<'a>(
     outbox: &'a Outbox<'a>,
     budgets: &'a Budgets,
 ) -> Vec<Walk<'a>> {
-    join_all(targets.iter().map(|it| Walk::new(it, options, known, outbox, budgets))).await
+    // Where only buckets are read, no account is asked for anything.
+    let targets = targets.iter().filter(|_| options.sources.is_any());
+    join_all(targets.map(|it| Walk::new(it, options, known, outbox, budgets))).await
 }
 
-fn report(walks: &[Walk<'_>]) -> LiveReport {
-    let mut all = LiveReport::default();
+/// Buckets are reached as the first account is.
+async fn objects<'a>(
+    targets: &'a [LiveTarget],
+    options: &'a LiveOptions,
+    known: &'a Known,
+    outbox: &'a Outbox<'a>,
+) -> Vec<Objects<'a>> {
+    let target = targets.first().cloned().unwrap_or_default();
+    join_all(options.buckets.iter().map(|it| Objects::new(it, &target, options, known, outbox))).await
+}
+
+fn report(walks: &[Walk<'_>], objects: &[Objects<'_>]) -> LiveReport {
+    let objects = objects.iter().map(|it| it.report.borrow().clone()).collect();
+    let mut all = LiveReport { objects, ..LiveReport::default() };
     for walk in walks {
         all.targets.push(walk.report.borrow().clone());
         all.plan.extend(walk.plan.borrow().iter().cloned());

@@ -329,6 +329,9 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn is_wanted(&self, machine_arn: &str) -> bool {
+        if self.target.only.as_ref().is_some_and(|it| !it.contains(machine_arn)) {
+            return false;
+        }
         let wanted = &self.target.machines;
         wanted.is_empty() || wanted.iter().any(|it| machine_arn.contains(it.as_str()))
     }

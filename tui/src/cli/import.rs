@@ -104,6 +104,9 @@ fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
             Ok(Input::Stdin)
         } else if path.exists() {
             Ok(Input::Path(path.clone()))
+        } else if path.to_string_lossy().starts_with("s3://") {
+            Err(Failure::usage("buckets are read by `collect`")
+                .hint(format!("stepscope collect --source {}", path.display())))
         } else {
             Err(Failure::usage(format!("there is no `{}`", path.display()))
                 .hint("give files, folders, or `-` for standard input"))

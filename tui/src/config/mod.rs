@@ -152,6 +152,10 @@ impl Config {
         queries::Lake::of(&path).map_or_else(|| path.exists(), |it| it.may_exist())
     }
 
+    pub(crate) fn is_lake(&self) -> bool {
+        queries::Lake::of(&self.db_path()).is_some()
+    }
+
     /// The file beside which files of this machine's own stand: the database, the catalogue of a lake, or one of that name in the data folder.
     pub(crate) fn local_file(&self) -> PathBuf {
         let path = self.db_path();

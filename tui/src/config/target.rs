@@ -36,6 +36,7 @@ impl TargetConfig {
             external_id: self.external_id.clone(),
             endpoint_url: self.endpoint_url.clone(),
             machines: self.machines.clone(),
+            only: None,
         };
         regions.into_iter().map(target).collect()
     }

@@ -42,12 +42,18 @@ pub(crate) struct ServiceArguments {
     until_input_ends: bool,
 }
 
+impl ServiceArguments {
+    pub(super) fn log_format(&self) -> crate::logging::LogFormat {
+        self.log_format
+    }
+}
+
 pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Resolved) -> Outcome {
     let service = &arguments.service;
     let is_terminal = std::io::stderr().is_terminal() && service.log_format == crate::logging::LogFormat::Text;
     crate::logging::start(service.log_format, is_terminal);
     let retain = service.retain.as_deref().map(retention).transpose()?;
-    let interrupted = Arc::new(AtomicBool::new(false));
+    let interrupted = crate::ingest::interrupted();
     if service.until_input_ends {
         stop_with_input(Arc::clone(&interrupted));
     }
@@ -62,7 +68,8 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     let (stop, shared) = (Arc::clone(&interrupted), Arc::clone(&metrics));
     let mut status = Status::new(is_terminal, service.metrics_file.clone(), shared);
     tracing::info!(targets = resolved.targets.len(), "collecting begins");
-    let pace = Pace { retain, interrupted: Some(Arc::clone(&interrupted)), ..Pace::FOLLOW };
+    let pace =
+        Pace { retain, ends_by_itself: true, ..if context.config.is_lake() { Pace::LAKE } else { Pace::FOLLOW } };
     let stored = run_live(opener(context)?, &pace, move |send| {
         let is_stopped = || stop.load(Ordering::Relaxed);
         let result = follow(&resolved.targets, &resolved.options, &resolved.known, send, &is_stopped, &mut |report| {

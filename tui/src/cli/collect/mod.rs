@@ -6,6 +6,7 @@ mod known;
 mod options;
 mod plan;
 mod result;
+mod shard;
 
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -48,6 +49,12 @@ pub(crate) struct CollectArguments {
     /// Only tell what would be read, with how many calls, how long and for how much; nothing is stored.
     #[arg(long, conflicts_with = "follow")]
     plan: bool,
+    /// Share the work with every other collector that writes the same lake: each takes slices (machines, log groups, buckets).
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "plan")]
+    shard: Option<shard::Sharding>,
+    /// Seconds that a sharing collector may be silent before the others take its slices over [default: 30].
+    #[arg(long, value_name = "SECONDS", requires = "shard", value_parser = clap::value_parser!(u64).range(2..=3_600))]
+    lease: Option<u64>,
     /// End with 4 when a call was denied or something was set aside.
     #[arg(long)]
     strict: bool,
@@ -60,14 +67,19 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
     if arguments.plan {
         return plan::run(context, &resolved);
     }
+    if arguments.shard.is_some() {
+        return shard::run(context, arguments, resolved);
+    }
     if arguments.follow {
         return follow::run(context, arguments, resolved);
     }
     let begun = Instant::now();
     let (report, stats) = once(context, resolved)?;
-    let is_lacking = stats.quarantined > 0 || report.targets.iter().any(|it| !it.denied.is_empty());
+    let is_lacking = stats.quarantined > 0
+        || report.objects.iter().any(|it| !it.gaps.is_empty())
+        || report.targets.iter().any(|it| !it.denied.is_empty());
     result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
-    if report.targets.iter().all(|it| !it.ok && it.segments == 0) {
+    if !report.targets.is_empty() && report.targets.iter().all(|it| !it.ok && it.segments == 0) {
         let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().cloned());
         let denied = report.targets.iter().flat_map(|it| &it.denied).map(|it| format!("{} is denied", it.permission));
         return Err(Failure::new("nothing could be collected")

@@ -1,5 +1,6 @@
 //! What is to be collected: options, then the configuration, then what is usual.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use analyzer::model::Micros;
@@ -15,9 +16,10 @@ use crate::failure::Failure;
 /// What is read, and how much of it is kept.
 #[derive(Args, Default)]
 pub(crate) struct SourceArguments {
-    /// What to read [default: history,logs,xray,metrics].
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "SOURCE")]
-    source: Vec<SourceName>,
+    /// What to read: history, logs, xray, metrics, lambda-logs, or logs that were delivered to s3://BUCKET/PREFIX/ [default:
+    /// history,logs,xray,metrics].
+    #[arg(long, value_delimiter = ',', value_name = "SOURCE")]
+    source: Vec<Source>,
     /// What is kept of inputs, outputs, parameters and causes: none, redacted or full [default: none].
     #[arg(long, value_name = "POLICY")]
     payloads: Option<String>,
@@ -47,8 +49,30 @@ pub(crate) struct SourceArguments {
     live_tail: bool,
 }
 
+/// What is named as a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Account(SourceName),
+    /// Delivered logs, by where they lie.
+    Bucket(String),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(bucket) = text.strip_prefix("s3://") {
+            let is_named = bucket.split('/').next().is_some_and(|it| !it.is_empty());
+            return if is_named { Ok(Self::Bucket(text.to_owned())) } else { Err("name a bucket".to_owned()) };
+        }
+        let name = <SourceName as ValueEnum>::from_str(text, false);
+        name.map(Self::Account)
+            .map_err(|_| "use history, logs, xray, metrics, lambda-logs or s3://BUCKET/PREFIX/".to_owned())
+    }
+}
+
 /// A source by its name on the command line.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SourceName {
     History,
     Logs,
@@ -76,19 +100,32 @@ impl SourceName {
 
     /// The sources that were named, else those of the configuration, else the usual ones.
     pub(crate) fn in_force(context: &Context, named: &[Self]) -> Result<Sources, Failure> {
-        let of_config = if named.is_empty() { Self::of_config(&context.config)? } else { named.to_vec() };
-        Ok(Self::sources(&of_config))
-    }
-
-    fn of_config(config: &Config) -> Result<Vec<Self>, Failure> {
-        let parse = |name: &String| {
-            Self::from_str(name, false).map_err(|_| {
-                Failure::usage(format!("`{name}` is no source")).hint("use history, logs, xray, metrics or lambda-logs")
-            })
-        };
-        config.sources.iter().map(parse).collect()
+        let named: Vec<Source> = named.iter().copied().map(Source::Account).collect();
+        Source::in_force(&context.config, &named).map(|it| it.0)
     }
 }
+
+impl Source {
+    /// What is read of accounts, and the buckets that are read. Where only buckets are named, no account is asked for anything.
+    fn in_force(config: &Config, named: &[Self]) -> Result<(Sources, Vec<String>), Failure> {
+        let parse = |name: &String| {
+            name.parse().map_err(|why: String| Failure::usage(format!("`{name}` is no source")).hint(why))
+        };
+        let of_config = config.sources.iter().map(parse).collect::<Result<Vec<Self>, Failure>>()?;
+        let (mut accounts, mut buckets) = (Vec::new(), Vec::new());
+        for it in if named.is_empty() { of_config } else { named.to_vec() } {
+            match it {
+                Self::Account(name) => accounts.push(name),
+                Self::Bucket(place) => buckets.push(place),
+            }
+        }
+        let only_buckets = accounts.is_empty() && !buckets.is_empty();
+        Ok((if only_buckets { NOTHING } else { SourceName::sources(&accounts) }, buckets))
+    }
+}
+
+const NOTHING: Sources =
+    Sources { history: false, logs: false, lambda_logs: false, xray: false, xray_of_callers: false, metrics: false };
 
 /// Everything that collecting needs to know.
 pub(super) struct Resolved {
@@ -105,9 +142,16 @@ impl Resolved {
         options.since = arguments.since.as_deref().map(|it| when::instant(it, now)).transpose()?;
         options.interval = Duration::from_secs(arguments.interval.unwrap_or(15).max(1));
         options.seed = now.0.unsigned_abs();
-        let path = context.config.db_path();
-        let known = if context.config.has_db() { known(&path, options.since)? } else { Known::default() };
+        let known = Self::known(context, &options)?;
         Ok(Self { targets, options, known })
+    }
+
+    /// What is stored by now.
+    pub(super) fn known(context: &Context, options: &LiveOptions) -> Result<Known, Failure> {
+        if !context.config.has_db() {
+            return Ok(Known::default());
+        }
+        known(&context.config.db_path(), options.since)
     }
 }
 
@@ -129,8 +173,10 @@ pub(crate) fn live_options(context: &Context, arguments: &SourceArguments) -> Re
             when::span(it).ok_or_else(|| Failure::usage(format!("`{it}` is no span")).hint("use such as 90m, 24h, 7d"))
         })
     };
+    let (sources, buckets) = Source::in_force(&config, &arguments.source)?;
     Ok(LiveOptions {
-        sources: SourceName::in_force(context, &arguments.source)?,
+        sources,
+        buckets,
         backfill: span(&arguments.backfill.clone().or(config.backfill.clone()), usual.backfill)?,
         overlap: span(&arguments.overlap.clone().or(config.overlap.clone()), usual.overlap)?,
         privacy: config.privacy()?,

@@ -30,9 +30,14 @@ pub(super) fn report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128)
         .iter()
         .flat_map(|it| &it.denied)
         .map(|it| format!("{} is denied: no {}", it.permission, it.lost));
-    let footer: Vec<String> = lost.chain(gaps.cloned()).collect();
-    let fields: [(&str, Value); 9] = [
+    let of_buckets = report.objects.iter().flat_map(|it| {
+        let read = format!("{}: {} objects, {} bytes", it.source, text::count(it.objects), text::count(it.bytes));
+        std::iter::once(read).chain(it.gaps.iter().cloned())
+    });
+    let footer: Vec<String> = lost.chain(gaps.cloned()).chain(of_buckets).collect();
+    let fields: [(&str, Value); 10] = [
         ("targets", json!(report.targets)),
+        ("objects", json!(report.objects)),
         ("calls", json!(report.calls)),
         // Calls of Step Functions' own API are not billed.
         ("calls_usd", number(report.usd)),
