@@ -43,8 +43,8 @@ BEGIN
 END $f$;
 
 -- Fences collectors whose lease has run out, and takes free slices up to a fair share of all; gives every slice that is held now.
--- With an instant, only slices count that were not done since.
-CREATE OR REPLACE FUNCTION stepscope_claim(own bigint, wanted text[], since timestamptz) RETURNS TABLE (held text, fair bigint, live bigint)
+-- With an instant, only slices count that were not done since. No more than `most` are held.
+CREATE OR REPLACE FUNCTION stepscope_claim(own bigint, wanted text[], since timestamptz, most integer) RETURNS TABLE (held text, fair bigint, live bigint)
 LANGUAGE plpgsql AS $f$
 DECLARE n_live bigint; n_fair bigint; n_own bigint;
 BEGIN
@@ -60,7 +60,7 @@ BEGIN
     UPDATE stepscope_slice t SET collector = own, held_since = clock_timestamp() WHERE t.slice IN (
         SELECT s.slice FROM stepscope_slice s LEFT JOIN stepscope_collector c ON c.id = s.collector
         WHERE s.slice = ANY (wanted) AND (s.collector IS NULL OR c.is_fenced) AND (since IS NULL OR s.done_at IS NULL OR s.done_at < since)
-        ORDER BY s.slice LIMIT greatest(n_fair - n_own, 0) FOR UPDATE OF s SKIP LOCKED
+        ORDER BY s.slice LIMIT greatest(least(n_fair, most) - n_own, 0) FOR UPDATE OF s SKIP LOCKED
     ) AND EXISTS (SELECT 1 FROM stepscope_collector WHERE id = own AND NOT is_fenced);
     RETURN QUERY SELECT s.slice, n_fair, n_live FROM stepscope_slice s WHERE s.collector = own
         UNION ALL SELECT NULL, n_fair, n_live ORDER BY 1;

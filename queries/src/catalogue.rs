@@ -131,11 +131,26 @@ impl Catalogue {
         Ok(fenced == 0)
     }
 
-    /// Takes slices that nobody holds, up to a fair share. With an instant in microseconds, those that were not done since.
-    pub fn claim(&self, own: CollectorId, slices: &[String], since: Option<i64>) -> Result<Held, StoreError> {
+    /// Takes slices that nobody holds, up to a fair share.
+    pub fn claim(&self, own: CollectorId, slices: &[String]) -> Result<Held, StoreError> {
+        self.take(own, slices, None, u32::MAX >> 1)
+    }
+
+    /// Takes no more than so many, of those that were not done since an instant in microseconds.
+    pub(crate) fn claim_undone(
+        &self,
+        own: CollectorId,
+        slices: &[String],
+        since: i64,
+        most: u32,
+    ) -> Result<Held, StoreError> {
+        self.take(own, slices, Some(since), most)
+    }
+
+    fn take(&self, own: CollectorId, slices: &[String], since: Option<i64>, most: u32) -> Result<Held, StoreError> {
         let since =
             since.map_or_else(|| "NULL::timestamptz".to_owned(), |it| format!("to_timestamp({it} / 1000000.0)"));
-        let rows = self.ask(&format!("SELECT * FROM stepscope_claim({}, {}, {since})", own.0, list(slices)))?;
+        let rows = self.ask(&format!("SELECT * FROM stepscope_claim({}, {}, {since}, {most})", own.0, list(slices)))?;
         let mut held = Held::default();
         for row in rows {
             let mut it = Take::new(row);
@@ -153,11 +168,11 @@ impl Catalogue {
 
     /// Whether all slices were read to the end since an instant.
     pub fn are_done(&self, slices: &[String], since: i64) -> Result<bool, StoreError> {
-        let open = self.number(&format!(
-            "SELECT count(*) FROM stepscope_slice WHERE slice = ANY ({}) AND (done_at IS NULL OR done_at < to_timestamp({since} / 1000000.0))",
+        let done = self.number(&format!(
+            "SELECT count(*) FROM stepscope_slice WHERE slice = ANY ({}) AND done_at >= to_timestamp({since} / 1000000.0)",
             list(slices)
         ))?;
-        Ok(open == 0)
+        Ok(usize::try_from(done) == Ok(slices.len()))
     }
 
     /// Gives slices back.

@@ -49,7 +49,7 @@ impl Membership {
     pub(crate) fn alone(lake: &Lake) -> Result<Option<Self>, StoreError> {
         let Some(it) = Self::join(lake, Role::Alone, LEASE)? else { return Ok(None) };
         let begun = Instant::now();
-        while it.claim(&[WHATEVER.to_owned()], None)?.slices.is_empty() {
+        while it.claim(&[WHATEVER.to_owned()])?.slices.is_empty() {
             if begun.elapsed() > PATIENCE {
                 return Err(StoreError::Shared);
             }
@@ -77,8 +77,13 @@ impl Membership {
     }
 
     /// Takes free slices; see [`Catalogue::claim`].
-    pub fn claim(&self, slices: &[String], since: Option<i64>) -> Result<Held, StoreError> {
-        self.catalogue.claim(self.own, slices, since)
+    pub fn claim(&self, slices: &[String]) -> Result<Held, StoreError> {
+        self.catalogue.claim(self.own, slices)
+    }
+
+    /// Takes no more than so many, of those that were not done since an instant in microseconds.
+    pub fn claim_undone(&self, slices: &[String], since: i64, most: u32) -> Result<Held, StoreError> {
+        self.catalogue.claim_undone(self.own, slices, since, most)
     }
 
     /// Gives slices back.

@@ -27,6 +27,8 @@ use crate::ingest::{Pace, interrupted, run_live};
 const LEASE: Duration = Duration::from_secs(30);
 /// Machines are looked for anew after this.
 const DISCOVER_AFTER: Duration = Duration::from_secs(600);
+/// Whoever collects once takes one part of so many at a time.
+const PARTS: usize = 16;
 /// How long one who has nothing to do waits for what others may leave.
 const WAIT: Duration = Duration::from_millis(500);
 
@@ -93,15 +95,15 @@ impl Shard {
         tracing::info!(collector = membership.id().0, "joined");
         let worked = if self.follows { self.follow(&membership, told) } else { self.once(&membership, told) };
         match worked {
-            Err(_) if is_lost.load(Ordering::Relaxed) || !membership.is_current()? => {
+            Ok(()) if interrupted().load(Ordering::Relaxed) || !is_lost.load(Ordering::Relaxed) => Ok(true),
+            Err(failure) if !is_lost.load(Ordering::Relaxed) && membership.is_current()? => Err(failure),
+            _ => {
                 tracing::warn!(
                     collector = membership.id().0,
                     "others have taken over; beginning anew from what is stored"
                 );
                 Ok(false)
             }
-            Err(failure) => Err(failure),
-            Ok(()) => Ok(interrupted().load(Ordering::Relaxed) || !is_lost.load(Ordering::Relaxed)),
         }
     }
 
@@ -110,7 +112,9 @@ impl Shard {
         let slices = self.slices()?;
         let names = names(&slices);
         while !interrupted().load(Ordering::Relaxed) && !membership.catalogue().are_done(&names, begun)? {
-            let held = membership.claim(&names, Some(begun))?;
+            // A few at a time: collectors that come later find some left.
+            let most = u32::try_from(names.len().div_ceil(PARTS)).unwrap_or(u32::MAX);
+            let held = membership.claim_undone(&names, begun, most)?;
             if held.slices.is_empty() {
                 // Others are at work, and may not come to an end.
                 thread::sleep(WAIT);
@@ -126,7 +130,7 @@ impl Shard {
         while !interrupted().load(Ordering::Relaxed) {
             let slices = self.slices()?;
             let names = names(&slices);
-            let mut held = membership.claim(&names, None)?;
+            let mut held = membership.claim(&names)?;
             let gone: BTreeSet<&String> = names.iter().collect();
             let surplus: Vec<String> = held
                 .slices
@@ -187,10 +191,7 @@ impl Shard {
                 looked = Instant::now();
                 let Ok(Some(catalogue)) = &catalogue else { continue };
                 // An answer that does not come is waited for at the next look.
-                if catalogue
-                    .claim(own, &names, None)
-                    .is_ok_and(|it| it.slices != held.slices || it.slices.len() > it.fair)
-                {
+                if catalogue.claim(own, &names).is_ok_and(|it| it.slices != held.slices || it.slices.len() > it.fair) {
                     break;
                 }
             }
