@@ -3,3 +3,4 @@
 -- commas between, from which on the books after the first apply.
 CREATE OR REPLACE TEMP MACRO priced_month(instant, starts) AS strftime(instant, '%Y-%m') || CASE WHEN starts IS NULL THEN ''
     ELSE '#' || len(list_filter(string_split(starts, ','), lambda d: instant >= d::TIMESTAMP)) END;
+CREATE OR REPLACE TEMP MACRO micros_between(earlier, later) AS date_diff('microsecond', earlier, later);

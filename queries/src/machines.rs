@@ -1,20 +1,23 @@
 //! How is each machine doing, and what did it use?
 
+use std::collections::BTreeMap;
+
 use analyzer::model::{Micros, Timestamp, WorkflowType};
 
 use crate::cell::Take;
 use crate::{Cell, Reader, StoreError};
 
-const MACHINES: &str = include_str!("../sql/machines.sql");
-const TRANSITIONS: &str = include_str!("../sql/month_transitions.sql");
-const STATES: &str = include_str!("../sql/state_transitions.sql");
+const MACHINES: &str = include_str!("../sql/portable/machines.sql");
+const TRANSITIONS: &str = include_str!("../sql/portable/month_transitions.sql");
+const SPANNING: &str = include_str!("../sql/spanning_transitions.sql");
+const STATES: &str = include_str!("../sql/portable/state_transitions.sql");
 const ACTIVITY: &str = include_str!("../sql/activity.sql");
 const STARTED_SINCE: &str = include_str!("../sql/started_since.sql");
 const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
 const DEFINITION_SIZES: &str = include_str!("../sql/definition_sizes.sql");
-const SERIES: &str = include_str!("../sql/duration_series.sql");
+const SERIES: &str = include_str!("../sql/portable/duration_series.sql");
 const STATE_SERIES: &str = include_str!("../sql/state_series.sql");
-const RUNS: &str = include_str!("../sql/billed_runs.sql");
+const RUNS: &str = include_str!("../sql/portable/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +113,7 @@ impl Reader {
         begin: Timestamp,
     ) -> Result<Vec<SpanRow>, StoreError> {
         let params = [text(Some(machine_arn)), Cell::Int(span_s), time(since), time(until), time(Some(begin))];
-        self.query(SERIES, &params)?.into_iter().map(|cells| span_row(&mut Take::new(cells))).collect()
+        self.portable(SERIES, &params)?.into_iter().map(|cells| span_row(&mut Take::new(cells))).collect()
     }
 
     /// The same of its states, in the order of their names; what is counted are visits.
@@ -154,7 +157,7 @@ impl Reader {
         since: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Result<Vec<StateTransitions>, StoreError> {
-        let rows = self.query(STATES, &[text(machine), time(since), time(until)])?;
+        let rows = self.portable(STATES, &[text(machine), time(since), time(until)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);
@@ -207,7 +210,7 @@ impl Reader {
     }
 
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
-        self.query(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
+        self.portable(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
     }
 
     /// What went on on each machine between two instants, in so many equal spans.
@@ -248,13 +251,16 @@ impl Reader {
         until: Option<Timestamp>,
         book_starts: Option<&str>,
     ) -> Result<Vec<MonthTransitions>, StoreError> {
-        let rows = self.query(TRANSITIONS, &[text(machine), time(since), time(until), text(book_starts)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut it = Take::new(row);
-                Ok(MonthTransitions { machine_arn: it.text()?, month: it.text()?, transitions: it.count()? })
-            })
-            .collect()
+        let params = [text(machine), time(since), time(until), text(book_starts)];
+        let mut months: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for row in self.portable(TRANSITIONS, &params)?.into_iter().chain(self.query(SPANNING, &params)?) {
+            let mut it = Take::new(row);
+            *months.entry((it.text()?, it.text()?)).or_default() += it.count()?;
+        }
+        let billed = months.into_iter().filter(|it| it.1 > 0);
+        Ok(billed
+            .map(|((machine_arn, month), transitions)| MonthTransitions { machine_arn, month, transitions })
+            .collect())
     }
 
     pub fn billed_runs(
@@ -264,7 +270,7 @@ impl Reader {
         until: Option<Timestamp>,
         book_starts: Option<&str>,
     ) -> Result<Vec<BilledRun>, StoreError> {
-        let rows = self.query(RUNS, &[text(machine), time(since), time(until), text(book_starts)])?;
+        let rows = self.portable(RUNS, &[text(machine), time(since), time(until), text(book_starts)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);

@@ -10,6 +10,7 @@ use duckdb::{AccessMode, Config, Connection};
 
 use crate::lake::Lake;
 use crate::server::{Request, ask};
+use crate::spark::{Spark, SparkOptions};
 use crate::store::{is_locked, known_version, not_ours, schema_version};
 use crate::{Cell, StoreError, Table};
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Reader {
     path: PathBuf,
     source: Source,
+    /// What answers the portable statements instead.
+    spark: Option<Spark>,
     is_stopped: Arc<AtomicBool>,
 }
 
@@ -89,7 +92,7 @@ impl Reader {
     }
 
     fn with(path: &Path, source: Source) -> Self {
-        Self { path: path.to_owned(), source, is_stopped: Arc::default() }
+        Self { path: path.to_owned(), source, spark: None, is_stopped: Arc::default() }
     }
 
     fn check(path: &Path, connection: Connection) -> Result<Self, StoreError> {
@@ -103,6 +106,21 @@ impl Reader {
                 path.display()
             ))),
             Some(_) => Ok(Self::with(path, Source::Here(connection))),
+        }
+    }
+
+    /// Lets Spark answer the portable statements; the few that look into single executions are still asked here.
+    pub fn with_spark(self, options: &SparkOptions) -> Result<Self, StoreError> {
+        let Source::Here(connection) = &self.source else { return Err(StoreError::Busy(self.path)) };
+        let spark = Spark::start(options, connection)?;
+        Ok(Self { spark: Some(spark), ..self })
+    }
+
+    /// Runs one of the statements of `sql/portable`.
+    pub(crate) fn portable(&self, sql: &str, params: &[Cell]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        match &self.spark {
+            Some(spark) => spark.query(sql, params),
+            None => self.query(sql, params),
         }
     }
 

@@ -23,11 +23,11 @@ use crate::{Activity, Cell, MachineRow, PathRow, Reader, StateRow, StoreError};
 
 const REMOVE: &str = include_str!("../sql/rollup_remove.sql");
 const COMPACT: &str = include_str!("../sql/rollup_compact.sql");
-const STATES: &str = include_str!("../sql/rolled_up_states.sql");
-const RUNS: &str = include_str!("../sql/rolled_up_runs.sql");
+const STATES: &str = include_str!("../sql/portable/rolled_up_states.sql");
+const RUNS: &str = include_str!("../sql/portable/rolled_up_runs.sql");
 const MACHINES: &str = include_str!("../sql/rolled_up_machines.sql");
 const TREND: &str = include_str!("../sql/rolled_up_trend.sql");
-const BUCKETS: &str = include_str!("../sql/rolled_up_buckets.sql");
+const BUCKETS: &str = include_str!("../sql/portable/rolled_up_buckets.sql");
 
 /// Microseconds of an hour.
 const HOUR: i64 = 3_600_000_000;
@@ -275,8 +275,8 @@ impl Reader {
         let buckets = self.buckets(machine, hours)?;
         let params = hours.params(machine);
         let paths =
-            self.query(RUNS, &params)?.into_iter().map(|it| path_row(it, &buckets)).collect::<Result<_, _>>()?;
-        let states = self.query(STATES, &params)?.into_iter().map(|it| state_row(it, &buckets));
+            self.portable(RUNS, &params)?.into_iter().map(|it| path_row(it, &buckets)).collect::<Result<_, _>>()?;
+        let states = self.portable(STATES, &params)?.into_iter().map(|it| state_row(it, &buckets));
         Ok((paths, states.collect::<Result<_, _>>()?))
     }
 
@@ -328,7 +328,7 @@ impl Reader {
 
     fn buckets(&self, machine: Option<&str>, hours: Hours) -> Result<Buckets, StoreError> {
         let mut buckets = Buckets::default();
-        for row in self.query(BUCKETS, &hours.params(machine))? {
+        for row in self.portable(BUCKETS, &hours.params(machine))? {
             let mut it = Take::new(row);
             let key = (it.text()?, it.opt_text());
             let bucket = u32::try_from(it.count()?).unwrap_or(u32::MAX);

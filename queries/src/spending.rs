@@ -11,8 +11,9 @@ use crate::{Cell, Reader, StoreError};
 const MEASURED: &str = include_str!("../sql/measured.sql");
 const RESOURCES: &str = include_str!("../sql/resources_used.sql");
 const RETRIED: &str = include_str!("../sql/retried_errors.sql");
-const DAILY: &str = include_str!("../sql/daily_usage.sql");
-const GROUPS: &str = include_str!("../sql/cost_groups.sql");
+const DAILY: &str = include_str!("../sql/portable/daily_usage.sql");
+const GROUPS: &str = include_str!("../sql/portable/cost_groups.sql");
+const PATHS: &str = include_str!("../sql/cost_paths.sql");
 const CALIBRATION: &str = include_str!("../sql/calibration.sql");
 const OBSERVING: &str = include_str!("../sql/observing.sql");
 
@@ -136,7 +137,7 @@ impl Reader {
 
     /// Usage by machine and whole day before `until`; the key is the day's number, 0 for the last one.
     pub fn daily_usage(&self, since: Option<Timestamp>, until: Timestamp) -> Result<Vec<Usage>, StoreError> {
-        self.query(DAILY, &[time(since), time(Some(until))])?.into_iter().map(usage).collect()
+        self.portable(DAILY, &[time(since), time(Some(until))])?.into_iter().map(usage).collect()
     }
 
     /// Usage by machine and `key`: day, error, version, account, region or path.
@@ -146,7 +147,13 @@ impl Reader {
         since: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Result<Vec<Usage>, StoreError> {
-        self.query(GROUPS, &[time(since), time(until), text(Some(key))])?.into_iter().map(usage).collect()
+        match key {
+            "path" => self.query(PATHS, &[time(since), time(until)]),
+            key => self.portable(GROUPS, &[time(since), time(until), text(Some(key))]),
+        }?
+        .into_iter()
+        .map(usage)
+        .collect()
     }
 
     pub fn observing(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<Observing>, StoreError> {

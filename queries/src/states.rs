@@ -4,11 +4,12 @@ use analyzer::model::{Micros, StateType, Timestamp};
 use analyzer::timeline::{Category, Split};
 
 use crate::cell::Take;
+use crate::history::id_list;
 use crate::machines::{text, time};
 use crate::{Cell, Reader, StoreError};
 
-const STATES: &str = include_str!("../sql/states.sql");
-const PATHS: &str = include_str!("../sql/machine_paths.sql");
+const STATES: &str = include_str!("../sql/portable/states.sql");
+const PATHS: &str = include_str!("../sql/portable/machine_paths.sql");
 
 /// One row of `states.sql`, in column order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,19 +56,28 @@ impl Runs {
         Self { machine: Some(arn.to_owned()), ..Self::default() }
     }
 
-    fn params(&self) -> [Cell; 4] {
-        let ids = self.ids.as_ref().map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
-        [text(self.machine.as_deref()), time(self.since), time(self.until), text(ids.as_deref())]
+    fn params(&self) -> [Cell; 3] {
+        [text(self.machine.as_deref()), time(self.since), time(self.until)]
+    }
+
+    /// A statement about the executions that were chosen.
+    fn chosen(&self, sql: &str) -> String {
+        let condition = match self.ids.as_deref() {
+            None => "TRUE".to_owned(),
+            Some([]) => "FALSE".to_owned(),
+            Some(ids) => format!("e.id IN ({})", id_list(ids)),
+        };
+        sql.replace("$chosen", &condition)
     }
 }
 
 impl Reader {
     pub fn states(&self, runs: &Runs) -> Result<Vec<StateRow>, StoreError> {
-        self.query(STATES, &runs.params())?.into_iter().map(state).collect()
+        self.portable(&runs.chosen(STATES), &runs.params())?.into_iter().map(state).collect()
     }
 
     pub fn paths(&self, runs: &Runs) -> Result<Vec<PathRow>, StoreError> {
-        self.query(PATHS, &runs.params())?.into_iter().map(path).collect()
+        self.portable(&runs.chosen(PATHS), &runs.params())?.into_iter().map(path).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use analyzer::model::{Micros, Name, Timestamp};
 use clap::{Args, ValueEnum};
-use queries::Reader;
+use queries::{Reader, SparkOptions};
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -30,9 +30,29 @@ pub(crate) struct ReportArguments {
     period: String,
     #[command(flatten)]
     range: Range,
+    /// What aggregates: DuckDB in this process, or Spark on the files of a lake. The result is the same.
+    #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
+    engine: Engine,
+    /// Spark's master, such as spark://HOST:7077, yarn or local[4].
+    #[arg(long, value_name = "URL", default_value = "local[*]")]
+    master: String,
+    /// The program that starts Spark [default: that of SPARK_HOME, else of PATH].
+    #[arg(long, value_name = "PATH")]
+    spark_submit: Option<PathBuf>,
+    /// An option for it, such as --spark-conf spark.executor.memory=4g; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    spark_conf: Vec<String>,
     /// Write it here instead: .html (stands alone), .md, .json or .csv; account numbers are masked.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// What aggregates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    #[default]
+    Duckdb,
+    Spark,
 }
 
 /// The kinds of reports.
@@ -83,7 +103,7 @@ pub(crate) struct Told {
 }
 
 pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
-    let reader = context.reader()?;
+    let reader = reader(context, arguments)?;
     let asked = Asked {
         machine: select::optional_machine(&reader, arguments.machine.as_deref())?,
         ..asked(context, &arguments.period, &arguments.range)?
@@ -98,6 +118,22 @@ pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
         told.report.print(context.output)?;
     }
     Ok(0)
+}
+
+/// The database, with Spark where that was asked for.
+fn reader(context: &Context, arguments: &ReportArguments) -> Result<Reader, Failure> {
+    let reader = context.reader()?;
+    if arguments.engine == Engine::Duckdb {
+        return Ok(reader);
+    }
+    if !context.config.is_lake() {
+        return Err(Failure::usage("Spark reads the files of a lake, and this database is a file of its own")
+            .hint("name a lake with --db ducklake:…"));
+    }
+    let conf = arguments.spark_conf.iter().flat_map(|it| ["--conf".to_owned(), it.clone()]);
+    let options =
+        SparkOptions { master: arguments.master.clone(), submit: arguments.spark_submit.clone(), more: conf.collect() };
+    Ok(reader.with_spark(&options)?)
 }
 
 /// The period that is asked for, and the one before.

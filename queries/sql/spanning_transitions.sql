@@ -1,6 +1,6 @@
--- How many transitions did each machine bill in each month? $1 machine ARN or NULL, $2 since, $3 until (by start), $4 days on
--- which another price book begins: behind a `#` stands the place of the book.
--- What lies within one month counts there at once; of executions that span months every transition counts in its own.
+-- How many transitions did executions that span months, or have not stopped, bill in each month? Every transition counts in its own. $1
+-- machine ARN or NULL, $2 since, $3 until (by start), $4 days on which another price book begins: behind a `#` stands the place
+-- of the book.
 WITH wanted AS (
     SELECT e.*, priced_month(coalesce(e.started_at, e.stopped_at), $4) AS start_month,
         priced_month(coalesce(e.stopped_at, e.started_at), $4) AS stop_month
@@ -25,9 +25,6 @@ billed_events AS (
     GROUP BY ALL
 ),
 pieces AS (
-    SELECT machine_id, start_month AS month, billed_transitions AS n FROM wanted
-    WHERE start_month = stop_month AND stopped_at IS NOT NULL
-    UNION ALL
     SELECT machine_id, month, n FROM billed_events
     UNION ALL
     -- Retried containers and the children of Map Runs have no event of their own here: they count where the run began.

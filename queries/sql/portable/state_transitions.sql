@@ -1,6 +1,6 @@
 -- How many transitions did each state bill, and how long was it on critical paths? $1 machine ARN or NULL, $2 since, $3 until.
-SELECT m.arn, s.text AS state, (count(*) + sum(v.retries))::BIGINT AS transitions, sum(v.retries)::BIGINT AS retries,
-    sum(v.critical_us)::BIGINT AS critical_us
+SELECT m.arn, s.text AS state, CAST(count(*) + sum(v.retries) AS BIGINT) AS transitions, CAST(sum(v.retries) AS BIGINT) AS retries,
+    CAST(sum(v.critical_us) AS BIGINT) AS critical_us
 FROM visit v
 JOIN execution e ON e.id = v.execution_id
 JOIN machine m ON m.id = e.machine_id
