@@ -255,7 +255,8 @@ impl Reader {
         let mut months: BTreeMap<(String, String), u64> = BTreeMap::new();
         for row in self.portable(TRANSITIONS, &params)?.into_iter().chain(self.query(SPANNING, &params)?) {
             let mut it = Take::new(row);
-            *months.entry((it.text()?, it.text()?)).or_default() += it.count()?;
+            let key = (it.text()?, it.text()?);
+            *months.entry(key).or_default() += it.count()?;
         }
         let billed = months.into_iter().filter(|it| it.1 > 0);
         Ok(billed

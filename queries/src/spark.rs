@@ -208,7 +208,8 @@ fn literal(it: &Cell) -> String {
     match it {
         Cell::Null | Cell::List(_) => "NULL".to_owned(),
         Cell::Bool(it) => it.to_string(),
-        Cell::Int(it) => it.to_string(),
+        // Whole numbers of 64 bits, as DuckDB takes them.
+        Cell::Int(it) => format!("{it}L"),
         Cell::Big(it) => it.to_string(),
         Cell::Float(it) => it.to_string(),
         Cell::Time(it) => format!("timestampadd(MICROSECOND, {it}, TIMESTAMP '1970-01-01 00:00:00')"),
@@ -225,7 +226,7 @@ mod tests {
         let params = [Cell::Text(r"it's \ it".to_owned()), Cell::Null, Cell::Int(7)];
         assert_eq!(
             filled("a = $1 AND $2 IS NULL AND b < $3", &params),
-            r"a = 'it\'s \\ it' AND NULL IS NULL AND b < 7"
+            r"a = 'it\'s \\ it' AND NULL IS NULL AND b < 7L"
         );
     }
 }
