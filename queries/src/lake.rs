@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
 
-use crate::StoreError;
+use crate::catalogue::Catalogue;
 use crate::store::{LOCAL, USE};
+use crate::{StoreError, rollup, writer};
 
 const DATA_PATH: &str = "SELECT value FROM ducklake_options('stepscope') WHERE option_name = 'data_path'";
 const MEMORY_LIMIT: &str = "1GB";
@@ -43,6 +44,10 @@ pub struct LakeTable {
 pub struct LakeStatus {
     pub data_path: String,
     pub snapshots: u64,
+    /// Who writes it now, and the slices that collectors share, of which so many are held; `None` where the catalogue is a file.
+    pub collectors: Option<u64>,
+    pub slices: Option<u64>,
+    pub held_slices: Option<u64>,
     pub tables: Vec<LakeTable>,
 }
 
@@ -189,12 +194,17 @@ impl Lake {
             })
         };
         let tables = statement.query_map([], table)?.collect::<Result<_, _>>()?;
-        Ok(LakeStatus { data_path, snapshots, tables })
+        let [collectors, slices, held_slices] = match Catalogue::of(self)? {
+            Some(catalogue) => catalogue.holders()?.map(Some),
+            None => [None; 3],
+        };
+        Ok(LakeStatus { data_path, snapshots, collectors, slices, held_slices, tables })
     }
 
     /// Puts small files together, forgets snapshots of before `days` days, and removes the files that nobody needs any more.
     pub fn compact(&self, target_bytes: u64, days: u32) -> Result<(), StoreError> {
         let connection = self.attached(false, None)?;
+        writer::in_shared_transaction(&connection, None, || rollup::add_up(&connection))?;
         connection.execute_batch(&format!(
             "CALL stepscope.set_option('target_file_size', '{target_bytes}B');
             CALL ducklake_rewrite_data_files('stepscope', delete_threshold => 0);

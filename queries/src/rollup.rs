@@ -233,6 +233,12 @@ pub(crate) fn compact(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The same at once, inside of a transaction.
+pub(crate) fn add_up(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(COMPACT)?;
+    Ok(())
+}
+
 /// A range of whole hours.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hours {

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use duckdb::Connection;
+use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -47,6 +48,8 @@ pub struct SparkOptions {
 pub(crate) struct Spark {
     child: Child,
     channel: Mutex<Option<BufReader<TcpStream>>>,
+    /// What was answered: the files are those of one moment, and several reports ask the same.
+    answered: Mutex<FxHashMap<String, Vec<Vec<Cell>>>>,
     /// The script, and what Spark says.
     folder: TempDir,
 }
@@ -71,7 +74,7 @@ impl Spark {
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
         let started = command.spawn();
         let child = started.map_err(|error| StoreError::Spark(format!("`{}`: {error}", submit.display())))?;
-        let mut own = Self { child, channel: Mutex::new(None), folder };
+        let mut own = Self { child, channel: Mutex::new(None), answered: Mutex::default(), folder };
         let channel = own.accept(&listener, &token)?;
         own.channel = Mutex::new(Some(channel));
         let statements: Vec<&str> = FUNCTIONS.split(';').filter(|it| it.contains("FUNCTION")).chain(VIEWS).collect();
@@ -108,7 +111,16 @@ impl Spark {
 
     /// Runs a portable statement.
     pub(crate) fn query(&self, sql: &str, params: &[Cell]) -> Result<Vec<Vec<Cell>>, StoreError> {
-        self.ask(&json!({"sql": filled(sql, params)}))
+        let sql = filled(sql, params);
+        let known = self.answered.lock().ok().and_then(|it| it.get(&sql).cloned());
+        if let Some(rows) = known {
+            return Ok(rows);
+        }
+        let rows = self.ask(&json!({"sql": &sql}))?;
+        if let Ok(mut answered) = self.answered.lock() {
+            answered.insert(sql, rows.clone());
+        }
+        Ok(rows)
     }
 
     fn ask(&self, asked: &Value) -> Result<Vec<Vec<Cell>>, StoreError> {

@@ -1,8 +1,8 @@
 //! LocalStack and moto: installed once outside the clone, started for the tests, and spoken to in AWS's protocols.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -109,6 +109,14 @@ impl Emulator {
         self.expect(&head, &body.to_string(), path)
     }
 
+    /// Puts an object into a bucket, or makes the bucket where there is no body.
+    pub(crate) fn put(&self, path: &str, body: &[u8]) {
+        let head =
+            format!("PUT /{path} HTTP/1.1\r\n{}", authorization(&Caller { region: "us-east-1", ..SOMEBODY }, "s3"));
+        let (status, answer) = self.send_bytes(&head, body).expect("it answers");
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+
     /// A call in the query protocol; the answer is XML.
     pub(crate) fn query(&self, caller: &Caller<'_>, service: &str, form: &str) -> String {
         let head = format!(
@@ -127,11 +135,15 @@ impl Emulator {
     }
 
     fn send(&self, head: &str, body: &str) -> Option<(u16, String)> {
+        self.send_bytes(head, body.as_bytes())
+    }
+
+    fn send_bytes(&self, head: &str, body: &[u8]) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        let request =
-            format!("{head}Host: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!("{head}Host: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all(request.as_bytes()).ok()?;
+        stream.write_all(body).ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -161,4 +173,34 @@ fn unchunked(body: &str) -> String {
         rest = more[length..].trim_start_matches("\r\n");
     }
     whole
+}
+
+/// A server of PostgreSQL with its files in a folder and an empty database for a lake; it ends with this value.
+pub(crate) struct Postgres {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Postgres {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators/run_postgres.py");
+        let mut command = Command::new(python_of("postgres"));
+        command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("Python runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        assert!(lines.any(|it| it.is_ok_and(|it| it == "ready")), "PostgreSQL has to start");
+        Self { child, folder: folder.to_owned() }
+    }
+
+    /// The name of a lake whose catalogue is there.
+    pub(crate) fn lake(&self) -> String {
+        format!("ducklake:postgres:dbname=lake user=postgres host={}", self.folder.display())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
 }

@@ -1,10 +1,6 @@
 //! A lake as the database: the same answers as a single file, from Parquet files and a catalogue.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-use crate::emulator::python_of;
+use crate::emulator::Postgres;
 use crate::stepscope::Bench;
 
 const COMMANDS: [&[&str]; 10] = [
@@ -92,23 +88,11 @@ fn a_lake_is_made_looked_at_and_put_in_order() {
     assert_eq!(bench.run(&["lake", "status"]).status.code(), Some(2), "a file is no lake");
 }
 
-/// PostgreSQL with its files in a folder; it ends when its standard input does.
-fn postgres(folder: &Path) -> Child {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators/run_postgres.py");
-    let mut command = Command::new(python_of("postgres"));
-    command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().expect("Python runs");
-    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-    assert!(lines.any(|it| it.is_ok_and(|it| it == "ready")), "PostgreSQL has to start");
-    child
-}
-
 #[test]
 fn the_catalogue_may_be_in_postgresql() {
     let bench = Bench::new();
-    let folder = bench.folder.path().join("postgres");
-    let mut server = postgres(&folder);
-    let name = format!("ducklake:postgres:dbname=lake user=postgres host={}", folder.display());
+    let server = Postgres::start(&bench.folder.path().join("postgres"));
+    let name = server.lake();
     let data = bench.folder.path().join("data").to_string_lossy().into_owned();
     let log = bench
         .write("log.jsonl", bench.run(&["simulate", "--executions", "100", "--end", "2026-11-01T00:00:00Z"]).stdout);
@@ -124,6 +108,4 @@ fn the_catalogue_may_be_in_postgresql() {
     let told = bench.run(&at("ducklake:postgres:dbname=lake password=secret", &["states"]));
     assert_eq!(told.status.code(), Some(2));
     assert!(!String::from_utf8_lossy(&told.stderr).contains("secret"));
-    drop(server.stdin.take());
-    server.wait().expect("it ends");
 }

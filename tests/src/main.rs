@@ -20,6 +20,7 @@ mod money;
 mod reports;
 mod rollups;
 mod shapes;
+mod sharing;
 mod stand_in;
 mod stepscope;
 mod synthetic;

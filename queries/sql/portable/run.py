@@ -21,14 +21,16 @@ def table(spark, columns, files, deletions):
     schema = ", ".join(f"`{name}` {kind}" for name, kind in columns)
     if not files:
         return spark.createDataFrame([], schema)
+    # With the types given, no file has to be opened to find them out.
+    reader = spark.read.schema(schema)
     kept = [it for it in files if it not in deletions]
     parts = []
     if kept:
-        parts.append(spark.read.parquet(*kept).select(*[name for name, _ in columns]))
+        parts.append(reader.parquet(*kept).select(*[name for name, _ in columns]))
     if deletions:
         last = f.element_at(f.split(f.col("file_path"), "/"), -1)
         gone = spark.read.parquet(*sorted(set(deletions.values()))).select(last.alias("gone_file"), f.col("pos").alias("gone_row"))
-        rows = spark.read.parquet(*deletions).select(
+        rows = reader.parquet(*deletions).select(
             *[name for name, _ in columns],
             f.col("_metadata.file_name").alias("own_file"),
             f.col("_metadata.row_index").alias("own_row"),

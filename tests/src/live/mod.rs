@@ -66,8 +66,18 @@ fn collect(bench: &Bench, address: &str, more: &[&str]) -> Output {
     command(bench, address, more).output().expect("it runs")
 }
 
+/// The same for tests elsewhere.
+pub(crate) fn command_of_stand_in(bench: &Bench, address: &str, more: &[&str]) -> Command {
+    command(bench, address, more)
+}
+
+/// Two machines with so many executions each, served.
+pub(crate) fn served_machines(n_executions: usize) -> (Arc<Service>, String) {
+    served(service(two_machines(n_executions)))
+}
+
 /// Made-up credentials, and nothing that belongs to the machine.
-fn with_credentials(command: &mut Command) -> &mut Command {
+pub(crate) fn with_credentials(command: &mut Command) -> &mut Command {
     command
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")

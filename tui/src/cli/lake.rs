@@ -77,6 +77,9 @@ fn report(it: &LakeStatus) -> Report {
     let fields = [
         ("data_path".to_owned(), Value::from(it.data_path.clone())),
         ("snapshots".to_owned(), it.snapshots.into()),
+        ("collectors".to_owned(), json!(it.collectors)),
+        ("slices".to_owned(), json!(it.slices)),
+        ("held_slices".to_owned(), json!(it.held_slices)),
         ("files".to_owned(), files.into()),
         ("bytes".to_owned(), bytes.into()),
         ("tables".to_owned(), tables.collect()),
@@ -93,6 +96,12 @@ fn report(it: &LakeStatus) -> Report {
             text::count(bytes),
             text::count(it.snapshots)
         ),
-        footer: String::new(),
+        footer: it
+            .collectors
+            .zip(it.slices)
+            .zip(it.held_slices)
+            .map_or_else(String::new, |((collectors, slices), held)| {
+                format!("{collectors} writing now; {held} of {slices} slices are held.")
+            }),
     }
 }

@@ -17,7 +17,7 @@ use super::{Context, Range, select, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::page::{self, Page};
-use crate::report::{Output, Report};
+use crate::report::{Output, Report, TextTable};
 
 #[derive(Args)]
 pub(crate) struct ReportArguments {
@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     Bottlenecks,
     /// The newest change, explained.
     Incident,
+    /// All of them, of one look at the database.
+    All,
 }
 
 impl Kind {
@@ -75,6 +77,7 @@ impl Kind {
             Self::Health => "health",
             Self::Bottlenecks => "bottlenecks",
             Self::Incident => "incident",
+            Self::All => "all",
         }
     }
 }
@@ -108,6 +111,9 @@ pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
         machine: select::optional_machine(&reader, arguments.machine.as_deref())?,
         ..asked(context, &arguments.period, &arguments.range)?
     };
+    if arguments.kind == Kind::All {
+        return all(context, &reader, arguments, &asked);
+    }
     let told = told(context, &reader, arguments.kind, &asked)?;
     if let Some(path) = &arguments.out {
         page::write(path, &told.page, &told.report)?;
@@ -116,6 +122,41 @@ pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
         std::io::Write::write_all(&mut std::io::stdout(), page::markdown(&told.page).as_bytes())?;
     } else {
         told.report.print(context.output)?;
+    }
+    Ok(0)
+}
+
+/// Every report, of one look at the database.
+fn all(context: &Context, reader: &Reader, arguments: &ReportArguments, asked: &Asked) -> Outcome {
+    if arguments.out.is_some() || context.output == Output::Csv {
+        return Err(Failure::usage("`all` is several reports, and a file of this form holds one")
+            .hint("give one kind, or take JSON, NDJSON or Markdown on standard output"));
+    }
+    let (mut reports, mut answer) = (Vec::new(), Vec::new());
+    for kind in [Kind::Cost, Kind::Health, Kind::Bottlenecks, Kind::Incident] {
+        let told = told(context, reader, kind, asked)?;
+        match context.output {
+            Output::Markdown => {
+                std::io::Write::write_all(&mut std::io::stdout(), page::markdown(&told.page).as_bytes())?;
+            }
+            Output::Table => told.report.print(context.output)?,
+            _ => {
+                answer.extend(told.page.answer);
+                reports.push(Value::Object(told.report.fields));
+            }
+        }
+    }
+    if matches!(context.output, Output::Json | Output::Ndjson) {
+        let fields = [
+            ("kind", Kind::All.as_str().into()),
+            ("period", span_to_json(asked.period)),
+            ("before", span_to_json(asked.before)),
+            ("answer", answer.into()),
+            ("reports", reports.into()),
+        ];
+        let fields = fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect();
+        let (heading, footer, table) = (String::new(), String::new(), TextTable::default());
+        Report { command: "report", fields, rows: "reports", table, heading, footer }.print(context.output)?;
     }
     Ok(0)
 }
@@ -166,6 +207,7 @@ pub(crate) fn told(context: &Context, reader: &Reader, kind: Kind, asked: &Asked
         Kind::Health => health::told(reader, asked)?,
         Kind::Bottlenecks => bottlenecks::told(context, reader, asked)?,
         Kind::Incident => incident::told(context, reader, asked)?,
+        Kind::All => return Err(Failure::usage("`all` is several reports, and one is wanted here")),
     };
     page.title = format!("{}: {}", title(kind, asked), days(asked.period));
     let mut fields = Map::new();
@@ -184,6 +226,7 @@ fn title(kind: Kind, asked: &Asked) -> String {
         Kind::Health => "Step Functions health",
         Kind::Bottlenecks => "Step Functions bottlenecks",
         Kind::Incident => "Step Functions incident",
+        Kind::All => "Step Functions",
     };
     match asked.machine.as_deref().and_then(|it| it.rsplit(':').next()) {
         Some(machine) => format!("{what} of {machine}"),
