@@ -3,7 +3,7 @@ PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libduckdb.dylib,libduckdb.so)
 
-.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-large bench-lint extensions library
+.PHONY: emulators terminal demo test check build install dist bench bench-change-points bench-collect bench-dash bench-engines bench-large bench-lint extensions library
 
 library:
 	@python3 .ci/fetch-duckdb
@@ -68,9 +68,10 @@ endif
 
 # Imports a gigabyte of generated logs and prints ratios against DuckDB and a Python script on the same file; then critical
 # paths against CRISP, and a what-if sweep.
-bench: build
+bench: build extensions
 	@python3 tests/bench/bench.py import $(TARGET)/release/stepscope
 	@python3 tests/bench/bench.py analysis $(TARGET)/release/stepscope
+	@python3 tests/bench/lake.py ingest $(TARGET)/release/stepscope
 
 # The collector against the stand-in for AWS: allowance used, CPU and memory while following, age of the newest event.
 bench-collect: build
@@ -89,6 +90,10 @@ bench-change-points: build
 # Definitions of others under stepscope, asl-validator and cfn-lint.
 bench-lint: build
 	@python3 tests/bench/lint.py $(TARGET)/release/stepscope
+
+# All reports over ten million events on a single file, on DuckLake and on Spark.
+bench-engines: build extensions
+	@python3 tests/bench/lake.py engines $(TARGET)/release/stepscope
 
 # Reports over a hundred million visits that SQL makes up.
 bench-large: build

@@ -11,7 +11,7 @@ use std::time::Duration;
 use duckdb::Connection;
 
 use crate::cell::Take;
-use crate::lake::{Lake, quoted};
+use crate::lake::{Lake, instance, quoted};
 use crate::{StoreError, reader};
 
 const SETUP: &str = include_str!("../sql/catalogue.sql");
@@ -60,9 +60,14 @@ impl Catalogue {
     /// The catalogue of a lake; `None` where it is a file, which only one process writes.
     pub fn of(lake: &Lake) -> Result<Option<Self>, StoreError> {
         let Some(server) = lake.server() else { return Ok(None) };
-        let connection = lake.instance()?;
+        let connection = instance(&["postgres_scanner"])?;
         connection.execute_batch(&format!("ATTACH '{}' AS catalogue (TYPE postgres)", quoted(server)))?;
         Ok(Some(Self { connection }))
+    }
+
+    /// Another connection to it, for another thread.
+    pub fn another(&self) -> Result<Self, StoreError> {
+        Ok(Self { connection: self.connection.try_clone()? })
     }
 
     /// Adds what is not there yet.

@@ -77,6 +77,8 @@ pub struct Ingest<'a> {
 impl<'a> Ingest<'a> {
     pub fn new(store: &'a Store) -> Result<Self, StoreError> {
         let connection = &store.connection;
+        // Of one moment, and asked for once where the tables are a lake's.
+        connection.execute_batch("BEGIN")?;
         let catalogue = store.catalogue.clone();
         let names = Names::load(connection, catalogue.clone())?;
         let mut executions = FxHashMap::default();
@@ -93,6 +95,7 @@ impl<'a> Ingest<'a> {
                 known_side.insert((table, row.get(0)?));
             }
         }
+        connection.execute_batch("COMMIT")?;
         let next_execution = match catalogue {
             // None yet.
             Some(_) => 1,

@@ -88,7 +88,7 @@ impl Lake {
         data: Option<&str>,
         folder: Option<&Path>,
     ) -> Result<Connection, StoreError> {
-        let connection = self.instance()?;
+        let connection = instance(&self.extensions())?;
         let usual = self.usual_data().filter(|_| !is_read_only);
         let data = data.or(usual.as_deref());
         match data {
@@ -120,19 +120,6 @@ impl Lake {
         connection.execute_batch(&format!(
             "SET allowed_directories = [{folders}]; SET enable_external_access = false; SET lock_configuration = true"
         ))?;
-        Ok(connection)
-    }
-
-    /// A database in memory that has the extensions which this lake needs.
-    pub(crate) fn instance(&self) -> Result<Connection, StoreError> {
-        let config = Config::default()
-            .with("memory_limit", MEMORY_LIMIT)?
-            .with("autoinstall_known_extensions", "false")?
-            .with("autoload_known_extensions", "false")?;
-        let connection = Connection::open_in_memory_with_flags(config)?;
-        for name in self.extensions() {
-            load(&connection, name)?;
-        }
         Ok(connection)
     }
 
@@ -215,6 +202,17 @@ impl Lake {
         ))?;
         Ok(())
     }
+}
+
+/// A database in memory that has these extensions.
+pub(crate) fn instance(extensions: &[&'static str]) -> Result<Connection, StoreError> {
+    let config = Config::default()
+        .with("memory_limit", MEMORY_LIMIT)?
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?;
+    let connection = Connection::open_in_memory_with_flags(config)?;
+    extensions.iter().try_for_each(|it| load(&connection, it))?;
+    Ok(connection)
 }
 
 fn is_bucket(data: &str) -> bool {

@@ -28,7 +28,11 @@ pub struct Membership {
 impl Membership {
     /// Joins those who write a lake; `None` where its catalogue is a file.
     pub fn join(lake: &Lake, role: Role, lease: Duration) -> Result<Option<Self>, StoreError> {
-        let (Some(catalogue), Some(beating)) = (Catalogue::of(lake)?, Catalogue::of(lake)?) else { return Ok(None) };
+        Catalogue::of(lake)?.map(|it| Self::of(it, role, lease)).transpose()
+    }
+
+    fn of(catalogue: Catalogue, role: Role, lease: Duration) -> Result<Self, StoreError> {
+        let beating = catalogue.another()?;
         let own = catalogue.join(role, lease)?;
         let is_lost = Arc::new(AtomicBool::new(false));
         let (end, ended) = channel();
@@ -42,12 +46,12 @@ impl Membership {
                 }
             }
         });
-        Ok(Some(Self { own, catalogue, is_lost, end: Some(end), thread: Some(thread) }))
+        Ok(Self { own, catalogue, is_lost, end: Some(end), thread: Some(thread) })
     }
 
     /// Joins as the one who writes whatever comes, and waits a while for another.
-    pub(crate) fn alone(lake: &Lake) -> Result<Option<Self>, StoreError> {
-        let Some(it) = Self::join(lake, Role::Alone, LEASE)? else { return Ok(None) };
+    pub(crate) fn alone(catalogue: Catalogue) -> Result<Self, StoreError> {
+        let it = Self::of(catalogue, Role::Alone, LEASE)?;
         let begun = Instant::now();
         while it.claim(&[WHATEVER.to_owned()])?.slices.is_empty() {
             if begun.elapsed() > PATIENCE {
@@ -55,7 +59,7 @@ impl Membership {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Ok(Some(it))
+        Ok(it)
     }
 
     pub fn id(&self) -> CollectorId {

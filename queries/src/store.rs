@@ -48,7 +48,8 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(lake) = Lake::of(path) {
             let store = Self::open_lake(path, &lake, None)?;
-            let membership = Membership::alone(&lake)?;
+            let catalogue = store.catalogue.as_ref().map(|it| it.another()).transpose()?;
+            let membership = catalogue.map(Membership::alone).transpose()?;
             let collector = membership.as_ref().map(Membership::id);
             return Ok(Self { collector, _membership: membership, ..store });
         }
