@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::beside::{DEFINITION, GAP, LAMBDA_REPORT, QUARANTINED, Replacement, SEGMENT, VERSION};
 use crate::catalogue::Catalogue;
-use crate::history::{StoredExecution, stored_executions, stored_records};
+use crate::history::{StoredExecution, id_list, stored_executions, stored_records};
 use crate::names::Names;
 use crate::store::another;
 use crate::writer::{Prepared, Writer};
@@ -198,6 +198,25 @@ impl<'a> Ingest<'a> {
     pub fn forget_before(&mut self, at: Timestamp) -> Result<u64, StoreError> {
         self.flush()?;
         self.store.prune(at)
+    }
+
+    /// From here on other ids stand for the executions that these do.
+    pub(crate) fn forget_ids(&mut self, ids: &[u64]) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT arn_hash, min(id) FROM execution WHERE arn_hash IN (SELECT arn_hash FROM execution WHERE id IN ({})) AND id NOT IN ({}) GROUP BY arn_hash",
+            id_list(ids),
+            id_list(ids)
+        );
+        for row in reader::run(&self.store.connection, &sql, &[])?.rows {
+            let mut it = crate::cell::Take::new(row);
+            self.executions.insert(it.hash()?, it.count()?);
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn begin_ids_at(&mut self, id: u64) {
+        self.next_execution = id;
     }
 
     /// Writes everything and tells what was done.

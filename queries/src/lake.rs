@@ -46,6 +46,8 @@ pub struct LakeStatus {
     pub snapshots: u64,
     /// Who writes it now, and the slices that collectors share, of which so many are held; `None` where the catalogue is a file.
     pub collectors: Option<u64>,
+    /// Executions that are stored more than once.
+    pub doubles: u64,
     pub slices: Option<u64>,
     pub held_slices: Option<u64>,
     pub tables: Vec<LakeTable>,
@@ -168,6 +170,7 @@ impl Lake {
         let connection = self.attached(true, None)?;
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u64>(0));
         let snapshots = count("SELECT count(*) FROM ducklake_snapshots('stepscope')")?;
+        let doubles = count("SELECT count(*) - count(DISTINCT arn_hash) FROM execution")?;
         let data_path = connection.query_row(DATA_PATH, [], |row| row.get(0))?;
         let mut statement = connection.prepare(
             "SELECT table_name, file_count, file_size_bytes, delete_file_count FROM ducklake_table_info('stepscope') ORDER BY ALL",
@@ -185,7 +188,7 @@ impl Lake {
             Some(catalogue) => catalogue.holders()?.map(Some),
             None => [None; 3],
         };
-        Ok(LakeStatus { data_path, snapshots, collectors, slices, held_slices, tables })
+        Ok(LakeStatus { data_path, snapshots, collectors, doubles, slices, held_slices, tables })
     }
 
     /// Puts small files together, forgets snapshots of before `days` days, and removes the files that nobody needs any more.

@@ -12,6 +12,7 @@ mod cell;
 mod children;
 mod collected;
 mod digests;
+mod doubles;
 mod error;
 mod evidence;
 mod executions;

@@ -52,7 +52,13 @@ pub(crate) fn run(context: &Context, arguments: &LakeArguments) -> Outcome {
             drop(Store::open_lake(&path, &lake, data.as_deref())?);
         }
         LakeCommand::Status => {}
-        LakeCommand::Compact { file_size, keep } => lake.compact(file_size << 20, *keep)?,
+        LakeCommand::Compact { file_size, keep } => {
+            let merged = Store::open(&path)?.merge_doubles()?;
+            if merged > 0 {
+                eprintln!("{} executions were stored twice and are put together", text::count(merged));
+            }
+            lake.compact(file_size << 20, *keep)?;
+        }
     }
     report(&lake.status()?).print(context.output)?;
     Ok(0)
@@ -77,6 +83,7 @@ fn report(it: &LakeStatus) -> Report {
     let fields = [
         ("data_path".to_owned(), Value::from(it.data_path.clone())),
         ("snapshots".to_owned(), it.snapshots.into()),
+        ("doubles".to_owned(), it.doubles.into()),
         ("collectors".to_owned(), json!(it.collectors)),
         ("slices".to_owned(), json!(it.slices)),
         ("held_slices".to_owned(), json!(it.held_slices)),
@@ -96,12 +103,20 @@ fn report(it: &LakeStatus) -> Report {
             text::count(bytes),
             text::count(it.snapshots)
         ),
-        footer: it
-            .collectors
-            .zip(it.slices)
-            .zip(it.held_slices)
-            .map_or_else(String::new, |((collectors, slices), held)| {
-                format!("{collectors} writing now; {held} of {slices} slices are held.")
-            }),
+        footer: footer(it),
     }
+}
+
+fn footer(it: &LakeStatus) -> String {
+    let mut lines = Vec::new();
+    if let (Some(collectors), Some(slices), Some(held)) = (it.collectors, it.slices, it.held_slices) {
+        lines.push(format!("{collectors} writing now; {held} of {slices} slices are held."));
+    }
+    if it.doubles > 0 {
+        let doubles = text::count(it.doubles);
+        lines.push(format!(
+            "{doubles} executions are stored twice, and counted twice: `stepscope lake compact` puts them together."
+        ));
+    }
+    lines.join("\n")
 }
