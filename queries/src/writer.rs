@@ -20,7 +20,7 @@ const TRANSACTION_EVENTS: usize = 4_000_000;
 /// Bytes of payloads of one transaction: what it holds of them in memory grows with it.
 const TRANSACTION_BYTES: usize = 256 << 20;
 /// The same for a lake: what a transaction holds is kept, to be written anew when another writer was faster.
-const SHARED_EVENTS: usize = 400_000;
+const SHARED_EVENTS: usize = 200_000;
 /// Batches that wait to be appended.
 const WAITING: usize = 1;
 /// Times that a transaction of a lake is tried before it is given up.

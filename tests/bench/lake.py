@@ -21,6 +21,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bench  # noqa: E402
 
 ROOT = bench.HERE.parent.parent
+# Long enough that opening a lake, half a second with PostgreSQL, does not decide it.
+bench.MEGABYTES = int(os.environ.get("MEGABYTES", "3000"))
 EVENTS = int(os.environ.get("EVENTS", "10000000"))
 PER_EXECUTION = 65.8
 TICK = os.sysconf("SC_CLK_TCK")
