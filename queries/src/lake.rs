@@ -30,6 +30,20 @@ pub struct Lake {
     catalogue: String,
 }
 
+/// What a lake is attached for.
+#[derive(Clone, Copy)]
+pub(crate) enum Access<'a> {
+    Read,
+    /// Only a new one is told where its data is to lie.
+    Write {
+        data: Option<&'a str>,
+    },
+    /// Putting files together.
+    TidyUp,
+    /// Reading, and writing files into a folder that is there.
+    Export(&'a Path),
+}
+
 /// How much of a table lies in how many files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeTable {
@@ -74,27 +88,16 @@ impl Lake {
         self.file().is_none_or(Path::exists)
     }
 
-    /// A connection that has the lake as its database. Only a new one is told where its data is to lie.
-    pub(crate) fn attached(&self, is_read_only: bool, data: Option<&str>) -> Result<Connection, StoreError> {
-        self.attached_beside(is_read_only, data, None)
-    }
-
-    /// The same for reading, and for writing files into a folder that is there.
-    pub(crate) fn attached_for_export(&self, folder: &Path) -> Result<Connection, StoreError> {
-        self.attached_beside(true, None, Some(&folder.canonicalize()?))
-    }
-
-    fn attached_beside(
-        &self,
-        is_read_only: bool,
-        data: Option<&str>,
-        folder: Option<&Path>,
-    ) -> Result<Connection, StoreError> {
+    /// A connection that has the lake as its database.
+    pub(crate) fn attached(&self, access: Access<'_>) -> Result<Connection, StoreError> {
+        let is_read_only = matches!(access, Access::Read | Access::Export(_));
         let connection = instance(&self.extensions())?;
-        if !is_read_only {
+        if matches!(access, Access::Write { .. }) {
             // The thread that writes does so itself: waiting for another it would keep a core busy that reading needs.
             connection.execute_batch("SET threads = 1")?;
         }
+        let data = if let Access::Write { data } = access { data } else { None };
+        let folder = if let Access::Export(folder) = access { Some(folder.canonicalize()?) } else { None };
         let usual = self.usual_data().filter(|_| !is_read_only);
         let data = data.or(usual.as_deref());
         match data {
@@ -171,7 +174,7 @@ impl Lake {
 
     /// How many files and snapshots it has.
     pub fn status(&self) -> Result<LakeStatus, StoreError> {
-        let connection = self.attached(true, None)?;
+        let connection = self.attached(Access::Read)?;
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u64>(0));
         let snapshots = count("SELECT count(*) FROM ducklake_snapshots('stepscope')")?;
         let doubles = count("SELECT count(*) - count(DISTINCT arn_hash) FROM execution")?;
@@ -197,7 +200,7 @@ impl Lake {
 
     /// Puts small files together, forgets snapshots of before `days` days, and removes the files that nobody needs any more.
     pub fn compact(&self, target_bytes: u64, days: u32) -> Result<(), StoreError> {
-        let connection = self.attached(false, None)?;
+        let connection = self.attached(Access::TidyUp)?;
         writer::in_shared_transaction(&connection, None, || rollup::add_up(&connection))?;
         connection.execute_batch(&format!(
             "CALL stepscope.set_option('target_file_size', '{target_bytes}B');

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use duckdb::{Config, Connection};
 
 use crate::StoreError;
-use crate::lake::Lake;
+use crate::lake::{Access, Lake};
 use crate::reader::open_with;
 use crate::store::{is_locked, not_ours};
 
@@ -30,7 +30,7 @@ pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> R
     let connection = if let Some(lake) = Lake::of(database) {
         // It has to be told which folder it may write into, and that has to be there.
         fs::create_dir_all(folder)?;
-        lake.attached_for_export(folder)?
+        lake.attached(Access::Export(folder))?
     } else {
         opened(database)?
     };

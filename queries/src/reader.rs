@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use duckdb::{AccessMode, Config, Connection};
 
-use crate::lake::Lake;
+use crate::lake::{Access, Lake};
 use crate::server::{Request, ask};
 use crate::spark::{Spark, SparkOptions};
 use crate::store::{is_locked, known_version, not_ours, schema_version};
@@ -66,7 +66,7 @@ impl Reader {
             return Err(StoreError::Missing(path.to_owned()));
         }
         if let Some(lake) = lake {
-            return match lake.attached(true, None) {
+            return match lake.attached(Access::Read) {
                 Ok(connection) => Self::check(path, connection),
                 Err(StoreError::Database(error)) if is_locked(&error) => Err(StoreError::Busy(path.to_owned())),
                 Err(error) => Err(error),

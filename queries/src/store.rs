@@ -9,7 +9,7 @@ use duckdb::{Config, Connection};
 
 use crate::StoreError;
 use crate::catalogue::{Catalogue, CollectorId};
-use crate::lake::Lake;
+use crate::lake::{Access, Lake};
 use crate::membership::Membership;
 use crate::server::Server;
 use crate::writer::{self, Commits};
@@ -73,7 +73,7 @@ impl Store {
     /// Opens a lake; a new one keeps its data at `data`, or else beside its catalogue. Readers attach it themselves, and see what is
     /// committed.
     pub fn open_lake(path: &Path, lake: &Lake, data: Option<&str>) -> Result<Self, StoreError> {
-        let connection = lake.attached(false, data)?;
+        let connection = lake.attached(Access::Write { data })?;
         let catalogue = Catalogue::of(lake)?;
         let found = schema_version(&connection)?;
         if found != Some(known_version()) {

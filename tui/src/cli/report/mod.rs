@@ -33,7 +33,7 @@ pub(crate) struct ReportArguments {
     /// What aggregates: DuckDB in this process, or Spark on the files of a lake. The result is the same.
     #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
     engine: Engine,
-    /// Spark's master, such as spark://HOST:7077, yarn or local[4].
+    /// Spark's master, such as spark://HOST:7077 or yarn.
     #[arg(long, value_name = "URL", default_value = "local[*]")]
     master: String,
     /// The program that starts Spark [default: that of SPARK_HOME, else of PATH].
