@@ -17,6 +17,8 @@ use crate::{StoreError, reader};
 const SETUP: &str = include_str!("../sql/catalogue.sql");
 /// Execution ids that a writer gets at once.
 const BLOCK: u64 = 65_536;
+/// The slice of those who write whatever comes.
+pub(crate) const WHATEVER: &str = "whatever comes";
 /// Times that a statement is tried again that others were in the way of.
 const TRIES: u32 = 60;
 
@@ -196,10 +198,18 @@ impl Catalogue {
         let live = "stepscope_collector c JOIN stepscope_beat b ON b.collector = c.id AND NOT c.is_fenced AND b.expires_at >= clock_timestamp()";
         Ok([
             count(&format!("SELECT count(*) FROM {live}"))?,
-            count("SELECT count(*) FROM stepscope_slice")?,
-            count(&format!("SELECT count(*) FROM stepscope_slice s JOIN {live} ON c.id = s.collector"))?,
+            count(&format!("SELECT count(*) FROM stepscope_slice WHERE {}", shared_slices()))?,
+            count(&format!(
+                "SELECT count(*) FROM stepscope_slice s JOIN {live} ON c.id = s.collector WHERE {}",
+                shared_slices()
+            ))?,
         ])
     }
+}
+
+/// Slices but the one of those who write alone.
+fn shared_slices() -> String {
+    format!("slice <> {}", literal(WHATEVER))
 }
 
 fn is_in_the_way(error: &StoreError) -> bool {

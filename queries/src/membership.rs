@@ -6,12 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::catalogue::{Catalogue, CollectorId, Role};
+use crate::catalogue::{Catalogue, CollectorId, Role, WHATEVER};
 use crate::lake::Lake;
 use crate::{Held, StoreError};
 
-/// The slice of those who write whatever comes.
-const WHATEVER: &str = "whatever comes";
 /// How long one who writes alone may be silent, and how long the next one waits.
 const LEASE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);

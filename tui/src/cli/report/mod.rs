@@ -5,6 +5,7 @@ mod cost;
 mod health;
 mod incident;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use analyzer::model::{Micros, Name, Timestamp};
@@ -119,7 +120,7 @@ pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
         page::write(path, &told.page, &told.report)?;
         eprintln!("written to {}", path.display());
     } else if context.output == Output::Markdown {
-        std::io::Write::write_all(&mut std::io::stdout(), page::markdown(&told.page).as_bytes())?;
+        std::io::stdout().write_all(page::markdown(&told.page).as_bytes())?;
     } else {
         told.report.print(context.output)?;
     }
@@ -137,9 +138,14 @@ fn all(context: &Context, reader: &Reader, arguments: &ReportArguments, asked: &
         let told = told(context, reader, kind, asked)?;
         match context.output {
             Output::Markdown => {
-                std::io::Write::write_all(&mut std::io::stdout(), page::markdown(&told.page).as_bytes())?;
+                std::io::stdout().write_all(page::markdown(&told.page).as_bytes())?;
             }
-            Output::Table => told.report.print(context.output)?,
+            Output::Table => {
+                if kind != Kind::Cost {
+                    writeln!(std::io::stdout())?;
+                }
+                told.report.print(context.output)?;
+            }
             _ => {
                 answer.extend(told.page.answer);
                 reports.push(Value::Object(told.report.fields));
