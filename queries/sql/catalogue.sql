@@ -1,5 +1,6 @@
 -- PostgreSQL: what the writers of one lake agree on, beside DuckLake's own tables. Ids for what returns, so that two writers give
 -- one text the same; who collects, and who holds which slice; and the fence.
+DO $f$ BEGIN PERFORM pg_advisory_xact_lock(20261126); END $f$;
 CREATE TABLE IF NOT EXISTS stepscope_id (kind text, digest bytea, id integer NOT NULL, PRIMARY KEY (kind, digest));
 CREATE SEQUENCE IF NOT EXISTS stepscope_name_ids;
 CREATE SEQUENCE IF NOT EXISTS stepscope_machine_ids;
@@ -49,9 +50,11 @@ LANGUAGE plpgsql AS $f$
 DECLARE n_live bigint; n_fair bigint; n_own bigint;
 BEGIN
     PERFORM set_config('lock_timeout', '2s', true);
-    -- This waits for a commit of theirs that has begun.
-    UPDATE stepscope_collector c SET is_fenced = true FROM stepscope_beat b
-        WHERE b.collector = c.id AND NOT c.is_fenced AND b.expires_at < clock_timestamp();
+    -- One whose commit has begun holds its row: it is left alone until that has ended.
+    UPDATE stepscope_collector SET is_fenced = true WHERE id IN (
+        SELECT c.id FROM stepscope_collector c JOIN stepscope_beat b ON b.collector = c.id
+        WHERE NOT c.is_fenced AND b.expires_at < clock_timestamp() FOR UPDATE OF c SKIP LOCKED
+    );
     INSERT INTO stepscope_slice (slice) SELECT unnest(wanted) ON CONFLICT DO NOTHING;
     SELECT count(*) INTO n_live FROM stepscope_collector c WHERE NOT is_fenced AND c.role = (SELECT o.role FROM stepscope_collector o WHERE o.id = own);
     SELECT count(*) INTO n_fair FROM stepscope_slice s WHERE s.slice = ANY (wanted);

@@ -35,5 +35,4 @@ SELECT m.arn, p.month, sum(p.n)::BIGINT AS transitions
 FROM pieces p JOIN machine m ON m.id = p.machine_id
 WHERE p.month IS NOT NULL
 GROUP BY ALL
-HAVING sum(p.n) > 0
 ORDER BY ALL

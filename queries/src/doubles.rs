@@ -22,6 +22,7 @@ impl Store {
             let query =
                 |sql: &str, params: &[crate::Cell]| reader::run(&self.connection, sql, params).map(|it| it.rows);
             let stored = stored_executions(&query, ids, &PayloadField::ALL)?;
+            let as_read: Vec<u64> = stored.iter().map(|it| it.fingerprint).collect();
             // What they know is told to the first, and is stored there before they go.
             let mut ingest = Ingest::new(self)?;
             ingest.forget_ids(ids)?;
@@ -38,7 +39,10 @@ impl Store {
                 ingest.observe(told)?;
             }
             ingest.finish()?;
-            self.in_transaction(|| writer::delete(&self.connection, ids))?;
+            self.in_transaction(|| {
+                writer::check_unchanged(&self.connection, ids, &as_read)?;
+                writer::delete(&self.connection, ids)
+            })?;
         }
         Ok(ids.len() as u64)
     }

@@ -28,6 +28,8 @@ pub enum StoreError {
     Shared,
     #[error("other collectors have taken over: this one did not report for longer than its lease")]
     Fenced,
+    #[error("somebody else wrote the same executions at the same moment")]
+    Stale,
     #[error("Spark did not answer: {0}")]
     Spark(String),
     #[error("it was given up")]
@@ -56,6 +58,7 @@ impl StoreError {
             Self::Busy(_) => Some("wait until it has finished, or use another file with `--db`".to_owned()),
             Self::Shared => Some("wait until it has ended, or let both collect with `--shard auto`".to_owned()),
             Self::Spark(_) => Some("name the program with --spark-submit PATH, or set SPARK_HOME; Spark 4 is needed, and Java".to_owned()),
+            Self::Stale => Some("run it again: what was written before stays, and the rest follows".to_owned()),
             Self::Fenced => Some("what it had committed is stored; start it again for the rest".to_owned()),
             Self::Taken(_) => Some(
                 "stop it first (a `collect --follow`, or a dashboard that collects), or use another file with `--db`; reading goes on meanwhile"

@@ -271,6 +271,7 @@ impl<'a> Ingest<'a> {
             self.stats.duplicates += n_fresh - n_new;
             if fingerprint(&assembly.events, assembly.record.as_ref()) != old {
                 prepared.replaced.push(id);
+                prepared.replaced_as.push(old);
                 self.add(id, assembly, prepared);
             } else if n_fresh == 0 {
                 self.stats.duplicates += 1;

@@ -108,8 +108,11 @@ impl Lake {
         let mut options = vec![OPTIONS.to_owned()];
         options.extend(data.map(|it| format!("DATA_PATH '{}'", quoted(it))));
         options.extend(is_read_only.then(|| "READ_ONLY".to_owned()));
-        let attach =
-            format!("ATTACH 'ducklake:{}' AS stepscope ({})", quoted(&self.patient_catalogue()), options.join(", "));
+        let attach = format!(
+            "ATTACH 'ducklake:{}' AS stepscope ({})",
+            quoted(&self.patient_catalogue(access)),
+            options.join(", ")
+        );
         let attached = connection.execute_batch(&attach).or_else(|error| {
             // Only the catalogue knows that the data lies in a bucket.
             if !error.to_string().contains("requires the extension httpfs") {
@@ -142,8 +145,9 @@ impl Lake {
         self.catalogue.strip_prefix("postgres:")
     }
 
-    fn patient_catalogue(&self) -> String {
-        let has_own = self.server().is_none_or(|it| it.contains("options=") || it.contains("://"));
+    fn patient_catalogue(&self, access: Access<'_>) -> String {
+        let has_own = !matches!(access, Access::Write { .. })
+            || self.server().is_none_or(|it| it.contains("options=") || it.contains("://"));
         if has_own { self.catalogue.clone() } else { format!("{} options='-c {IDLE}'", self.catalogue) }
     }
 
@@ -202,14 +206,15 @@ impl Lake {
     pub fn compact(&self, target_bytes: u64, days: u32) -> Result<(), StoreError> {
         let connection = self.attached(Access::TidyUp)?;
         writer::in_shared_transaction(&connection, None, || rollup::add_up(&connection))?;
-        connection.execute_batch(&format!(
-            "CALL stepscope.set_option('target_file_size', '{target_bytes}B');
-            CALL ducklake_rewrite_data_files('stepscope', delete_threshold => 0);
-            CALL ducklake_merge_adjacent_files('stepscope');
-            CALL ducklake_expire_snapshots('stepscope', older_than => now()::TIMESTAMP - INTERVAL '{days} days');
-            CALL ducklake_cleanup_old_files('stepscope', cleanup_all => true);
-            CALL ducklake_delete_orphaned_files('stepscope', older_than => now() - INTERVAL 1 day);"
+        let own = |sql: &str| writer::until_first(|| Ok(connection.execute_batch(sql)?));
+        own(&format!("CALL stepscope.set_option('target_file_size', '{target_bytes}B')"))?;
+        own("CALL ducklake_rewrite_data_files('stepscope', delete_threshold => 0)")?;
+        own("CALL ducklake_merge_adjacent_files('stepscope')")?;
+        own(&format!(
+            "CALL ducklake_expire_snapshots('stepscope', older_than => now()::TIMESTAMP - INTERVAL '{days} days')"
         ))?;
+        own("CALL ducklake_cleanup_old_files('stepscope', cleanup_all => true)")?;
+        own("CALL ducklake_delete_orphaned_files('stepscope', older_than => now() - INTERVAL 1 day)")?;
         Ok(())
     }
 }

@@ -252,13 +252,14 @@ impl Reader {
         book_starts: Option<&str>,
     ) -> Result<Vec<MonthTransitions>, StoreError> {
         let params = [text(machine), time(since), time(until), text(book_starts)];
-        let mut months: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut months: BTreeMap<(String, String), i64> = BTreeMap::new();
         for row in self.portable(TRANSITIONS, &params)?.into_iter().chain(self.query(SPANNING, &params)?) {
             let mut it = Take::new(row);
             let key = (it.text()?, it.text()?);
-            *months.entry(key).or_default() += it.count()?;
+            *months.entry(key).or_default() += it.int()?;
         }
         let billed = months.into_iter().filter(|it| it.1 > 0);
+        let billed = billed.map(|(key, it)| (key, it.unsigned_abs()));
         Ok(billed
             .map(|((machine_arn, month), transitions)| MonthTransitions { machine_arn, month, transitions })
             .collect())

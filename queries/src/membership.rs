@@ -11,7 +11,7 @@ use crate::lake::Lake;
 use crate::{Held, StoreError};
 
 /// How long one who writes alone may be silent, and how long the next one waits.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// It ends with this value: its slices are free at once.

@@ -112,6 +112,8 @@ impl Reader {
     /// Lets Spark answer the portable statements; the few that look into single executions are still asked here.
     pub fn with_spark(self, options: &SparkOptions) -> Result<Self, StoreError> {
         let Source::Here(connection) = &self.source else { return Err(StoreError::Busy(self.path)) };
+        // From here on both engines see the same moment.
+        connection.execute_batch("BEGIN")?;
         let spark = Spark::start(options, connection)?;
         Ok(Self { spark: Some(spark), ..self })
     }

@@ -75,11 +75,8 @@ impl Store {
     pub fn open_lake(path: &Path, lake: &Lake, data: Option<&str>) -> Result<Self, StoreError> {
         let connection = lake.attached(Access::Write { data })?;
         let catalogue = Catalogue::of(lake)?;
-        let found = schema_version(&connection)?;
-        if found != Some(known_version()) {
+        if schema_version(&connection)? != Some(known_version()) {
             migrate(&connection, path)?;
-            let on_top = if found.is_none() { LAKE } else { "" };
-            connection.execute_batch(&format!("BEGIN; {on_top} {VIEWS}; COMMIT"))?;
         }
         if let Some(catalogue) = &catalogue {
             catalogue.set_up()?;
@@ -290,7 +287,12 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
         let reached = index + 1;
         // The files of a lake choose their compression themselves.
-        let migration = if is_lake { without_compression(migration) } else { (*migration).to_owned() };
+        // The first brings what a lake has on top, and each the views, all at once: who comes meanwhile finds all or nothing.
+        let migration = match (is_lake, index) {
+            (false, _) => (*migration).to_owned(),
+            (true, 0) => format!("{}; {LAKE} {VIEWS}", without_compression(migration)),
+            (true, _) => format!("{}; {VIEWS}", without_compression(migration)),
+        };
         connection.execute_batch(&format!(
             "BEGIN; {migration}; CREATE OR REPLACE TABLE stepscope_meta AS SELECT {reached}::UINTEGER AS schema_version; COMMIT"
         ))?;

@@ -25,6 +25,9 @@ const SHARED_EVENTS: usize = 200_000;
 const WAITING: usize = 1;
 /// Times that a transaction of a lake is tried before it is given up.
 const TRIES: u32 = 40;
+/// What is said when another transaction was faster.
+const WAS_FIRST: [&str; 4] =
+    ["Transaction conflict", "could not serialize", "maximum retry count", "duplicate key value"];
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Who else commits.
@@ -41,6 +44,8 @@ pub(crate) enum Commits {
 pub(crate) struct Prepared {
     /// Executions whose rows are replaced.
     pub(crate) replaced: Vec<u64>,
+    /// As they were when what replaces them was made, by their fingerprints.
+    pub(crate) replaced_as: Vec<u64>,
     pub(crate) names: NameRows,
     pub(crate) batch: Batch,
     /// Rows of the tables beside the executions: the table, and its values in column order.
@@ -220,6 +225,7 @@ impl Shared {
         in_shared_transaction(connection, collector, || {
             let mut appenders = Appenders::new(connection);
             for (prepared, kept) in &parts {
+                check_unchanged(connection, &prepared.replaced, &prepared.replaced_as)?;
                 delete(connection, &prepared.replaced)?;
                 kept.iter().try_for_each(|it| appenders.append_kept(it))?;
                 append_beside(connection, prepared)?;
@@ -236,33 +242,40 @@ pub(crate) fn in_shared_transaction<T>(
     collector: Option<CollectorId>,
     mut write: impl FnMut() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
+    until_first(|| {
+        connection.execute_batch("BEGIN")?;
+        let written = match collector {
+            // The catalogue's trigger reads this.
+            Some(CollectorId(id)) => connection.execute_batch(&format!(
+                "CALL stepscope.set_commit_message('stepscope', NULL, extra_info => 'stepscope collector {id}')"
+            )),
+            None => Ok(()),
+        };
+        let written = written.map_err(StoreError::from).and_then(|()| write());
+        let result = written.and_then(|it| connection.execute_batch("COMMIT").map(|()| it).map_err(StoreError::from));
+        if result.is_err() {
+            // A commit that was refused has ended its transaction.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        result
+    })
+}
+
+/// Tries again what another writer was faster with, after pauses that grow.
+pub(crate) fn until_first<T>(mut write: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let mut pause = Duration::from_millis(20);
     let mut tries = 0;
     loop {
         tries += 1;
-        connection.execute_batch("BEGIN")?;
-        let written = match collector {
-            // The catalogue's trigger reads this.
-            Some(CollectorId(id)) => connection
-                .execute_batch(&format!(
-                    "CALL stepscope.set_commit_message('stepscope', NULL, extra_info => 'stepscope collector {id}')"
-                ))
-                .map_err(StoreError::from),
-            None => Ok(()),
-        };
-        let written = written.and_then(|()| write());
-        let result = written.and_then(|it| connection.execute_batch("COMMIT").map(|()| it).map_err(StoreError::from));
-        let error = match result {
+        let error = match write() {
             Ok(it) => return Ok(it),
             Err(error) => error,
         };
-        // A commit that was refused has ended its transaction.
-        let _ = connection.execute_batch("ROLLBACK");
         let told = error.told();
         if told.contains("this collector was fenced") {
             return Err(StoreError::Fenced);
         }
-        if tries >= TRIES || !(told.contains("Transaction conflict") || told.contains("could not serialize")) {
+        if tries >= TRIES || !WAS_FIRST.iter().any(|it| told.contains(it)) {
             return Err(error);
         }
         thread::sleep(pause.mul_f64(spread(tries)));
@@ -329,6 +342,22 @@ fn insert(connection: &Connection, table: &str, values: &[Value]) -> Result<(), 
     connection
         .prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?
         .execute(duckdb::params_from_iter(values))?;
+    Ok(())
+}
+
+/// Refuses to replace executions that another writer has changed since they were read.
+pub(crate) fn check_unchanged(connection: &Connection, ids: &[u64], fingerprints: &[u64]) -> Result<(), StoreError> {
+    for (ids, fingerprints) in ids.chunks(1_000).zip(fingerprints.chunks(1_000)) {
+        let pairs = ids.iter().zip(fingerprints).map(|(id, it)| format!("({id}, {it})")).collect::<Vec<_>>().join(", ");
+        let unchanged: u64 = connection.query_row(
+            &format!("SELECT count(*) FROM execution WHERE (id, fingerprint) IN ({pairs})"),
+            [],
+            |row| row.get(0),
+        )?;
+        if unchanged != ids.len() as u64 {
+            return Err(StoreError::Stale);
+        }
+    }
     Ok(())
 }
 

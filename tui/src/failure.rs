@@ -20,11 +20,13 @@ pub(crate) struct Failure {
     why: Vec<String>,
     hint: Option<String>,
     closed_pipe: bool,
+    /// Somebody else has written the same meanwhile.
+    is_stale: bool,
 }
 
 impl Failure {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { code: EXIT_FAILED, what: what.into(), why: Vec::new(), hint: None, closed_pipe: false }
+        Self { code: EXIT_FAILED, what: what.into(), why: Vec::new(), hint: None, closed_pipe: false, is_stale: false }
     }
 
     /// Wrong usage, or a name that is unknown or ambiguous.
@@ -42,6 +44,10 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     pub(crate) fn is_closed_pipe(&self) -> bool {
@@ -84,7 +90,8 @@ fn causes(error: &dyn Error) -> Vec<String> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { why: causes(&error), hint: error.hint(), ..Self::new(error.to_string()) }
+        let is_stale = matches!(error, StoreError::Stale);
+        Self { why: causes(&error), hint: error.hint(), is_stale, ..Self::new(error.to_string()) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! what was in it, or after it. One that was read half way is read anew, and what is known of it by then is a duplicate: events have
 //! the identity that Step Functions gave them, wherever they lie.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{BufReader, Cursor, Seek, Write};
 use std::time::Duration;
@@ -27,8 +27,11 @@ const SOURCE: &str = "s3";
 const IN_MEMORY: i64 = 32 << 20;
 /// Marks wait so long for more of them: each makes what is incomplete be written.
 const MARK_EVERY: Duration = Duration::from_secs(4);
-/// Objects that were written before this are not looked for again while following: names that begin with a time ascend.
+/// Names that begin with a time ascend: most looks begin with the first that was written in this span. Every so many, and while there are few,
+/// everything is listed, since other names come anywhere.
 const LATE: Micros = Micros(24 * 3_600_000_000);
+const WHOLE_EVERY: u32 = 20;
+const FEW: usize = 5_000;
 const TRIES: u32 = 4;
 const GAPS: usize = 100;
 
@@ -50,6 +53,8 @@ pub(super) struct Objects<'a> {
     outbox: &'a Outbox<'a>,
     /// Those that were read: when each was written, by name.
     read: RefCell<BTreeMap<String, Timestamp>>,
+    /// An object could not be read: the next look is at all of them.
+    has_failed: Cell<bool>,
     /// Marks that are to be sent.
     marks: RefCell<Vec<Collected>>,
     marked: RefCell<Instant>,
@@ -92,6 +97,7 @@ impl<'a> Objects<'a> {
             options,
             outbox,
             read: RefCell::new(read.collect()),
+            has_failed: Cell::new(false),
             marks: RefCell::default(),
             marked: RefCell::new(Instant::now()),
             report: RefCell::new(ObjectsReport { source: place.to_owned(), ..ObjectsReport::default() }),
@@ -107,9 +113,16 @@ impl<'a> Objects<'a> {
     /// Reads what comes, for ever.
     pub(super) async fn follow(&self) -> Result<(), Stopped> {
         self.read_all().await?;
+        let mut looks = 0_u32;
         loop {
             sleep(self.options.interval.min(Duration::from_secs(15))).await;
-            let from = {
+            looks += 1;
+            let from = if looks.is_multiple_of(WHOLE_EVERY)
+                || self.read.borrow().len() < FEW
+                || self.has_failed.replace(false)
+            {
+                None
+            } else {
                 let read = self.read.borrow();
                 let newest = read.values().max().copied().unwrap_or_default();
                 read.iter().find(|(_, written)| **written >= newest - LATE).map(|it| it.0.clone())
@@ -170,6 +183,7 @@ impl<'a> Objects<'a> {
         };
         if let Err(why) = done {
             // It is not marked, and so it is tried again the next time.
+            self.has_failed.set(true);
             self.gap(format!("{subject} cannot be read: {why}"));
             return Ok(());
         }

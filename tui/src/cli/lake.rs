@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, arguments: &LakeArguments) -> Outcome {
         }
         LakeCommand::Status => {}
         LakeCommand::Compact { file_size, keep } => {
-            let merged = Store::open(&path)?.merge_doubles()?;
+            let merged = if lake.status()?.doubles > 0 { Store::open(&path)?.merge_doubles()? } else { 0 };
             if merged > 0 {
                 eprintln!("{} executions were stored twice and are put together", text::count(merged));
             }

@@ -43,6 +43,10 @@ pub(crate) struct ServiceArguments {
 }
 
 impl ServiceArguments {
+    pub(super) fn is_more_than_logging(&self) -> bool {
+        self.metrics_file.is_some() || self.metrics_port.is_some() || self.retain.is_some() || self.until_input_ends
+    }
+
     pub(super) fn log_format(&self) -> crate::logging::LogFormat {
         self.log_format
     }

@@ -75,9 +75,7 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
     }
     let begun = Instant::now();
     let (report, stats) = once(context, resolved)?;
-    let is_lacking = stats.quarantined > 0
-        || report.objects.iter().any(|it| !it.gaps.is_empty())
-        || report.targets.iter().any(|it| !it.denied.is_empty());
+    let is_lacking = is_lacking(&report, &stats);
     result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
     if !report.targets.is_empty() && report.targets.iter().all(|it| !it.ok && it.segments == 0) {
         let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().cloned());
@@ -87,6 +85,13 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
             .hint("check the credentials, the region and the permissions: `stepscope doctor`, `stepscope policy`"));
     }
     Ok(if is_lacking && arguments.strict { EXIT_SET_ASIDE } else { 0 })
+}
+
+/// Whether something was set aside, denied or could not be read.
+fn is_lacking(report: &LiveReport, stats: &ImportStats) -> bool {
+    stats.quarantined > 0
+        || report.objects.iter().any(|it| !it.gaps.is_empty())
+        || report.targets.iter().any(|it| !it.denied.is_empty())
 }
 
 fn once(context: &Context, resolved: Resolved) -> Result<(LiveReport, ImportStats), Failure> {

@@ -21,7 +21,7 @@ use queries::{Catalogue, Held, ImportStats, Lake, Membership, Role, Store};
 use super::options::Resolved;
 use super::{CollectArguments, Context, result};
 use crate::Outcome;
-use crate::failure::Failure;
+use crate::failure::{EXIT_SET_ASIDE, Failure};
 use crate::ingest::{Pace, interrupted, run_live};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -39,6 +39,12 @@ pub(super) enum Sharding {
 }
 
 pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Resolved) -> Outcome {
+    if arguments.service.is_more_than_logging() {
+        return Err(Failure::usage(
+            "a collector that shares keeps no metrics, forgets nothing and stops by a signal alone",
+        )
+        .hint("leave out --retain, --metrics-file and --metrics-port; `prune` forgets"));
+    }
     crate::logging::start(arguments.service.log_format(), false);
     let begun = Instant::now();
     let lake = lake(context)?;
@@ -57,7 +63,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     let mut told = (LiveReport::default(), ImportStats::default());
     while !shard.work(&mut told)? {}
     result::report(&told.0, &told.1, begun.elapsed().as_millis()).print(context.output)?;
-    Ok(0)
+    Ok(if arguments.strict && super::is_lacking(&told.0, &told.1) { EXIT_SET_ASIDE } else { 0 })
 }
 
 fn lake(context: &Context) -> Result<Lake, Failure> {
@@ -96,6 +102,10 @@ impl Shard {
         let worked = if self.follows { self.follow(&membership, told) } else { self.once(&membership, told) };
         match worked {
             Ok(()) if interrupted().load(Ordering::Relaxed) || !is_lost.load(Ordering::Relaxed) => Ok(true),
+            Err(failure) if failure.is_stale() => {
+                tracing::warn!("somebody else wrote the same executions; beginning anew from what is stored");
+                Ok(false)
+            }
             Err(failure) if !is_lost.load(Ordering::Relaxed) && membership.is_current()? => Err(failure),
             _ => {
                 tracing::warn!(
@@ -115,6 +125,9 @@ impl Shard {
             // A few at a time: collectors that come later find some left.
             let most = u32::try_from(names.len().div_ceil(PARTS)).unwrap_or(u32::MAX);
             let held = membership.claim_undone(&names, begun, most)?;
+            if membership.is_lost().load(Ordering::Relaxed) {
+                return Ok(());
+            }
             if held.slices.is_empty() {
                 // Others are at work, and may not come to an end.
                 thread::sleep(WAIT);
@@ -191,7 +204,10 @@ impl Shard {
                 looked = Instant::now();
                 let Ok(Some(catalogue)) = &catalogue else { continue };
                 // An answer that does not come is waited for at the next look.
-                if catalogue.claim(own, &names).is_ok_and(|it| it.slices != held.slices || it.slices.len() > it.fair) {
+                if catalogue
+                    .claim(own, &names)
+                    .is_ok_and(|it| it.slices != held.slices || it.live != held.live || it.slices.len() > it.fair)
+                {
                     break;
                 }
             }
