@@ -23,6 +23,8 @@ pub enum Cell {
     Time(i64),
     #[serde(rename = "s")]
     Text(String),
+    #[serde(rename = "x")]
+    Bytes(Vec<u8>),
     #[serde(rename = "l")]
     List(Vec<Cell>),
 }
@@ -35,6 +37,17 @@ pub struct Table {
 }
 
 impl Cell {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> u64 {
+        let inside = match self {
+            Self::Text(it) => it.len() as u64,
+            Self::Bytes(it) => it.len() as u64,
+            Self::List(items) => items.iter().map(Self::size).sum(),
+            _ => 0,
+        };
+        inside + 8
+    }
+
     #[expect(clippy::cast_possible_wrap, reason = "counts and sums stay far below 2^63")]
     pub(crate) fn of(value: ValueRef<'_>) -> Self {
         match value {
@@ -54,6 +67,7 @@ impl Cell {
             ValueRef::Double(it) => Self::Float(it),
             ValueRef::Timestamp(unit, it) => Self::Time(micros(unit, it)),
             ValueRef::Text(it) => Self::Text(String::from_utf8_lossy(it).into_owned()),
+            ValueRef::Blob(it) => Self::Bytes(it.to_owned()),
             other => Self::Text(text_of(&other)),
         }
     }
@@ -61,8 +75,8 @@ impl Cell {
 
 fn micros(unit: TimeUnit, it: i64) -> i64 {
     match unit {
-        TimeUnit::Second => it * 1_000_000,
-        TimeUnit::Millisecond => it * 1_000,
+        TimeUnit::Second => it.saturating_mul(1_000_000),
+        TimeUnit::Millisecond => it.saturating_mul(1_000),
         TimeUnit::Microsecond => it,
         TimeUnit::Nanosecond => it / 1_000,
     }
@@ -71,16 +85,9 @@ fn micros(unit: TimeUnit, it: i64) -> i64 {
 /// Types that the views do not have; `sql` can still make them.
 fn text_of(value: &ValueRef<'_>) -> String {
     match value {
-        ValueRef::Blob(it) => hexadecimal(it),
         ValueRef::Decimal(it) => it.to_string(),
         other => plain(&other.to_owned()),
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |it: u8| char::from(DIGITS[usize::from(it)]);
-    bytes.iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect()
 }
 
 fn plain(value: &duckdb::types::Value) -> String {
@@ -118,22 +125,15 @@ impl Take {
         }
     }
 
-    /// A BLOB, which comes as hexadecimal digits.
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
-        self.opt_bytes()?.ok_or_else(|| StoreError::Corrupt("a binary value is missing".to_owned()))
+        self.opt_bytes().ok_or_else(|| StoreError::Corrupt("a binary value is missing".to_owned()))
     }
 
-    pub(crate) fn opt_bytes(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
-        let Some(text) = self.opt_text() else { return Ok(None) };
-        let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-            &[high, low] => Some(digit(high)? << 4 | digit(low)?),
+    pub(crate) fn opt_bytes(&mut self) -> Option<Vec<u8>> {
+        match self.next() {
+            Cell::Bytes(it) => Some(it),
             _ => None,
-        });
-        pairs
-            .collect::<Option<_>>()
-            .map(Some)
-            .ok_or_else(|| StoreError::Corrupt("a binary value is damaged".to_owned()))
+        }
     }
 
     pub(crate) fn opt_int(&mut self) -> Option<i64> {

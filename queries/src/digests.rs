@@ -85,7 +85,7 @@ fn row(cells: Vec<Cell>, names: &FxHashMap<u64, Name>) -> Result<DigestRow, Stor
     let (started_at, duration) = (it.opt_int().map(Timestamp), it.opt_int().map(Micros));
     let (error, version_arn) = (it.opt_text().map(Name::from), it.opt_text().map(Name::from));
     let transitions = it.count()?;
-    let digest = match (it.opt_bytes()?, started_at, duration) {
+    let digest = match (it.opt_bytes(), started_at, duration) {
         (Some(packed), Some(started_at), Some(duration)) => {
             let sums = unpack(&packed, started_at, |id| names.get(&id))?;
             Some(Digest { arn, status, started_at, duration, error, version_arn, transitions, sums })

@@ -8,6 +8,8 @@ pub enum StoreError {
     Missing(PathBuf),
     #[error("`{}` is being written by another process, and it does not answer", .0.display())]
     Busy(PathBuf),
+    #[error("`{}` is being written by another process, and it does not answer", path.display())]
+    Silent { path: PathBuf, cause: String },
     #[error("`{}` is being written by another process, and only one can at a time", .0.display())]
     Taken(PathBuf),
     #[error("`{}` was written by a newer stepscope (schema {found}, this one knows {known})", path.display())]
@@ -55,7 +57,7 @@ impl StoreError {
             Self::Missing(_) => {
                 Some("import something first: `stepscope import FILES…`, or try `stepscope demo`".to_owned())
             }
-            Self::Busy(_) => Some("wait until it has finished, or use another file with `--db`".to_owned()),
+            Self::Busy(_) | Self::Silent { .. } => Some("wait until it has finished, or use another file with `--db`".to_owned()),
             Self::Shared => Some("wait until it has ended, or let both collect with `--shard auto`".to_owned()),
             Self::Spark(_) => Some("name the program with --spark-submit PATH, or set SPARK_HOME; Spark 4 is needed, and Java".to_owned()),
             Self::Stale => Some("run it again: what was written before stays, and the rest follows".to_owned()),

@@ -1,5 +1,7 @@
 //! The database, open for reading: directly, or through the process that writes it.
 
+use std::cell::OnceCell;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +10,10 @@ use std::{fs, thread};
 
 use duckdb::{AccessMode, Config, Connection};
 
+use crate::console::{Asker, Checker};
 use crate::lake::{Access, Lake};
-use crate::server::{Request, ask};
+use crate::remote::{Calls, Request, ask};
+use crate::run::{self, Answer, Limit, Limits, Sink, bound};
 use crate::spark::{Spark, SparkOptions};
 use crate::store::{is_locked, known_version, not_ours, schema_version};
 use crate::{Cell, StoreError, Table};
@@ -24,6 +28,9 @@ pub struct Reader {
     /// What answers the portable statements instead.
     spark: Option<Spark>,
     is_stopped: Arc<AtomicBool>,
+    calls: Arc<Calls>,
+    /// Made when the console is first asked.
+    checker: OnceCell<Checker>,
 }
 
 enum Source {
@@ -36,16 +43,17 @@ enum Source {
 pub struct Interrupter {
     is_stopped: Arc<AtomicBool>,
     statement: Option<Arc<duckdb::InterruptHandle>>,
+    calls: Arc<Calls>,
 }
 
 impl Interrupter {
-    /// Lets the statement that runs, and every one after it, end with an error. One that a writer already answers for the
-    /// reader runs on there.
+    /// Lets the statement that runs, and every one after it, end with an error, also in a writer that answers for the reader.
     pub fn interrupt(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);
         if let Some(statement) = &self.statement {
             statement.interrupt();
         }
+        self.calls.give_up();
     }
 }
 
@@ -55,7 +63,7 @@ impl Reader {
             Source::Here(connection) => Some(connection.interrupt_handle()),
             Source::Writer => None,
         };
-        Interrupter { is_stopped: Arc::clone(&self.is_stopped), statement }
+        Interrupter { is_stopped: Arc::clone(&self.is_stopped), statement, calls: Arc::clone(&self.calls) }
     }
 
     /// Opens the database at `path`, or finds the process that has it open for writing.
@@ -77,11 +85,9 @@ impl Reader {
             match open_here(path) {
                 Ok(connection) => return Self::check(path, connection),
                 Err(error) if is_locked(&error) => {
-                    let probe = Request { sql: "SELECT 1".to_owned(), params: Vec::new() };
-                    match ask(path, &probe) {
-                        Ok(_) => {
-                            return Ok(Self::with(path, Source::Writer));
-                        }
+                    let reader = Self::with(path, Source::Writer);
+                    match reader.query("SELECT 1", &[]) {
+                        Ok(_) => return Ok(reader),
                         Err(error) if Instant::now() >= deadline => return Err(error),
                         Err(_) => thread::sleep(Duration::from_millis(25)),
                     }
@@ -92,7 +98,14 @@ impl Reader {
     }
 
     fn with(path: &Path, source: Source) -> Self {
-        Self { path: path.to_owned(), source, spark: None, is_stopped: Arc::default() }
+        Self {
+            path: path.to_owned(),
+            source,
+            spark: None,
+            is_stopped: Arc::default(),
+            calls: Arc::default(),
+            checker: OnceCell::new(),
+        }
     }
 
     fn check(path: &Path, connection: Connection) -> Result<Self, StoreError> {
@@ -128,7 +141,12 @@ impl Reader {
 
     /// Runs one of our own statements.
     pub(crate) fn query(&self, sql: &str, params: &[Cell]) -> Result<Vec<Vec<Cell>>, StoreError> {
-        self.table(sql, params).map(|it| it.rows)
+        let mut rows = Vec::new();
+        self.for_each_row(sql, params, |row| {
+            rows.push(row);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(rows)
     }
 
     /// Hands on the rows of one of our own statements, one after the other.
@@ -138,28 +156,59 @@ impl Reader {
         params: &[Cell],
         use_row: impl FnMut(Vec<Cell>) -> Result<(), E>,
     ) -> Result<(), E> {
-        match &self.source {
-            Source::Here(connection) if !self.is_stopped.load(Ordering::Relaxed) => {
-                for_each_row(connection, sql, params, use_row).map(|_| ())
+        self.until_stopped(|| match &self.source {
+            Source::Here(connection) => for_each_row(connection, sql, params, use_row).map(|_| ()),
+            Source::Writer => {
+                let mut sink = EachRow(use_row);
+                ask(&self.path, &self.calls, &Request::own(sql, params), &mut sink).map(|_| ())
             }
-            _ => self.query(sql, params)?.into_iter().try_for_each(use_row),
-        }
+        })
     }
 
-    fn table(&self, sql: &str, params: &[Cell]) -> Result<Table, StoreError> {
-        if self.is_stopped.load(Ordering::Relaxed) {
-            return Err(StoreError::Interrupted);
-        }
-        match &self.source {
-            Source::Here(connection) => run(connection, sql, params),
-            Source::Writer => ask(&self.path, &Request { sql: sql.to_owned(), params: params.to_vec() }),
-        }
+    /// Runs a statement that the user wrote: one, and one that only reads our views. The process that writes checks for itself.
+    pub fn console(&self, sql: &str, limits: &Limits) -> Result<Answer, StoreError> {
+        let mut table = Table::default();
+        let truncated = self.until_stopped(|| match &self.source {
+            Source::Here(connection) => {
+                let sql = self.checker()?.check(sql, Asker::Console)?;
+                run::stream_within(connection, &sql, limits, &mut table)
+            }
+            Source::Writer => self.ask_within(sql, limits, &mut table),
+        })?;
+        Ok(Answer { table, truncated })
     }
 
-    /// Runs a statement that the user wrote: one, and one that only reads.
-    pub fn console(&self, sql: &str) -> Result<Table, StoreError> {
-        let sql = only_reading(sql)?;
-        self.table(sql, &[])
+    fn checker(&self) -> Result<&Checker, StoreError> {
+        if let Some(checker) = self.checker.get() {
+            return Ok(checker);
+        }
+        let checker = Checker::new()?;
+        Ok(self.checker.get_or_init(|| checker))
+    }
+
+    fn ask_within(&self, sql: &str, limits: &Limits, table: &mut Table) -> Result<Option<Limit>, StoreError> {
+        ask(&self.path, &self.calls, &Request::console(sql, *limits), table)
+    }
+
+    fn until_stopped<T, E: From<StoreError>>(&self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let is_stopped = || self.is_stopped.load(Ordering::Relaxed);
+        if is_stopped() {
+            return Err(StoreError::Interrupted.into());
+        }
+        run().map_err(|error| if is_stopped() { StoreError::Interrupted.into() } else { error })
+    }
+}
+
+/// A closure as the end of an answer.
+struct EachRow<F>(F);
+
+impl<E, F: FnMut(Vec<Cell>) -> Result<(), E>> Sink<E> for EachRow<F> {
+    fn columns(&mut self, _names: Vec<String>) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn row(&mut self, cells: Vec<Cell>) -> Result<ControlFlow<()>, E> {
+        (self.0)(cells).map(ControlFlow::Continue)
     }
 }
 
@@ -190,7 +239,7 @@ pub(crate) fn run(connection: &Connection, sql: &str, params: &[Cell]) -> Result
     Ok(Table { columns, rows })
 }
 
-/// The same, row by row; returns the names of the columns.
+/// The same, row by row; returns the names of the columns. The answer is complete before the first row is used, so that the connection is free.
 fn for_each_row<E: From<StoreError>>(
     connection: &Connection,
     sql: &str,
@@ -206,90 +255,4 @@ fn for_each_row<E: From<StoreError>>(
         use_row(cells.map_err(StoreError::from)?)?;
     }
     Ok(columns)
-}
-
-fn bound(cell: &Cell) -> duckdb::types::Value {
-    use duckdb::types::{TimeUnit, Value};
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Bool(it) => Value::Boolean(*it),
-        Cell::Int(it) => Value::BigInt(*it),
-        Cell::Big(it) => Value::UBigInt(*it),
-        Cell::Float(it) => Value::Double(*it),
-        Cell::Time(it) => Value::Timestamp(TimeUnit::Microsecond, *it),
-        Cell::Text(it) => Value::Text(it.clone()),
-        Cell::List(items) => Value::List(items.iter().map(bound).collect()),
-    }
-}
-
-/// Refuses anything but one statement that reads.
-fn only_reading(sql: &str) -> Result<&str, StoreError> {
-    const READING: [&str; 11] =
-        ["SELECT", "WITH", "FROM", "VALUES", "DESCRIBE", "SHOW", "SUMMARIZE", "EXPLAIN", "PIVOT", "UNPIVOT", "TABLE"];
-    let (first, end) = outline(sql);
-    let refuse = |what: &str| Err(StoreError::NotAllowed(format!("the console only reads: {what}")));
-    if !sql[end..].trim().trim_matches(';').trim().is_empty() {
-        return refuse("give one statement at a time");
-    }
-    match first {
-        None => refuse("the statement is empty"),
-        Some(word) if READING.contains(&word.to_ascii_uppercase().as_str()) || word == "(" => Ok(&sql[..end]),
-        Some(word) => {
-            refuse(&format!("`{word}` is not among SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN"))
-        }
-    }
-}
-
-/// The first word of a statement, and where it ends: at the first `;` outside of texts and comments.
-fn outline(sql: &str) -> (Option<&str>, usize) {
-    let bytes = sql.as_bytes();
-    let mut first = None;
-    let mut at = 0;
-    while at < bytes.len() {
-        let rest = &sql[at..];
-        let step = match bytes[at] {
-            b'\'' | b'"' => 1 + rest[1..].find(char::from(bytes[at])).map_or(rest.len() - 1, |it| it + 1),
-            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |it| it + 2),
-            b';' => return (first, at),
-            byte if byte.is_ascii_alphabetic() || byte == b'_' => {
-                let length = rest.bytes().take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
-                first = first.or(Some(&rest[..length]));
-                length
-            }
-            b'(' => {
-                first = first.or(Some(&rest[..1]));
-                1
-            }
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        at += step;
-    }
-    (first, at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_reading_statement_passes_and_its_semicolon_is_dropped() {
-        assert_eq!(only_reading("SELECT ';' -- ; no end\n;").ok(), Some("SELECT ';' -- ; no end\n"));
-        assert!(only_reading("/* a */ with t AS (SELECT 1) FROM t").is_ok());
-    }
-
-    #[test]
-    fn writing_and_several_statements_are_refused() {
-        for sql in [
-            "DELETE FROM event",
-            "SELECT 1; DROP TABLE event",
-            "ATTACH 'x'",
-            "COPY event TO 'x'",
-            "",
-            "PRAGMA x",
-            "INSTALL httpfs",
-        ] {
-            assert!(only_reading(sql).is_err(), "{sql}");
-        }
-    }
 }

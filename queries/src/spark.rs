@@ -218,7 +218,7 @@ fn filled(sql: &str, params: &[Cell]) -> String {
 
 fn literal(it: &Cell) -> String {
     match it {
-        Cell::Null | Cell::List(_) => "NULL".to_owned(),
+        Cell::Null | Cell::Bytes(_) | Cell::List(_) => "NULL".to_owned(),
         Cell::Bool(it) => it.to_string(),
         // Whole numbers of 64 bits, as DuckDB takes them.
         Cell::Int(it) => format!("{it}L"),

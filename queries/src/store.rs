@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::catalogue::{Catalogue, CollectorId};
 use crate::lake::{Access, Lake};
 use crate::membership::Membership;
-use crate::server::Server;
+use crate::remote::Server;
 use crate::writer::{self, Commits};
 
 /// The migrations in order; the schema's version is their count.
@@ -21,6 +21,8 @@ pub(crate) const USE: &str = "USE stepscope";
 pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
 const LAKE: &str = include_str!("../sql/lake.sql");
 const VIEWS: &str = include_str!("../sql/views.sql");
+/// What defines our macros.
+pub(crate) const MACROS: [&str; 3] = [VIEWS, LOCAL, LAKE];
 /// How long to wait for another process that has the file open.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MEMORY_LIMIT: &str = "104MB";
@@ -41,6 +43,8 @@ pub struct Store {
     /// Ends with the store.
     _membership: Option<Membership>,
     _server: Option<Server>,
+    /// Why other processes cannot read meanwhile.
+    unheard: Option<String>,
 }
 
 impl Store {
@@ -66,8 +70,19 @@ impl Store {
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
-        let server = Server::start(path, another(&connection)?);
-        Ok(Self { connection, is_lake: false, catalogue: None, collector: None, _membership: None, _server: server })
+        let (server, unheard) = match Server::start(path, another(&connection)?) {
+            Ok(server) => (Some(server), None),
+            Err(cause) => (None, Some(cause)),
+        };
+        Ok(Self {
+            connection,
+            is_lake: false,
+            catalogue: None,
+            collector: None,
+            _membership: None,
+            _server: server,
+            unheard,
+        })
     }
 
     /// Opens a lake; a new one keeps its data at `data`, or else beside its catalogue. Readers attach it themselves, and see what is
@@ -88,7 +103,13 @@ impl Store {
             collector: None,
             _membership: None,
             _server: None,
+            unheard: None,
         })
+    }
+
+    /// Why other processes cannot read while this one writes, where that is so; a line for people.
+    pub fn unheard(&self) -> Option<&str> {
+        self.unheard.as_deref()
     }
 
     /// From here on commits are those of a collector that others may fence.
@@ -154,6 +175,11 @@ impl Store {
         self.connection.execute_batch(if written.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         written
     }
+}
+
+/// Everything that creates relations of ours.
+pub(crate) fn schema() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.into_iter().chain([VIEWS, LAKE, "CREATE TABLE stepscope_meta"])
 }
 
 /// Makes a database with its tables beside, and puts it in place whole: a process that is killed meanwhile leaves nothing behind

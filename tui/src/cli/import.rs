@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use collector::import::{Format, ImportOptions, Input};
-use queries::{ImportStats, Store};
+use queries::ImportStats;
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -82,7 +82,7 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
     let begun = Instant::now();
     let prices = super::bill::price_lines(&context.price_books()?);
     let open = || {
-        let store = Store::open(&config.db_path())?;
+        let store = super::opened(&config.db_path())?;
         store.set_prices(&prices)?;
         Ok(store)
     };

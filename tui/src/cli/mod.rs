@@ -51,7 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use analyzer::model::Timestamp;
 use analyzer::pricing::{PriceBook, PriceBooks};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use queries::{Interrupter, Reader};
+use queries::{Interrupter, Reader, Store};
 
 use crate::Outcome;
 use crate::config::Config;
@@ -234,6 +234,15 @@ impl Patience {
         }
         waiting.readers.push(reader.interrupter());
     }
+}
+
+/// The database, open for a while of writing; says if other processes cannot read it meanwhile.
+fn opened(path: &Path) -> Result<Store, Failure> {
+    let store = Store::open(path)?;
+    if let Some(cause) = store.unheard() {
+        eprintln!("warning: other processes cannot read while this one writes: {cause}");
+    }
+    Ok(store)
 }
 
 impl Context {

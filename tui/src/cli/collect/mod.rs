@@ -114,7 +114,7 @@ fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Store, Failure>, 
     let path = context.config.db_path();
     let prices = super::bill::price_lines(&context.price_books()?);
     Ok(move || {
-        let store = Store::open(&path)?;
+        let store = super::opened(&path)?;
         store.set_prices(&prices)?;
         Ok(store)
     })
