@@ -239,7 +239,7 @@ fn last_part(arn: &Name) -> String {
 }
 
 fn hour(at: Timestamp) -> String {
-    crate::time::format(Timestamp(at.0.div_euclid(HOUR) * HOUR))[..16].to_owned()
+    crate::time::minute(Timestamp(at.0.div_euclid(HOUR) * HOUR)).replace(' ', "T")
 }
 
 /// The power of two above: `0`, `1`, `2`, `3–4`, `5–8`, …

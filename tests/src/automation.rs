@@ -305,8 +305,17 @@ fn what_fails_holds_up_nobody_else() {
     let add = [&every_morning("health", "dead")[..], &["--to", "good", "--now", "2026-10-31"]].concat();
     assert!(run(&add).status.success());
     let due = ["schedule", "run", "--now", "2026-11-01T08:00:00Z"];
-    assert_eq!(run(&due).status.code(), Some(1), "it is said that one could not be reached");
-    assert_eq!(run(&due).status.code(), Some(0), "and the other does not get it again");
+    assert_eq!(run(&due).status.code(), Some(1), "one could not be reached");
+    let page = std::path::Path::new(&folder).join("health-2026-11-01T0700.html");
+    std::fs::write(&page, "as it was").expect("the page was delivered");
+    // It is tried again, and the other does not get it again.
+    assert_eq!(run(&due).status.code(), Some(1));
+    assert_eq!(std::fs::read(&page).expect("a page"), b"as it was");
+    let listed = run(&["-o", "json", "schedule", "list", "--now", "2026-11-01T08:00:00Z"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    crate::command_line::is_valid(&bench, "schedule", &listed);
+    assert_eq!(listed["schedules"][0]["undelivered"]["to"], serde_json::json!(["dead"]));
+    assert_eq!(listed["schedules"][0]["undelivered"]["attempts"], 2);
     let alerts = run(&["alerts", "run", "--now", NOW]);
     assert_ne!(alerts.status.code(), Some(0));
     let files = std::fs::read_dir(&folder).expect("a folder").count();

@@ -7,6 +7,7 @@ mod command_line;
 mod concurrency;
 mod corpus;
 mod dashboard;
+mod delivering;
 mod emulator;
 mod exports;
 mod forms;

@@ -1,11 +1,11 @@
 //! How spans, amounts and counts are written for people.
 
-use analyzer::model::{Micros, Usd};
+use analyzer::model::{Micros, Timestamp, Usd};
 
 /// A span with three significant digits and the unit that suits it: `0 ms`, `12.5 ms`, `3.21 s`, `2 m 05 s`, `31 h 10 m`.
 pub fn span(span: Micros) -> String {
-    let us = span.0;
-    let (sign, us) = if us < 0 { ("−", -us) } else { ("", us) };
+    let sign = if span < Micros::ZERO { "−" } else { "" };
+    let us = span.0.saturating_abs();
     let text = match us {
         0 => "0 ms".to_owned(),
         1..10_000 => decimals(us, 1_000, 2, "ms"),
@@ -24,6 +24,25 @@ fn decimals(us: i64, unit: i64, places: usize, name: &str) -> String {
     let text = format!("{:.places$}", us as f64 / unit as f64);
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text} {name}")
+}
+
+/// An instant in UTC to the minute: `2026-11-25 14:05`.
+pub fn minute(at: Timestamp) -> String {
+    analyzer::time::minute(at)
+}
+
+/// The same without the year, where it is clear: `11-25 14:05`.
+pub fn day_and_minute(at: Timestamp) -> String {
+    let minute = minute(at);
+    // The year is all up to the dash before the month, whatever its length and sign.
+    let tail = minute.len().saturating_sub("11-25 14:05".len());
+    minute.get(tail..).unwrap_or(&minute).to_owned()
+}
+
+/// Hours and minutes in UTC: `14:05`.
+pub fn time_of_day(at: Timestamp) -> String {
+    let minute = minute(at);
+    minute.rsplit(' ').next().unwrap_or(&minute).to_owned()
 }
 
 /// A span that may not be known.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
-/// A span of time in whole microseconds.
+/// A span of time in whole microseconds. Sums and differences end at the longest span there is: a damaged time is no reason to panic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub i64);
 
@@ -46,7 +46,7 @@ impl Micros {
 
 impl Timestamp {
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis * 1_000)
+        Self(millis.saturating_mul(1_000))
     }
 }
 
@@ -54,7 +54,7 @@ impl Sub for Timestamp {
     type Output = Micros;
 
     fn sub(self, earlier: Self) -> Micros {
-        Micros(self.0 - earlier.0)
+        Micros(self.0.saturating_sub(earlier.0))
     }
 }
 
@@ -62,7 +62,7 @@ impl Add<Micros> for Timestamp {
     type Output = Self;
 
     fn add(self, span: Micros) -> Self {
-        Self(self.0 + span.0)
+        Self(self.0.saturating_add(span.0))
     }
 }
 
@@ -70,7 +70,7 @@ impl Sub<Micros> for Timestamp {
     type Output = Self;
 
     fn sub(self, span: Micros) -> Self {
-        Self(self.0 - span.0)
+        Self(self.0.saturating_sub(span.0))
     }
 }
 
@@ -78,7 +78,7 @@ impl Add for Micros {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self(self.0.saturating_add(other.0))
     }
 }
 
@@ -86,13 +86,13 @@ impl Sub for Micros {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self(self.0 - other.0)
+        Self(self.0.saturating_sub(other.0))
     }
 }
 
 impl AddAssign for Micros {
     fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
+        *self = *self + other;
     }
 }
 

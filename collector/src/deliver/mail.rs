@@ -1,10 +1,12 @@
 //! Mail.
 
+use std::time::Instant;
+
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
 use lettre::{SmtpTransport, Transport};
 
-use super::{DeliverError, PATIENCE, host_of};
+use super::{DeliverError, host_of, timeout};
 
 /// How mail is sent.
 pub struct MailServer {
@@ -22,8 +24,8 @@ pub struct Letter<'a> {
     pub page: Option<(&'a str, &'a [u8])>,
 }
 
-/// Sends a letter to each address: the words as text, the page attached.
-pub fn mail(server: &MailServer, letter: &Letter<'_>) -> Result<(), DeliverError> {
+/// Sends a letter to each address: the words as text, the page attached. Each step of the conversation may take as long as is left until a time.
+pub fn mail(server: &MailServer, letter: &Letter<'_>, until: Instant) -> Result<(), DeliverError> {
     let failed = |why: String| DeliverError::Unreachable { host: host_of(&server.url), why };
     let address = |it: &str| it.parse::<Mailbox>().map_err(|_| DeliverError::Address(it.to_owned()));
     let mut message = Message::builder().from(address(&server.from)?).subject(letter.subject);
@@ -41,6 +43,6 @@ pub fn mail(server: &MailServer, letter: &Letter<'_>) -> Result<(), DeliverError
     let message = message.map_err(|error| failed(error.to_string()))?;
     let transport =
         SmtpTransport::from_url(&server.url).map_err(|_| failed("its address is not understood".to_owned()))?;
-    transport.timeout(Some(PATIENCE)).build().send(&message).map_err(|error| failed(error.to_string()))?;
+    transport.timeout(Some(timeout(until))).build().send(&message).map_err(|error| failed(error.to_string()))?;
     Ok(())
 }

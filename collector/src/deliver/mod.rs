@@ -6,32 +6,46 @@ mod s3;
 pub use mail::{Letter, MailServer, mail};
 pub use s3::{Bucket, put};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tries of one delivery, and how long before the second; each waits twice as long as the one before.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long one try may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Why something could not be delivered. What was sent, and its headers, are never told.
+/// How long one try may take of the time that is left.
+fn timeout(until: Instant) -> Duration {
+    TIMEOUT.min(until.saturating_duration_since(Instant::now())).max(Duration::from_millis(1))
+}
+
+/// Why a delivery failed. It never holds what was sent, nor its headers.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
     #[error("`{host}` answered {status}")]
     Refused { host: String, status: u16 },
-    #[error("`{0}` is no mail address")]
+    #[error("`{0}` is not a mail address")]
     Address(String),
+    #[error("its address is not a URL")]
+    Url,
     #[error("`{host}` cannot be reached: {why}")]
     Unreachable { host: String, why: String },
 }
 
-/// Posts a body. Throttling, failures of the server and of the way to it are tried again; what it refuses is not.
-pub fn post(url: &str, headers: &[(String, String)], content_type: &str, body: &[u8]) -> Result<(), DeliverError> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build().into();
+/// Posts a body. Throttling, failures of the server and of the way to it are tried again until a time; what it refuses is not.
+pub fn post(
+    url: &str,
+    headers: &[(String, String)],
+    content_type: &str,
+    body: &[u8],
+    until: Instant,
+) -> Result<(), DeliverError> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut pause = PAUSE;
     let mut tried = 1;
     loop {
         let request = headers.iter().fold(agent.post(url), |request, (name, value)| request.header(name, value));
+        let request = request.config().timeout_global(Some(timeout(until))).build();
         let failed = match request.content_type(content_type).send(body) {
             Ok(answer) if answer.status().is_success() => return Ok(()),
             Ok(answer) => {
@@ -42,9 +56,11 @@ pub fn post(url: &str, headers: &[(String, String)], content_type: &str, body: &
                 }
                 error
             }
+            // Such an error has the address in it.
+            Err(ureq::Error::BadUri(_) | ureq::Error::Http(_)) => return Err(DeliverError::Url),
             Err(error) => DeliverError::Unreachable { host: host_of(url), why: error.to_string() },
         };
-        if tried >= TRIES {
+        if tried >= TRIES || Instant::now() + pause >= until {
             return Err(failed);
         }
         std::thread::sleep(pause);

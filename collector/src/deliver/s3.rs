@@ -1,5 +1,7 @@
 //! Objects in S3, with the SDK's own ways to credentials.
 
+use std::time::Instant;
+
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
@@ -15,18 +17,21 @@ pub struct Bucket {
     pub endpoint_url: Option<String>,
 }
 
-/// Puts an object into a bucket; the SDK signs, and tries again what is worth it.
-pub fn put(bucket: &Bucket, key: &str, content_type: &str, body: &[u8]) -> Result<(), DeliverError> {
+/// Puts an object into a bucket; the SDK signs, and tries again what is worth it, until a time.
+pub fn put(bucket: &Bucket, key: &str, content_type: &str, body: &[u8], until: Instant) -> Result<(), DeliverError> {
     let failed = |why: String| DeliverError::Unreachable { host: format!("s3://{}", bucket.name), why };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-    runtime.block_on(async {
+    let upload = async {
         let client = client(bucket).await;
         let request = client.put_object().bucket(&bucket.name).key(key).content_type(content_type);
         let body = ByteStream::from(body.to_vec());
         request.body(body).send().await.map_err(|error| failed(DisplayErrorContext(&error).to_string()))?;
         Ok(())
-    })
+    };
+    let left = until.saturating_duration_since(Instant::now());
+    let late = || Err(failed(format!("no answer within {} s", left.as_secs())));
+    runtime.block_on(async { tokio::time::timeout(left, upload).await.unwrap_or_else(|_| late()) })
 }
 
 async fn client(bucket: &Bucket) -> aws_sdk_s3::Client {

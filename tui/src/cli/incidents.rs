@@ -60,7 +60,7 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
         TextTable::with_columns(&["since (UTC)", "machine", "state", "what", "#before", "#after", "#p", "to compare"]);
     for it in &all {
         table.rows.push(vec![
-            analyzer::time::format(it.at)[..16].replace('T', " "),
+            text::minute(it.at),
             text::cut(it.machine.rsplit(':').next().unwrap_or(&it.machine), 28),
             it.state.as_ref().map_or_else(|| "–".to_owned(), |it| text::cut(it, 28)),
             it.metric.replace('_', " "),

@@ -92,7 +92,7 @@ fn collector(context: &Context) -> Result<Report, Failure> {
             text::span(analyzer::model::Micros(it.waited_us)),
             format!("{:.0} of {:.0}", it.tokens, it.bucket),
             format!("{:.1}", it.per_second),
-            analyzer::time::format(it.at)[..19].replace('T', " "),
+            analyzer::time::short(it.at),
         ]);
     }
     let (gaps, set_aside) = (reader.gaps()?, reader.quarantine(20)?);

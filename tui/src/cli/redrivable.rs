@@ -57,9 +57,7 @@ fn report(groups: &[((String, String), Vec<ExecutionRow>)]) -> Report {
     for ((machine, cause), rows) in groups {
         let closed: Vec<Timestamp> = rows.iter().filter_map(|it| it.stopped_at).collect();
         let (first, last) = (closed.iter().min().copied(), closed.iter().max().copied());
-        let minute = |it: Option<Timestamp>| {
-            it.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..16].replace('T', " "))
-        };
+        let minute = |it: Option<Timestamp>| it.map_or_else(|| "–".to_owned(), text::minute);
         table.rows.push(vec![
             text::cut(machine.rsplit(':').next().unwrap_or(machine), 32),
             text::cut(cause, 48),

@@ -179,7 +179,7 @@ fn footer(steps: &[Vec<String>], log: &[Entry]) -> String {
 }
 
 fn minute(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "–".to_owned(), |it| analyzer::time::format(it)[..16].replace('T', " "))
+    at.map_or_else(|| "–".to_owned(), text::minute)
 }
 
 fn to_json(it: &Entry) -> Value {

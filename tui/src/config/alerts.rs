@@ -73,4 +73,7 @@ pub(crate) struct DeliveryConfig {
     /// and who it goes to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) recipients: Vec<String>,
+    /// How long all that goes there in one run may take, such as `20s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<String>,
 }

@@ -143,7 +143,7 @@ fn title(ui: &Ui) -> Line {
         (false, true) => Line::toned("● live", Tone::Good),
         (false, false) => Line::toned("○ stored", Tone::Dim),
     };
-    let clock = format!("{} UTC", &analyzer::time::format(ui.now)[11..19]);
+    let clock = format!("{} UTC", analyzer::time::time_of_day(ui.now));
     let range = ui.preferences.range.said();
     let busy = if ui.stop().awaited.is_some() { "loading …   " } else { "" };
     // From the right, what matters least is dropped first.

@@ -58,7 +58,7 @@ pub(super) fn measured(
         "slo_success" => it.burning(|_, row| Ok(rate(row.failed, row.closed))),
         "slo_latency" => it.burning(|since, row| it.slow(since, &row.arn)),
         other => {
-            let what = format!("`{other}` of the alert `{}` is no rule", rule.name);
+            let what = format!("unknown rule `{other}` of the alert `{}`", rule.name);
             Err(Failure::usage(what).hint(format!("use {RULES}")))
         }
     }
@@ -85,7 +85,7 @@ impl Watch<'_> {
     }
 
     fn month(&self) -> Timestamp {
-        let first = format!("{}-01T00:00:00Z", &analyzer::time::format(self.now)[..7]);
+        let first = format!("{}-01T00:00:00Z", analyzer::time::month(self.now));
         analyzer::time::parse(&first).unwrap_or_else(|| self.day())
     }
 

@@ -205,7 +205,7 @@ fn exemplar_rows(it: &Shown) -> Vec<Vec<String>> {
             String::new(),
             String::new(),
             String::new(),
-            analyzer::time::format(*at)[..23].replace('T', " "),
+            analyzer::time::format(*at).trim_end_matches('Z').replace('T', " "),
             said.clone(),
         ]
     };

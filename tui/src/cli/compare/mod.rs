@@ -441,7 +441,7 @@ fn listed(compared: &Compared, all: bool) -> Vec<&Cause> {
 }
 
 fn minute(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "–".to_owned(), |at| analyzer::time::format(at)[..16].replace('T', " "))
+    at.map_or_else(|| "–".to_owned(), text::minute)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "for people")]

@@ -86,7 +86,7 @@ fn changes(reader: &Reader, machine: &MachineRef, mut found: Vec<incidents::Foun
             what: format!("{what} {after}, was {before}"),
             detail: format!(
                 "since {}{}",
-                analyzer::time::format(it.at)[5..16].replace('T', " "),
+                text::day_and_minute(it.at),
                 cause.map_or_else(String::new, |it| format!(
                     "   {} {} {} ({:.0} % of it)",
                     it.state,

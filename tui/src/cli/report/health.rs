@@ -151,7 +151,7 @@ fn change_said(it: &Found) -> String {
         it.metric.trim_end_matches("_ms").replace('_', " "),
         text::measure(it.metric, it.before),
         text::measure(it.metric, it.after),
-        analyzer::time::format(it.at)[..16].replace('T', " ")
+        text::minute(it.at)
     )
 }
 
@@ -201,7 +201,7 @@ fn machines_section(lines: &[Line]) -> Section {
 fn changes_section(lines: &[Line]) -> Section {
     let rows = lines.iter().flat_map(|it| &it.changes).map(|it| {
         vec![
-            analyzer::time::format(it.at)[..16].replace('T', " "),
+            text::minute(it.at),
             it.machine.rsplit(':').next().unwrap_or(&it.machine).to_owned(),
             it.metric.replace('_', " "),
             text::measure(it.metric, it.before),

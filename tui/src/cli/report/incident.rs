@@ -2,6 +2,7 @@
 
 use queries::Reader;
 use serde_json::Map;
+use tui::text;
 
 use super::{Asked, nothing};
 use crate::cli::{Context, compare, incidents};
@@ -32,7 +33,7 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
     let (report, page) = compare::page_of_ranges(context, &it.machine, (it.baseline, it.incident))?;
     let mut page = page.unwrap_or_else(|| quiet(String::new()).1);
     let machine = it.machine.rsplit(':').next().unwrap_or(&it.machine);
-    let since = analyzer::time::format(it.at)[..16].replace('T', " ");
+    let since = text::minute(it.at);
     page.answer.insert(0, format!("`{machine}` changed at {since} UTC."));
     Ok((Report { footer: report.footer.clone(), ..report }, page))
 }

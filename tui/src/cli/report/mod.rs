@@ -20,6 +20,8 @@ use crate::failure::Failure;
 use crate::report::page::{self, Page};
 use crate::report::{Output, Report, TextTable};
 
+const DAY: Micros = Micros(86_400_000_000);
+
 #[derive(Args)]
 pub(crate) struct ReportArguments {
     /// What it is about.
@@ -242,11 +244,10 @@ fn title(kind: Kind, asked: &Asked) -> String {
 
 /// A span of time for people, to the minute where it is not whole days.
 fn days((from, to): Span) -> String {
-    let [from, to] = [from, to].map(analyzer::time::format);
-    if from.ends_with("T00:00:00.000Z") && to.ends_with("T00:00:00.000Z") {
-        return format!("{} to {} (UTC, end exclusive)", &from[..10], &to[..10]);
+    if [from, to].iter().all(|it| it.0.rem_euclid(DAY.0) == 0) {
+        return format!("{} to {} (UTC, end exclusive)", analyzer::time::date(from), analyzer::time::date(to));
     }
-    format!("{} to {} UTC", from[..16].replace('T', " "), to[..16].replace('T', " "))
+    format!("{} to {} UTC", text::minute(from), text::minute(to))
 }
 
 fn span_to_json((from, to): Span) -> Value {
@@ -283,7 +284,7 @@ fn actions_section(actions: &[Action]) -> page::Section {
 
 /// When nothing started in the period: said, with where there is something.
 fn nothing(reader: &Reader) -> Result<String, Failure> {
-    let newest = reader.first_and_last_start()?.1.map(|it| analyzer::time::format(it)[..16].replace('T', " "));
+    let newest = reader.first_and_last_start()?.1.map(text::minute);
     Ok(newest.map_or_else(
         || "No execution is stored.".to_owned(),
         |at| format!("No execution started in the period; the newest stored one started at {at} UTC (`--until` chooses the end)."),

@@ -1,21 +1,26 @@
-//! `schedule`: reports that are made by the clock, and where they go.
+//! `schedule`: reports on a schedule, and where they go.
 
 mod plan;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use analyzer::model::Timestamp;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use tui::text;
 
-use super::deliveries::{Parcel, file_name, send};
+use super::deliveries::{self, Parcel, file_name, send_all};
 use super::report::{self, Kind};
 use super::{Context, select, state_file, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::page;
 use crate::report::{Output, Report, TextTable};
-use plan::Schedule;
+use plan::{Owed, Schedule};
+
+/// How long all reports of a run to one delivery may take, unless it has a limit of its own: they have pages with them.
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub(crate) struct ScheduleArguments {
@@ -68,20 +73,14 @@ struct AddArguments {
 
 pub(crate) fn run(context: &Context, arguments: &ScheduleArguments) -> Outcome {
     let path = path(context);
-    let _alone = match &arguments.action {
-        // Somebody else makes what is due just now.
-        Action::Run { .. } => match state_file::at_once(&path)? {
-            Some(lock) => Some(lock),
-            None => return Ok(0),
-        },
-        Action::Add(_) | Action::Remove { .. } => Some(state_file::patiently(&path)?),
-        Action::List | Action::Install { .. } => None,
-    };
     match &arguments.action {
         Action::Add(it) => add(context, &path, it)?,
-        Action::List => listed(&state_file::load::<Vec<Schedule>>(&path)?, context.now()?)?.print(context.output)?,
+        Action::List => {
+            listed(&state_file::load::<Vec<Schedule>>(&path)?, context.now()?)?.print(context.output)?;
+        }
         Action::Run { name } => return make(context, &path, name.as_deref()),
         Action::Remove { name } => {
+            let _alone = state_file::patiently(&path)?;
             let mut all: Vec<Schedule> = state_file::load(&path)?;
             let before = all.len();
             all.retain(|it| it.name != *name);
@@ -104,13 +103,14 @@ fn unknown(name: &str) -> Failure {
 }
 
 fn add(context: &Context, path: &Path, it: &AddArguments) -> Result<(), Failure> {
+    let _alone = state_file::patiently(path)?;
     let mut all: Vec<Schedule> = state_file::load(path)?;
     let name = it.name.clone().unwrap_or_else(|| it.report.as_str().to_owned());
     if all.iter().any(|known| known.name == name) {
         return Err(Failure::usage(format!("there is a schedule `{name}` already")).hint("name this one: --name NAME"));
     }
     if when::span(&it.period).is_none_or(|it| it <= analyzer::model::Micros::ZERO) {
-        return Err(Failure::usage(format!("`{}` is no span of time", it.period)).hint("use 90m, 24h, 7d"));
+        return Err(Failure::usage(format!("invalid period `{}`", it.period)).hint("use 90m, 24h, 7d"));
     }
     for to in &it.to {
         let is_known = context.config.deliveries.iter().any(|known| known.name == *to);
@@ -133,6 +133,7 @@ fn add(context: &Context, path: &Path, it: &AddArguments) -> Result<(), Failure>
             .map(|to| if is_folder(to) { absolute(to) } else { Ok(to.clone()) })
             .collect::<Result<_, _>>()?,
         done_until: now.0,
+        owed: None,
     };
     let next = schedule.next_after(now)?;
     eprintln!("`{}` runs next at {}", schedule.name, analyzer::time::format(next));
@@ -162,95 +163,153 @@ fn listed(all: &[Schedule], now: Timestamp) -> Result<Report, Failure> {
             it.machine.as_ref().map_or_else(|| it.report.clone(), |machine| format!("{} {machine}", it.report)),
             it.period.clone(),
             it.to.join(", "),
-            analyzer::time::format(next)[..16].replace('T', " "),
+            text::minute(next),
         ]);
         schedules.push(json!({
             "name": it.name, "cron": it.cron, "time_zone": it.time_zone, "report": it.report, "machine": it.machine,
             "period": it.period, "to": it.to, "next_at": analyzer::time::format(next),
             "due_at": it.due(now)?.map(analyzer::time::format),
+            "undelivered": it.owed.as_ref().map(|it| json!({
+                "period_end": analyzer::time::format(Timestamp(it.until)), "to": it.to, "attempts": it.attempts, "error": it.error,
+            })),
         }));
     }
     let heading =
         if all.is_empty() { "No schedules; `stepscope schedule add` adds one.".to_owned() } else { String::new() };
+    let footer: Vec<String> = all
+        .iter()
+        .filter_map(|it| {
+            let owed = it.owed.as_ref()?;
+            let (until, to) = (text::minute(Timestamp(owed.until)), owed.to.join(", "));
+            Some(format!("`{}` of the period until {until} UTC is not delivered to {to}: {}.", it.name, owed.error))
+        })
+        .collect();
     let fields = [("schedules".to_owned(), schedules.into())].into_iter().collect();
-    Ok(Report { command: "schedule", fields, rows: "schedules", table, heading, footer: String::new() })
+    Ok(Report { command: "schedule", fields, rows: "schedules", table, heading, footer: footer.join("\n") })
 }
 
-/// Makes what is due. A schedule that fails keeps its turn, and the others get theirs.
+/// Makes what is due, and what deliveries have not received. A schedule that fails keeps its turn, and the others get theirs. The file is free while
+/// reports are made and sent.
 fn make(context: &Context, path: &Path, name: Option<&str>) -> Outcome {
-    let mut all: Vec<Schedule> = state_file::load(path)?;
+    // Another process makes what is due just now.
+    let Some(_run) = state_file::at_once(path, "run")? else { return Ok(0) };
+    let all: Vec<Schedule> = state_file::load(path)?;
     let now = context.now()?;
     if let Some(name) = name.filter(|name| !all.iter().any(|it| it.name == *name)) {
         return Err(unknown(name));
     }
     let mut failed = None;
-    for place in 0..all.len() {
-        let it = &all[place];
+    let mut fail = |it: &Schedule, failure: Failure| {
+        eprintln!("`{}`: {}", it.name, failure.in_a_line());
+        failed.get_or_insert(failure);
+    };
+    for it in &all {
         let is_named = name.is_some_and(|name| it.name == name);
-        let due = if is_named {
-            Ok(Some(now))
-        } else if name.is_none() {
-            it.due(now)
-        } else {
-            Ok(None)
-        };
-        let due = due.unwrap_or_else(|failure| {
-            eprintln!("`{}`: {}", it.name, failure.in_a_line());
-            failed.get_or_insert(failure);
-            None
-        });
-        let Some(due) = due else { continue };
-        let made = one(context, it, due);
-        let undelivered = match made {
-            Ok(()) => None,
-            Err(Unmade::Undelivered(failure)) => Some(failure),
-            // It could not be made: it keeps its turn.
-            Err(Unmade::Failed(failure)) => {
-                eprintln!("`{}`: {}", it.name, failure.in_a_line());
-                failed.get_or_insert(failure);
+        if name.is_some() && !is_named {
+            continue;
+        }
+        let turn = match turn(it, is_named, now) {
+            Ok(Some(turn)) => turn,
+            Ok(None) => continue,
+            Err(failure) => {
+                fail(it, failure);
                 continue;
             }
         };
-        eprintln!("`{}` of {} is made", it.name, analyzer::time::format(due));
-        if let Some(failure) = undelivered {
-            // Those who got it are not to get it again and again.
-            eprintln!("`{}`: {}", it.name, failure.in_a_line());
-            failed.get_or_insert(failure);
+        let undelivered = match one(context, it, &turn) {
+            Ok(undelivered) => undelivered,
+            // It could not be made: it keeps its turn.
+            Err(failure) => {
+                fail(it, failure);
+                continue;
+            }
+        };
+        let arrived: Vec<&str> =
+            turn.to.iter().filter(|to| !undelivered.iter().any(|it| it.0 == **to)).map(String::as_str).collect();
+        let period = format!("`{}` of the period until {} UTC", it.name, text::minute(turn.until));
+        if !arrived.is_empty() {
+            eprintln!("{period}: delivered to {}", arrived.join(", "));
+        }
+        if let (Some(old), false) = (&it.owed, is_named)
+            && old.until != turn.until.0
+        {
+            let until = text::minute(Timestamp(old.until));
+            eprintln!(
+                "`{}` of the period until {until} UTC: not delivered to {}, and now replaced",
+                it.name,
+                old.to.join(", ")
+            );
         }
         if !is_named {
-            all[place].done_until = due.0;
-            state_file::store(path, &all)?;
+            remember(path, it, &turn, &undelivered, now)?;
+        }
+        if let Some(failure) = deliveries::failed(&undelivered) {
+            fail(it, failure);
         }
     }
     failed.map_or(Ok(0), Err)
 }
 
-/// Makes one report of the period that ends at an instant, and sends it.
-fn one(context: &Context, it: &Schedule, at: Timestamp) -> Result<(), Unmade> {
-    let parcel_of = || -> Result<(String, String, Vec<u8>, Value), Failure> {
-        let reader = context.reader()?;
-        let kind = Kind::from_str(&it.report, true).map_err(Failure::usage)?;
-        let length = when::span(&it.period).unwrap_or_default();
-        let asked = report::Asked {
-            machine: select::optional_machine(&reader, it.machine.as_deref())?,
-            ..report::of_period((at - length, at))
-        };
-        let told = report::told(context, &reader, kind, &asked)?;
-        let html = page::to_html(&told.page);
-        let stamp = analyzer::time::format(at)[..16].replace(':', "");
-        let text = format!("{}\n{}", told.page.title, told.page.answer.join(" "));
-        let json: Value = serde_json::from_str(&told.report.to_text(Output::Json)?).map_err(std::io::Error::from)?;
-        Ok((format!("{}-{stamp}.html", file_name(&it.name)), text, html.into_bytes(), json))
-    };
-    let (file, text, html, json) = parcel_of().map_err(Unmade::Failed)?;
-    send(context, &it.to, &Parcel { file, text: &text, json, page: Some(&html) }).map_err(Unmade::Undelivered)
+/// A report that is to be made now.
+struct Turn {
+    until: Timestamp,
+    to: Vec<String>,
 }
 
-/// Why a report did not get where it should.
-enum Unmade {
-    Failed(Failure),
-    /// It was made, and somebody did not get it.
-    Undelivered(Failure),
+/// What a schedule asks for now: the report that is due, or the one that some deliveries have not received.
+fn turn(it: &Schedule, is_named: bool, now: Timestamp) -> Result<Option<Turn>, Failure> {
+    if is_named {
+        return Ok(Some(Turn { until: now, to: it.to.clone() }));
+    }
+    if let Some(until) = it.due(now)? {
+        return Ok(Some(Turn { until, to: it.to.clone() }));
+    }
+    let owed = it.owed.as_ref().filter(|owed| owed.retry_at <= now.0);
+    Ok(owed.map(|owed| Turn { until: Timestamp(owed.until), to: owed.to.clone() }))
+}
+
+/// Notes which report is done with, and who has not received it.
+fn remember(
+    path: &Path,
+    made: &Schedule,
+    turn: &Turn,
+    undelivered: &[(String, String)],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let _alone = state_file::patiently(path)?;
+    let mut all: Vec<Schedule> = state_file::load(path)?;
+    // It may have been removed, or replaced, while the report was made.
+    if let Some(it) = all.iter_mut().find(|it| it.name == made.name && it.done_until == made.done_until) {
+        it.done_until = it.done_until.max(turn.until.0);
+        it.owed = undelivered.first().map(|(_, why)| {
+            let to = undelivered.iter().map(|it| it.0.clone()).collect();
+            Owed::after(made.owed.as_ref(), turn.until, to, why.clone(), now)
+        });
+        state_file::store(path, &all)?;
+    }
+    Ok(())
+}
+
+/// Makes one report of the period that ends at an instant, and sends it; returns who has not received it, and why.
+fn one(context: &Context, it: &Schedule, turn: &Turn) -> Result<Vec<(String, String)>, Failure> {
+    let reader = context.reader()?;
+    let kind = Kind::from_str(&it.report, true).map_err(Failure::usage)?;
+    let length = when::span(&it.period).unwrap_or_default();
+    let asked = report::Asked {
+        machine: select::optional_machine(&reader, it.machine.as_deref())?,
+        ..report::of_period((turn.until - length, turn.until))
+    };
+    let told = report::told(context, &reader, kind, &asked)?;
+    let stamp = text::minute(turn.until).replace(' ', "T").replace(':', "");
+    let parcel = Parcel {
+        file: format!("{}-{stamp}.html", file_name(&it.name)),
+        text: format!("{}\n{}", told.page.title, told.page.answer.join(" ")),
+        json: serde_json::from_str(&told.report.to_text(Output::Json)?).map_err(std::io::Error::from)?,
+        page: Some(page::to_html(&told.page).into_bytes()),
+    };
+    let parcels = turn.to.iter().map(|to| (to.clone(), parcel.clone())).collect();
+    let results = send_all(context, parcels, LIMIT);
+    Ok(turn.to.iter().zip(results).filter_map(|(to, result)| Some((to.clone(), result.err()?.in_a_line()))).collect())
 }
 
 /// How the system's clock runs what is due.

@@ -188,7 +188,7 @@ fn compare(ui: &mut Ui) -> Step {
 fn table(ui: &Ui, rows: &[&ExecutionItem]) -> Table {
     let is_of_one = ui.stop().machine.is_some();
     // The year is said where it is not this one for all of them.
-    let year = |at: Timestamp| analyzer::time::format(at)[..4].to_owned();
+    let year = |at: Timestamp| analyzer::time::month(at).rsplit_once('-').map(|it| it.0.to_owned());
     let is_of_this_year = rows.iter().filter_map(|it| it.started_at).all(|at| year(at) == year(ui.now));
     let name = if is_of_one { "execution" } else { "machine › execution" };
     let mut table = Table::new(vec![

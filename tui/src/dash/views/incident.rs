@@ -377,15 +377,15 @@ fn mark_line(
 
 /// When all that is: the cursor, and the ranges.
 fn time_lines(ui: &Ui, grid: &Grid, baseline: Option<Span>, incident: Option<Span>, width: usize) -> Vec<Line> {
-    let minute = |at: Timestamp| analyzer::time::format(at)[5..16].replace('T', " ");
     let span = |it: Span| {
-        let (from, to) = (minute(it.0), minute(it.1));
+        let from = text::day_and_minute(it.0);
         // Within one day the day is said once.
-        let to = if from[..5] == to[..5] { to[6..].to_owned() } else { to };
+        let is_one_day = analyzer::time::date(it.0) == analyzer::time::date(it.1);
+        let to = if is_one_day { text::time_of_day(it.1) } else { text::day_and_minute(it.1) };
         format!("{from}–{to}")
     };
     let column = cursor(ui, grid);
-    let said = minute(grid.from(column));
+    let said = text::day_and_minute(grid.from(column));
     // The cursor stands under its column, what it says on the side that has room.
     let mut at = labelled("");
     if column > said.len() {

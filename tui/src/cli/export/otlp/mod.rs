@@ -8,6 +8,7 @@ mod messages;
 
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use analyzer::assembly::hash_of;
 use analyzer::execution::Run;
@@ -25,8 +26,9 @@ use crate::cli::{Context, Range, select};
 use crate::failure::Failure;
 use messages::{InstrumentationScope, KeyValue, Link, Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData};
 
-/// Executions that are sent to a collector at once.
+/// Executions that are sent to a collector at once, and how long that may take.
 const TOGETHER: usize = 200;
+const LIMIT: Duration = Duration::from_secs(60);
 const INTERNAL: i32 = 1;
 const CLIENT: i32 = 3;
 const OK: i32 = 1;
@@ -92,7 +94,9 @@ enum Destination {
 impl Destination {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
-            Self::Endpoint(url, headers) => Ok(deliver::post(url, headers, "application/x-protobuf", bytes)?),
+            Self::Endpoint(url, headers) => {
+                Ok(deliver::post(url, headers, "application/x-protobuf", bytes, Instant::now() + LIMIT)?)
+            }
             Self::File(file) => Ok(file.write_all(bytes)?),
         }
     }
