@@ -55,7 +55,7 @@ def tools():
 
 
 def by_stepscope(binary, names):
-    found = json.loads(run(binary, "lint", CORPUS, "-o", "json"))["findings"]
+    found = json.loads(run(binary, "lint", CORPUS, "--fail-on", "never", "-o", "json"))["findings"]
     errors = {str(pathlib.Path(it["source"]).relative_to(CORPUS)) for it in found if it["severity"] == "error"}
     advice = {}
     for it in found:

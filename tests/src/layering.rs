@@ -92,6 +92,33 @@ fn the_library_of_the_terminal_interface_does_not_see_the_other_crates() {
     }
 }
 
+/// What others write is made safe where it leaves the process; so nothing else may lead out of it.
+#[test]
+fn one_file_writes_to_the_terminal() {
+    const MEANT: [&str; 2] = ["is_terminal()", "tcgetwinsize("];
+    let mut files = Vec::new();
+    for member in MEMBERS {
+        collect(&root().join(member).join("src"), &mut files);
+    }
+    for file in files.iter().filter(|it| !it.ends_with("tui/src/output.rs")) {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        // The shell of the dashboard speaks to the terminal itself: it draws, and hands over what is copied as base64.
+        let is_shell = file.ends_with("cli/dash/drive.rs");
+        for (number, line) in text.lines().enumerate() {
+            let leads_out = ["stdout()", "stderr()", "std::eprint", "std::print", "io::stderr", "dbg!("];
+            let found =
+                leads_out.iter().find(|it| line.contains(*it) && !MEANT.iter().any(|meant| line.contains(meant)));
+            assert!(found.is_none() || is_shell, "{}:{}: {line}", file.display(), number + 1);
+            // Outside the binary these would be the ones of the standard library.
+            let is_binary = file.starts_with(root().join("tui/src")) && !file.starts_with(root().join("tui/src/dash"));
+            assert!(is_binary || !line.contains("eprint"), "{}:{}: {line}", file.display(), number + 1);
+        }
+    }
+    let main = fs::read_to_string(root().join("tui/src/main.rs")).expect("a source file");
+    let first = main.lines().find(|it| it.starts_with("mod ")).expect("a module");
+    assert_eq!(first, "mod output;", "its macros hold for the modules after it");
+}
+
 fn collect(path: &Path, files: &mut Vec<std::path::PathBuf>) {
     if path.is_file() {
         files.push(path.to_path_buf());

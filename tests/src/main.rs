@@ -11,6 +11,7 @@ mod delivering;
 mod emulator;
 mod exports;
 mod forms;
+mod hostile;
 mod incidents;
 mod joined;
 mod lake;

@@ -6,6 +6,7 @@ use std::io;
 use collector::deliver::DeliverError;
 use collector::import::Stopped;
 use queries::StoreError;
+use tui::safe::{indented, plain};
 
 pub(crate) const EXIT_FAILED: u8 = 1;
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -60,13 +61,16 @@ impl Failure {
     }
 
     pub(crate) fn print(&self) {
-        eprintln!("error: {}", self.what);
-        for why in &self.why {
-            eprintln!("  because: {why}");
+        // What is said of several lines is indented, so that no line of it passes for another message.
+        for line in self.to_string_of_lines().lines() {
+            eprintln!("{line}");
         }
-        if let Some(hint) = &self.hint {
-            eprintln!("\nhint: {hint}");
-        }
+    }
+
+    fn to_string_of_lines(&self) -> String {
+        let because: String = self.why.iter().map(|it| format!("\n  because: {}", indented(it))).collect();
+        let hint = self.hint.as_ref().map(|it| format!("\n\nhint: {}", indented(it))).unwrap_or_default();
+        format!("error: {}{because}{hint}", plain(&self.what))
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub mod dash;
 pub mod gantt;
+pub mod safe;
 pub mod text;

@@ -1,5 +1,8 @@
 //! The composition root: the only place that knows every crate, and owns the clock, the threads and the exit code.
 
+#[macro_use]
+mod output;
+
 mod cli;
 mod config;
 mod failure;
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
+            output::print_usage(&error);
             return ExitCode::from(if error.use_stderr() { failure::EXIT_USAGE } else { 0 });
         }
     };

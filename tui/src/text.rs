@@ -2,6 +2,8 @@
 
 use analyzer::model::{Micros, Timestamp, Usd};
 
+pub use crate::safe::{plain, quoted};
+
 /// A span with three significant digits and the unit that suits it: `0 ms`, `12.5 ms`, `3.21 s`, `2 m 05 s`, `31 h 10 m`.
 pub fn span(span: Micros) -> String {
     let sign = if span < Micros::ZERO { "−" } else { "" };
@@ -102,32 +104,18 @@ pub fn short_count(it: u64) -> String {
     }
 }
 
-/// A word as a shell takes it, whatever is in it; control characters are left out.
-pub fn quoted(word: &str) -> String {
-    let clean: String = word.chars().filter(|it| !it.is_control()).collect();
-    format!("'{}'", clean.replace('\'', r"'\''"))
-}
-
 /// A share of a whole in percent; `–` of nothing.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "–".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
-/// A text without signs that would move a terminal's cursor, change its title or begin a line of their own.
-pub fn plain(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    let shown = |it: char| if it.is_control() { it.escape_default().to_string() } else { it.to_string() };
-    text.chars().map(shown).collect()
-}
-
-/// Cuts a text to a width in terminal columns; the last column shows that something is missing.
+/// Cuts a text to a width in terminal columns, as a terminal may show it; the last column shows that something is missing.
 pub fn cut(text: &str, width: usize) -> String {
     use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    let text = plain(text);
     if text.width() <= width {
-        return text.to_owned();
+        return text;
     }
     let mut used = 0;
     let mut kept = String::new();
@@ -159,15 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn words_are_safe_in_a_shell() {
-        assert_eq!(quoted("Don't"), r"'Don'\''t'");
-        assert_eq!(quoted("a\nb"), "'ab'");
-    }
-
-    #[test]
     fn long_texts_end_with_an_ellipsis() {
         assert_eq!(cut("ValidateOrder", 9), "Validate…");
         assert_eq!(cut("Short", 9), "Short");
+        assert_eq!(cut("a\u{1b}b", 5), "a\\u{…");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!([812, 5_240, 50_900, 3_000_000].map(short_count), ["812", "5.2 k", "50 k", "3 M"]);
     }

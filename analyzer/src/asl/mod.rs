@@ -11,6 +11,7 @@ mod model;
 mod parse;
 mod places;
 mod templates;
+mod yaml;
 
 pub use check::{Problem, express_problems, problems};
 
@@ -20,3 +21,4 @@ pub use model::{Catcher, ProcessorMode, Retrier, SERVICE_LIMIT, State, StateMach
 pub use parse::{ParseError, is_definition, text_to_value};
 pub use places::{Place, Places};
 pub use templates::{Content, Deployment, Found, definitions_in};
+pub use yaml::duplicate_key;

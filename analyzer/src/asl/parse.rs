@@ -1,10 +1,10 @@
 //! From the text of a definition to a tree of values, whichever of the three notations it is written in.
 
 use jsonc_parser::ParseOptions;
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use saphyr::{Scalar, Yaml};
 use serde_json::{Map, Value};
 
-use super::{Place, StateMachine, intrinsics};
+use super::{Place, StateMachine, intrinsics, yaml};
 
 /// Why a text is no state machine definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn text_to_value(text: &str) -> Result<Value, ParseError> {
             filled.ok_or(ParseError { message, ..error })
         });
     }
-    yaml(text)
+    from_yaml_text(text)
 }
 
 /// Whether a value is a definition: it has a start and states.
@@ -132,49 +132,14 @@ fn end_of_substitution(text: &str) -> Option<usize> {
     None
 }
 
-fn yaml(text: &str) -> Result<Value, ParseError> {
-    let documents: Vec<Yaml<'_>> = load_yaml(text)?;
+fn from_yaml_text(text: &str) -> Result<Value, ParseError> {
+    let readable = yaml::readable(text)?;
+    let documents: Vec<Yaml<'_>> = yaml::load(&readable.text).unwrap_or_default();
     documents
         .into_iter()
         .next()
         .map(|document| from_yaml(&document))
         .ok_or_else(|| ParseError::new("the text is empty".to_owned()))
-}
-
-/// The documents of a YAML text, unless it is nested so deeply that reading it would not end well.
-pub(super) fn load_yaml<'a, Node: LoadableYamlNode<'a>>(text: &'a str) -> Result<Vec<Node>, ParseError> {
-    if is_too_deep(text) {
-        return Err(ParseError::new(format!("not YAML: nested more than {DEEPEST} deep")));
-    }
-    Node::load_from_str(text).map_err(|error| {
-        let at = error.marker();
-        ParseError::at(format!("not YAML: {error}"), at.line(), at.col() + 1)
-    })
-}
-
-/// Deeper than any definition, and shallow enough for every stack.
-const DEEPEST: usize = 400;
-
-fn is_too_deep(text: &str) -> bool {
-    let mut depth = 0_usize;
-    for line in text.lines() {
-        let indented = line.trim_start_matches([' ', '-', '?', '\t']);
-        let dashes = line[..line.len() - indented.len()].matches(['-', '?']).count();
-        if dashes > DEEPEST || line.len() - indented.len() > 4 * DEEPEST {
-            return true;
-        }
-        for byte in line.bytes() {
-            match byte {
-                b'[' | b'{' => depth += 1,
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > DEEPEST {
-                return true;
-            }
-        }
-    }
-    false
 }
 
 /// A tagged value, such as CloudFormation's `!Sub` or `!GetAtt`, is the text that deployment makes of it. What `<<` merges in

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use jsonc_parser::ast;
 use saphyr::{MarkedYaml, Scalar, YamlData};
 
-use super::parse::{json_options, load_yaml, looks_like_json, with_quoted_substitutions};
+use super::parse::{json_options, looks_like_json, with_quoted_substitutions};
+use super::yaml::{self, Readable};
 
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,17 +39,18 @@ impl Places {
     /// Reads the places; empty where the text cannot be read.
     pub fn of_text(text: &str) -> Self {
         let mut places = Self::default();
+        let text = text.trim_start_matches('\u{feff}');
         if looks_like_json(text) {
             if !places.add_text(text)
                 && let Some(filled) = with_quoted_substitutions(text)
             {
                 places.add_text(&filled);
             }
-        } else if let Ok(documents) = load_yaml::<MarkedYaml<'_>>(text)
+        } else if let Ok(readable) = yaml::readable(text)
+            && let Ok(documents) = yaml::load::<MarkedYaml<'_>>(&readable.text)
             && let Some(root) = documents.first()
         {
-            let lines: Vec<&str> = text.lines().collect();
-            places.add_yaml(root, "", &lines);
+            places.add_yaml(root, "", &Yaml { lines: text.lines().collect(), readable: &readable });
         }
         places
     }
@@ -111,7 +113,7 @@ impl Places {
         }
     }
 
-    fn add_yaml(&mut self, node: &MarkedYaml<'_>, path: &str, lines: &[&str]) {
+    fn add_yaml(&mut self, node: &MarkedYaml<'_>, path: &str, text: &Yaml<'_>) {
         match &node.data {
             YamlData::Mapping(entries) => {
                 for (key, value) in entries {
@@ -122,10 +124,10 @@ impl Places {
                         _ => continue,
                     };
                     let here = format!("{path}/{name}");
-                    self.add_yaml(value, &here, lines);
-                    let place = yaml_place(key);
+                    self.add_yaml(value, &here, text);
+                    let place = text.place(key);
                     if let Some(block) =
-                        block_between(lines, place.line, yaml_place(value).line).filter(|_| is_text(value))
+                        block_between(&text.lines, place.line, text.place(value).line).filter(|_| is_text(value))
                     {
                         self.blocks.insert(here.clone(), block);
                     }
@@ -135,10 +137,10 @@ impl Places {
             YamlData::Sequence(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let here = format!("{path}[{index}]");
-                    self.add_yaml(item, &here, lines);
-                    let place = yaml_place(item);
-                    if let Some(block) =
-                        block_between(lines, place.line.saturating_sub(1).max(1), place.line).filter(|_| is_text(item))
+                    self.add_yaml(item, &here, text);
+                    let place = text.place(item);
+                    if let Some(block) = block_between(&text.lines, place.line.saturating_sub(1).max(1), place.line)
+                        .filter(|_| is_text(item))
                     {
                         self.blocks.insert(here.clone(), block);
                     }
@@ -147,9 +149,9 @@ impl Places {
             }
             // The one function whose argument stays a tree.
             YamlData::Tagged(tag, inner) if tag.suffix == "ToJsonString" => {
-                self.add_yaml(inner, &format!("{path}/Fn::ToJsonString"), lines);
+                self.add_yaml(inner, &format!("{path}/Fn::ToJsonString"), text);
             }
-            YamlData::Tagged(_, inner) => self.add_yaml(inner, path, lines),
+            YamlData::Tagged(_, inner) => self.add_yaml(inner, path, text),
             _ => {}
         }
     }
@@ -168,8 +170,16 @@ fn is_text(node: &MarkedYaml<'_>) -> bool {
     }
 }
 
-fn yaml_place(node: &MarkedYaml<'_>) -> Place {
-    Place { line: node.span.start.line(), column: node.span.start.col() + 1 }
+/// A text in YAML: its lines as the file has them, and the form in which it was read.
+struct Yaml<'a> {
+    lines: Vec<&'a str>,
+    readable: &'a Readable<'a>,
+}
+
+impl Yaml<'_> {
+    fn place(&self, node: &MarkedYaml<'_>) -> Place {
+        self.readable.place(node.span.start.line(), node.span.start.col() + 1)
+    }
 }
 
 /// The block text that begins after one of some lines, which ends in `|`, with or without signs and a comment behind it. Folded texts (`>`)

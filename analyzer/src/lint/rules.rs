@@ -24,8 +24,22 @@ const fn rule(
 }
 
 /// Every rule there is.
-pub const RULES: [Rule; 55] = [
+pub const RULES: [Rule; 57] = [
     rule("invalid", Severity::Error, "AWS refuses a definition like this.", "Correct the field that is named.", ""),
+    rule(
+        "unreadable",
+        Severity::Error,
+        "The file looks like a definition or a template with one, and cannot be read: nothing in it was checked.",
+        "Correct the place that is named.",
+        "",
+    ),
+    rule(
+        "duplicate_key",
+        Severity::Warning,
+        "A key stands twice in the same mapping of YAML: readers refuse it, or let the last one count without a word.",
+        "Remove or rename one of the two.",
+        "",
+    ),
     rule(
         "not_read",
         Severity::Info,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use collector::deliver::{self, DeliverError};
 use serde_json::{Value, json};
+use tui::safe;
 
 use super::{Context, when};
 use crate::config::DeliveryConfig;
@@ -168,7 +169,10 @@ fn route(name: &str, config: Option<&DeliveryConfig>, until: Instant) -> Result<
 
 fn send(route: &Route, parcel: &Parcel, until: Instant) -> Result<(), Unsent> {
     let post =
-        |url: &str, body: &Value| deliver::post(url, &[], "application/json", body.to_string().as_bytes(), until);
+        |url: &str, body: &Value| {
+            deliver::post(url, &[], "application/json", safe::json(&body.to_string()).as_bytes(), until)
+        };
+    let text = safe::lines(&parcel.text);
     let sent = match route {
         Route::Folder(folder) => {
             return write(folder, parcel).map_err(|error| {
@@ -178,19 +182,19 @@ fn send(route: &Route, parcel: &Parcel, until: Instant) -> Result<(), Unsent> {
             });
         }
         Route::Webhook(url) => post(url, &parcel.json),
-        Route::Slack(url) => post(url, &json!({"text": parcel.text})),
+        Route::Slack(url) => post(url, &json!({"text": safe::slack(&parcel.text)})),
         Route::Bucket(bucket, prefix) => {
             let key: Vec<&str> = [prefix.as_str(), &parcel.file].into_iter().filter(|it| !it.is_empty()).collect();
             let (content_type, body) = match &parcel.page {
                 Some(page) => ("text/html; charset=utf-8", page.as_slice()),
-                None => ("text/plain; charset=utf-8", parcel.text.as_bytes()),
+                None => ("text/plain; charset=utf-8", text.as_bytes()),
             };
             deliver::put(bucket, &key.join("/"), content_type, body, until)
         }
         Route::Mail(server, to) => {
-            let subject = parcel.text.lines().next().unwrap_or("stepscope");
+            let subject = text.lines().next().unwrap_or("stepscope");
             let page = parcel.page.as_deref().map(|it| (parcel.file.as_str(), it));
-            deliver::mail(server, &deliver::Letter { to, subject, text: &parcel.text, page }, until)
+            deliver::mail(server, &deliver::Letter { to, subject, text: &text, page }, until)
         }
     };
     sent.map_err(|error| match error {
@@ -204,7 +208,7 @@ fn send(route: &Route, parcel: &Parcel, until: Instant) -> Result<(), Unsent> {
 /// Puts a file into a folder, whole or not at all.
 fn write(folder: &Path, parcel: &Parcel) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let text = format!("{}\n", parcel.text);
+    let text = safe::lines(&parcel.text) + "\n";
     let part = folder.join(format!(".{}.part", parcel.file));
     std::fs::write(&part, parcel.page.as_deref().unwrap_or(text.as_bytes()))?;
     std::fs::rename(&part, folder.join(&parcel.file))

@@ -11,6 +11,7 @@ use super::bill::{Prices, costs, price_lines};
 use super::{Context, overview, when};
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::output;
 use crate::report::Output;
 
 #[derive(Args)]
@@ -42,7 +43,7 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
     }
     fill(context, arguments, &path, end)?;
     let is_for_people =
-        context.output == Output::Table && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+        context.output == Output::Table && output::is_stdout_a_terminal() && std::io::stdin().is_terminal();
     if is_for_people && !arguments.once {
         return super::dash::open(context, &path);
     }

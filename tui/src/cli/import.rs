@@ -1,6 +1,5 @@
 //! `import`: files, folders and streams into the database.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use tui::text;
 use super::Context;
 use crate::Outcome;
 use crate::failure::{EXIT_SET_ASIDE, Failure};
+use crate::output;
 use crate::report::{Report, TextTable};
 
 #[derive(Args)]
@@ -125,7 +125,7 @@ struct Progress {
 
 impl Progress {
     fn new(begun: Instant) -> Self {
-        Self { n_observations: 0, shown: begun, begun, is_terminal: std::io::stderr().is_terminal() }
+        Self { n_observations: 0, shown: begun, begun, is_terminal: output::is_stderr_a_terminal() }
     }
 
     fn add(&mut self, count: usize) {
@@ -133,8 +133,7 @@ impl Progress {
         if self.is_terminal && self.shown.elapsed().as_millis() > 200 {
             self.shown = Instant::now();
             let seconds = self.begun.elapsed().as_secs();
-            eprint!("\r{} events, {seconds} s ", text::count(self.n_observations as u64));
-            let _ = std::io::stderr().flush();
+            output::say_progress(&format!("{} events, {seconds} s ", text::count(self.n_observations as u64)));
         }
     }
 }
@@ -142,7 +141,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.is_terminal {
-            eprint!("\r\x1b[K");
+            output::say_progress("");
         }
     }
 }

@@ -79,6 +79,9 @@ struct Shared {
     /// The form of the result.
     #[arg(short, long, global = true, value_enum, default_value_t)]
     output: Output,
+    /// Leave cells of CSV that a spreadsheet would take for a formula as they are, without a leading apostrophe.
+    #[arg(long, global = true)]
+    csv_raw: bool,
     /// Whether to use colour.
     #[arg(long, global = true, value_enum, default_value_t)]
     color: Color,
@@ -203,6 +206,7 @@ pub(crate) struct Range {
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) output: Output,
+    is_csv_raw: bool,
     pub(crate) color: Color,
     now: Option<String>,
     /// Whoever waits, where it may be given up.
@@ -259,7 +263,14 @@ impl Context {
         for text in &shared.discount {
             config.add_discount(text)?;
         }
-        Ok(Self { config, output: shared.output, color: shared.color, now: shared.now, patience: None })
+        let output = if shared.csv_raw && shared.output == Output::Csv { Output::RawCsv } else { shared.output };
+        let (is_csv_raw, color) = (shared.csv_raw, shared.color);
+        Ok(Self { config, output, is_csv_raw, color, now: shared.now, patience: None })
+    }
+
+    /// The form of CSV, wherever it is written.
+    pub(crate) fn csv(&self) -> Output {
+        if self.is_csv_raw { Output::RawCsv } else { Output::Csv }
     }
 
     pub(crate) fn reader(&self) -> Result<Reader, Failure> {
@@ -300,12 +311,11 @@ impl Context {
 
     /// Whether what goes to stdout may be coloured.
     pub(crate) fn is_coloured(&self) -> bool {
-        use std::io::IsTerminal;
         match self.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => {
-                std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()) && std::io::stdout().is_terminal()
+                std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()) && crate::output::is_stdout_a_terminal()
             }
         }
     }

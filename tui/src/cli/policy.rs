@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::collect::SourceName;
 use crate::Outcome;
+use crate::output;
 
 #[derive(Args)]
 pub(crate) struct PolicyArguments {
@@ -58,10 +59,12 @@ pub(crate) fn run(context: &Context, arguments: &PolicyArguments) -> Outcome {
         PolicyFormat::Json => format!("{document:#}\n"),
         PolicyFormat::Cloudformation => format!("{:#}\n", template(&document)),
         PolicyFormat::Terraform => format!(
-            "resource \"aws_iam_policy\" \"stepscope_collector\" {{\n  name        = \"stepscope-collector\"\n  description = \"Read-only access for the stepscope collector\"\n  policy      = <<-POLICY\n{document:#}\nPOLICY\n}}\n"
+            "resource \"aws_iam_policy\" \"stepscope_collector\" {{\n  name        = \"stepscope-collector\"\n  description = \"Read-only access for the stepscope collector\"\n  policy      = <<-POLICY\n{}\nPOLICY\n}}\n",
+            // What begins like this is filled in by Terraform.
+            format!("{document:#}").replace("${", "$${").replace("%{", "%%{")
         ),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    output::json().write_all(text.as_bytes())?;
     Ok(0)
 }
 

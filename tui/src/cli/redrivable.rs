@@ -6,6 +6,7 @@ use analyzer::model::{Micros, Status, Timestamp, WorkflowType};
 use clap::Args;
 use queries::{ExecutionFilter, ExecutionRow};
 use serde_json::{Value, json};
+use tui::safe::Command;
 use tui::text;
 
 use super::{Context, select};
@@ -94,5 +95,8 @@ fn report(groups: &[((String, String), Vec<ExecutionRow>)]) -> Report {
 }
 
 fn command(row: &ExecutionRow) -> String {
-    format!("aws stepfunctions redrive-execution --region {} --execution-arn '{}'", row.region, row.arn)
+    Command::new("aws stepfunctions redrive-execution")
+        .option("--region", &row.region)
+        .option("--execution-arn", &row.arn)
+        .to_string()
 }

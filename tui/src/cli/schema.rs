@@ -50,6 +50,6 @@ pub(crate) fn run(arguments: &SchemaArguments) -> Outcome {
             Failure::usage(format!("`{wanted}` has no schema")).hint(format!("these have one: {}", names().join(", ")))
         })?,
     };
-    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
+    std::io::Write::write_all(&mut crate::output::json(), text.as_bytes())?;
     Ok(0)
 }

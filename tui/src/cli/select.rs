@@ -53,9 +53,10 @@ fn only<'a>(what: &str, wanted: &str, arns: &[&'a str]) -> Result<&'a str, Failu
             .hint(format!("`stepscope executions` lists what is stored; give the {what}'s ARN, name or a part of it"))),
         [arn] => Ok(arn),
         many => {
-            let shown = many.iter().take(CANDIDATES).map(|it| format!("\n  {it}")).collect::<String>();
+            let shown =
+                many.iter().take(CANDIDATES).map(|it| format!("\n{}", tui::safe::plain(it))).collect::<String>();
             let more = if many.len() > CANDIDATES {
-                format!("\n  … and {} more", many.len() - CANDIDATES)
+                format!("\n… and {} more", many.len() - CANDIDATES)
             } else {
                 String::new()
             };

@@ -15,11 +15,12 @@ use crossbeam_channel::bounded;
 use queries::{ExecutionFilter, ExecutionRow, Reader, StoredExecution};
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
-use tui::gantt;
+use tui::{gantt, safe};
 
 use super::{Context, Range, select};
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::output;
 use crate::report::{Output, Report, TextTable};
 
 /// Executions whose events are loaded at once.
@@ -46,7 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &ShowArguments) -> Outcome {
     match context.output {
         Output::Table | Output::Markdown => draw(context, &reader, &rows, arguments.unfold)?,
         Output::Ndjson => lines(&reader, &rows)?,
-        Output::Json | Output::Csv => whole(context, &reader, &rows, arguments.all)?,
+        Output::Json | Output::Csv | Output::RawCsv => whole(context, &reader, &rows, arguments.all)?,
     }
     Ok(0)
 }
@@ -191,7 +192,7 @@ fn whole(context: &Context, reader: &Reader, rows: &[ExecutionRow], all: bool) -
 }
 
 fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = output::json();
     for_each_traced_run(reader, rows, |row, run, traced| {
         let mut line = Map::new();
         line.insert("schema".to_owned(), "stepscope.show/1".into());
@@ -209,18 +210,25 @@ fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
 fn draw(context: &Context, reader: &Reader, rows: &[ExecutionRow], unfold: bool) -> Result<(), Failure> {
     let width = terminal_width();
     let fold = if unfold { gantt::Folds::nothing() } else { gantt::Folds::long_maps() };
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    // In Markdown a picture is a block of code, which is what is indented: no text can end it.
+    let is_markdown = context.output == Output::Markdown;
+    let is_coloured = context.is_coloured() && !is_markdown;
+    let indent = if is_markdown { "    " } else { "" };
+    let shown = |line: String| if is_markdown { safe::markdown_code(&line) } else { line };
+    let mut out = output::coloured_text(is_coloured);
     for_each_traced_run(reader, rows, |_, run, traced| {
         let chart = match traced {
             Some((trace, joined)) => gantt::chart_with_traces(run, trace, joined, width, &fold),
             None => gantt::chart(run, width, &fold),
         };
-        for line in gantt::to_text(&chart, context.is_coloured()) {
-            writeln!(out, "{line}")?;
+        for line in gantt::to_text(&chart, is_coloured) {
+            writeln!(out, "{indent}{}", shown(line))?;
         }
         for (event, child) in &run.execution.children {
             let state = run.visit_of_event(*event).map_or("a state", |it| run.timeline.visits[it].state.as_str());
-            writeln!(out, "{state} started {child}; `stepscope show` opens it, where it is stored")?;
+            let (state, child) = (safe::plain(state), safe::plain(child));
+            let line = format!("{state} started {child}; `stepscope show` opens it, where it is stored");
+            writeln!(out, "{indent}{}", shown(line))?;
         }
         writeln!(out)?;
         Ok(())

@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Outcome {
         Shape::All => workload = Workload { plans: vec![(all_shapes(), count)], incidents: Vec::new(), ..workload },
         Shape::Express => workload = Workload { plans: vec![(api_enrich(), count)], incidents: Vec::new(), ..workload },
     }
-    let mut out = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    let mut out = crate::output::json();
     match arguments.format {
         Form::Logs => write_logs(&workload, &mut out)?,
         Form::History => workload.run(|it| writeln!(out, "{}", history_json(&it)))?,

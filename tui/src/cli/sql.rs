@@ -1,6 +1,6 @@
 //! `sql`: a read-only console over the documented views.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
@@ -74,7 +74,6 @@ fn console(context: &Context, limits: &Limits) -> Result<bool, Failure> {
     loop {
         if is_terminal {
             eprint!("{}", if text.trim().is_empty() { "stepscope> " } else { "      ...> " });
-            std::io::stderr().flush()?;
         }
         let mut line = String::new();
         let has_ended = input.lock().read_line(&mut line)? == 0;
@@ -120,7 +119,7 @@ fn report(Answer { table, truncated }: Answer, output: Output) -> Report {
     }
     text.rows = table.rows.iter().map(|row| row.iter().map(to_text).collect()).collect();
     // NDJSON and CSV name each value; JSON keeps columns and rows apart, as they may repeat a name.
-    let rows: Vec<Value> = if matches!(output, Output::Ndjson | Output::Csv) {
+    let rows: Vec<Value> = if output == Output::Ndjson || output.is_csv() {
         rows.into_iter().map(|row| Value::Object(table.columns.iter().cloned().zip(row).collect())).collect()
     } else {
         rows.into_iter().map(Value::from).collect()

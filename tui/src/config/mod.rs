@@ -123,7 +123,7 @@ impl Config {
         };
         let config: Self = toml::from_str(&text).map_err(|error| {
             Failure::usage(format!("the configuration `{}` is not valid", path.display()))
-                .because(error.to_string().trim().to_owned())
+                .because(why_not(&text, &error))
                 .hint("`stepscope config` prints one that is")
         })?;
         Ok(Self { file: Some(path), ..config })
@@ -242,6 +242,17 @@ impl Config {
     pub(crate) fn price_region(&self) -> &str {
         self.price_region.as_deref().unwrap_or("us-east-1")
     }
+}
+
+/// What is wrong with the file, and in which line; the line itself may hold a secret.
+fn why_not(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|it| text.get(..it.start));
+    let line = before.map_or_else(String::new, |it| format!("line {}: ", it.matches('\n').count() + 1));
+    // What stands where something else is expected is not repeated.
+    let said = error.message();
+    let value = said.find("string \"").map(|it| it + "string".len()).zip(said.rfind("\", expected").map(|it| it + 1));
+    let said = value.map_or_else(|| said.to_owned(), |(from, to)| format!("{}{}", &said[..from], &said[to..]));
+    format!("{line}{said}")
 }
 
 fn folder(variable: &str, below_home: &str) -> PathBuf {

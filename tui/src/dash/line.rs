@@ -56,8 +56,9 @@ impl Line {
         self
     }
 
+    /// Adds a text as a terminal may show it: every line of a frame is made here.
     pub fn push(&mut self, text: impl Into<String>, tone: Tone) {
-        let text = text.into();
+        let text = text::plain(&text.into());
         if text.is_empty() {
             return;
         }

@@ -10,6 +10,7 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 use super::line::{Line, Piece, Tone};
 use super::theme::{Theme, to_ascii};
 use super::view::{Overlay, Vm};
+use crate::safe::plain;
 
 /// Draws a frame.
 pub fn render(frame: &mut Frame<'_>, vm: &Vm) {
@@ -62,8 +63,8 @@ impl Look {
         let place = place.intersection(frame.area());
         frame.render_widget(Clear, place);
         let text: Vec<Text<'_>> = overlay.lines.iter().map(|it| self.line(it)).collect();
-        let mut block =
-            Block::bordered().title(if self.is_ascii { to_ascii(&overlay.title) } else { overlay.title.clone() });
+        let title = plain(&overlay.title);
+        let mut block = Block::bordered().title(if self.is_ascii { to_ascii(&title) } else { title });
         if self.is_ascii {
             block = block.border_set(ASCII);
         }

@@ -278,15 +278,15 @@ pub fn mark_of_status(status: analyzer::model::Status) -> char {
 
 /// The chart as lines of text, with colour as terminals understand it where that is wanted.
 pub fn to_text(chart: &Chart, coloured: bool) -> Vec<String> {
-    let mut lines = vec![chart.title.clone(), chart.subtitle.clone()];
-    lines.extend(chart.gaps.iter().map(|it| format!("gap: {it}")));
+    let mut lines = vec![text::plain(&chart.title), text::plain(&chart.subtitle)];
+    lines.extend(chart.gaps.iter().map(|it| format!("gap: {}", text::plain(it))));
     lines.push(legend());
     lines.push(format!("{:label$} {}", "", chart.axis, label = chart.label_width));
     for row in &chart.rows {
         let label = text::cut(&row.label, chart.label_width);
         let pad = " ".repeat(chart.label_width - unicode_width::UnicodeWidthStr::width(label.as_str()));
         let bar = bar(&row.cells, chart.bar_width, coloured);
-        lines.push(format!("{label}{pad} {bar} {:>9}  {}", row.span, row.note).trim_end().to_owned());
+        lines.push(format!("{label}{pad} {bar} {:>9}  {}", row.span, text::plain(&row.note)).trim_end().to_owned());
         if row.cells.iter().any(|it| it.is_critical()) {
             let under: String = row.cells.iter().map(|it| if it.is_critical() { '━' } else { ' ' }).collect();
             lines.push(format!("{:label$} {}", "", under, label = chart.label_width).trim_end().to_owned());

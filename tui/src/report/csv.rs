@@ -5,8 +5,12 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::Report;
+use tui::safe::is_plain_number;
 
-pub(crate) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+/// How a text becomes a cell.
+type ToCell = fn(&str) -> String;
+
+pub(crate) fn write(out: &mut impl Write, report: &Report, to_cell: ToCell) -> io::Result<()> {
     let rows = report.lines();
     let mut keys: Vec<String> = Vec::new();
     for row in rows.iter().filter_map(Value::as_object) {
@@ -18,23 +22,26 @@ pub(crate) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     let mut writer = csv::Writer::from_writer(out);
     if keys.is_empty() {
-        writer.write_record(report.table.columns.iter().map(|it| it.title.as_str()))?;
+        writer.write_record(report.table.columns.iter().map(|it| to_cell(&it.title)))?;
         for row in &report.table.rows {
-            writer.write_record(row)?;
+            writer.write_record(row.iter().map(|it| text_or_number(it, to_cell)))?;
         }
     } else {
-        writer.write_record(&keys)?;
+        // The columns of the console may be decimals, which are texts in JSON.
+        let to_text = if report.command == "sql" { text_or_number } else { |it: &str, to_cell: ToCell| to_cell(it) };
+        writer.write_record(keys.iter().map(|it| to_cell(it)))?;
         for row in &rows {
-            writer.write_record(keys.iter().map(|key| text(row.get(key))))?;
+            writer.write_record(keys.iter().map(|key| match row.get(key) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(it)) => to_text(it, to_cell),
+                Some(number @ Value::Number(_)) => number.to_string(),
+                Some(other) => to_cell(&other.to_string()),
+            }))?;
         }
     }
     writer.flush()
 }
 
-fn text(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(it)) => it.clone(),
-        Some(other) => other.to_string(),
-    }
+fn text_or_number(text: &str, to_cell: ToCell) -> String {
+    if is_plain_number(text) { text.to_owned() } else { to_cell(text) }
 }

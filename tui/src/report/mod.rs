@@ -5,12 +5,13 @@ mod json;
 pub(crate) mod page;
 mod table;
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
+use crate::output::{self, Out};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -19,7 +20,25 @@ pub(crate) enum Output {
     Json,
     Ndjson,
     Csv,
+    /// CSV for programs: what a spreadsheet would take for a formula is left as it is.
+    #[value(skip)]
+    RawCsv,
     Markdown,
+}
+
+impl Output {
+    pub(crate) fn is_csv(self) -> bool {
+        matches!(self, Self::Csv | Self::RawCsv)
+    }
+
+    /// Standard output, made safe for this form.
+    pub(crate) fn out(self) -> Out {
+        match self {
+            Self::Table | Self::Markdown => output::text(),
+            Self::Json | Self::Ndjson => output::json(),
+            Self::Csv | Self::RawCsv => output::csv(),
+        }
+    }
 }
 
 /// What a command found: the JSON of the contract, and the same for people.
@@ -61,7 +80,7 @@ impl TextTable {
 
 impl Report {
     pub(crate) fn print(&self, output: Output) -> Result<(), Failure> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+        let mut out = output.out();
         self.write(&mut out, output)?;
         out.flush()?;
         Ok(())
@@ -71,7 +90,8 @@ impl Report {
     pub(crate) fn to_text(&self, output: Output) -> Result<String, Failure> {
         let mut text = Vec::new();
         self.write(&mut text, output)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok(if matches!(output, Output::Json | Output::Ndjson) { tui::safe::json(&text) } else { text })
     }
 
     fn write(&self, out: &mut impl Write, output: Output) -> Result<(), Failure> {
@@ -80,7 +100,8 @@ impl Report {
             Output::Markdown => table::write_markdown(out, self)?,
             Output::Json => json::write(out, self)?,
             Output::Ndjson => json::write_lines(out, self)?,
-            Output::Csv => csv::write(out, self)?,
+            Output::Csv => csv::write(out, self, tui::safe::cell)?,
+            Output::RawCsv => csv::write(out, self, tui::safe::raw_cell)?,
         }
         Ok(())
     }

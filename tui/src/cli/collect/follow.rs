@@ -1,6 +1,6 @@
 //! `collect --follow`: a service that collects until it is told to stop.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -18,6 +18,7 @@ use super::{CollectArguments, Context, opener, result};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::ingest::{Pace, run_live};
+use crate::output;
 use crate::own_metrics::{OwnMetrics, serve};
 
 /// How often a line of log tells how it goes, where there is no terminal to show it.
@@ -54,7 +55,7 @@ impl ServiceArguments {
 
 pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Resolved) -> Outcome {
     let service = &arguments.service;
-    let is_terminal = std::io::stderr().is_terminal() && service.log_format == crate::logging::LogFormat::Text;
+    let is_terminal = output::is_stderr_a_terminal() && service.log_format == crate::logging::LogFormat::Text;
     crate::logging::start(service.log_format, is_terminal);
     let retain = service.retain.as_deref().map(retention).transpose()?;
     let interrupted = crate::ingest::interrupted();
@@ -89,7 +90,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
         Err(_) => return Err(Failure::new("the collecting thread broke down")),
     };
     if is_terminal {
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
+        output::say_progress("");
     }
     tracing::info!(events = stored.events, "collecting ends: everything that was read is stored");
     result::report(&report, &stored, begun.elapsed().as_millis()).print(context.output)?;
@@ -131,7 +132,7 @@ impl Status {
         self.before = (Instant::now(), n_events);
         let line = line(&report, rate);
         if self.is_terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
+            output::say_progress(&line);
         } else if self.logged.elapsed() >= LOG_EVERY {
             self.logged = Instant::now();
             tracing::info!(status = line, "collecting");

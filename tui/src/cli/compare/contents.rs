@@ -5,6 +5,7 @@ use analyzer::error_groups::ErrorGroup;
 use analyzer::model::{Name, Timestamp};
 use jiff::tz::{Offset, TimeZone};
 use queries::{ExecutionFilter, Reader};
+use tui::safe::Command;
 use tui::text;
 
 use super::evidence::{Deployed, changes_told, deployed, slice_name};
@@ -63,16 +64,12 @@ pub(super) fn page_of(
     };
     let name = short(machine);
     let mut commands = vec![match ranges {
-        Some((baseline, incident)) => format!(
-            "stepscope compare {} --baseline {} --incident {}",
-            text::quoted(name),
-            incidents::range(baseline),
-            incidents::range(incident)
-        ),
-        None => format!("stepscope compare {}", text::quoted(name)),
+        Some((baseline, incident)) => super::command_of_ranges(name, baseline, incident).to_string(),
+        None => Command::new("stepscope compare").argument(name).to_string(),
     }];
     let examples = it.compared.causes.iter().filter(|it| it.is_named()).filter_map(|it| it.evidence.first());
-    let example = |arn: &Name| format!("stepscope show {}", text::quoted(arn.rsplit(':').next().unwrap_or(arn)));
+    let example =
+        |arn: &Name| Command::new("stepscope show").argument(arn.rsplit(':').next().unwrap_or(arn)).to_string();
     for command in side_by_side(&it.exemplars).into_iter().chain(examples.map(example)).take(TOLD) {
         if !commands.contains(&command) {
             commands.push(command);

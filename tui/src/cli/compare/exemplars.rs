@@ -6,6 +6,7 @@ use analyzer::execution::Run;
 use analyzer::model::{Event, Micros, PayloadField, Timestamp};
 use queries::Reader;
 use serde_json::{Value, json};
+use tui::safe::Command;
 use tui::text;
 
 use crate::failure::Failure;
@@ -73,5 +74,5 @@ pub(super) fn to_json(it: &Shown) -> Value {
 /// The two timelines side by side.
 pub(super) fn side_by_side(all: &[Shown]) -> Option<String> {
     let of = |role: &str| all.iter().find(|it| it.role == role).map(|it| it.arn.rsplit(':').next().unwrap_or(&it.arn));
-    Some(format!("stepscope compare {} {}", text::quoted(of("typical")?), text::quoted(of("before")?)))
+    Some(Command::new("stepscope compare").argument(of("typical")?).argument(of("before")?).to_string())
 }

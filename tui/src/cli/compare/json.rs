@@ -4,7 +4,7 @@ use analyzer::compare::{Billed, Cause, Compared, Failing, SideSummary};
 use analyzer::model::{Micros, Name, Usd};
 use queries::ExecutionFilter;
 use serde_json::{Map, Value, json};
-use tui::text;
+use tui::safe::Command;
 
 use super::evidence::{
     Deployed, changes_told, deployment_sentence, deployment_to_json, error_to_json, slice_sentence, slice_to_json,
@@ -39,7 +39,7 @@ pub(super) fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, r
     let example = named.first().and_then(|it| it.evidence.first());
     let footer = findings(compared, &named, all, it.left_out)
         .into_iter()
-        .chain(example.map(|it| format!("See for yourself: stepscope show {}", text::quoted(it))))
+        .chain(example.map(|it| format!("See for yourself: {}", Command::new("stepscope show").argument(it))))
         .chain(side_by_side(&it.exemplars).map(|it| format!("A typical run beside one like it before: {it}")))
         .chain(throttled_told(it.throttled))
         .chain(it.slices.iter().take(TOLD).map(slice_sentence))

@@ -21,6 +21,7 @@ use clap::Args;
 use crossbeam_channel::bounded;
 use queries::{ExecutionFilter, Reader};
 use serde_json::json;
+use tui::safe::Command;
 use tui::text;
 
 use super::bill::Prices;
@@ -86,7 +87,7 @@ pub(crate) fn found(context: &Context, arguments: &CompareArguments) -> Result<R
     }
     let (told, page) = paged(context, &reader, arguments, arguments.report.is_some())?;
     if let Some((path, page)) = arguments.report.as_ref().zip(page) {
-        page::write(path, &page, &told)?;
+        page::write(path, &page, &told, context.csv())?;
         eprintln!("written to {}", path.display());
     }
     Ok(told)
@@ -105,6 +106,12 @@ pub(super) fn page_of_ranges(
         ..CompareArguments::default()
     };
     paged(context, &context.reader()?, &arguments, true)
+}
+
+/// The command that compares two ranges of a machine.
+pub(super) fn command_of_ranges(machine: &str, baseline: Span, incident: Span) -> Command {
+    let ranges = format!("--baseline {} --incident {}", incidents::range(baseline), incidents::range(incident));
+    Command::new("stepscope compare").argument(machine).plain_option(&ranges)
 }
 
 fn paged(
@@ -290,13 +297,8 @@ pub(super) fn told(
     let [mean, p95, failed] = before_and_after(b, i);
     let (n, n_before) = (text::count(i.n as u64), text::count(b.n as u64));
     let answer = format!("{mean}{difference}   {p95}   {failed}{paid}   {n} runs against {n_before}");
-    let command = format!(
-        "stepscope compare {} --baseline {} --incident {}{}",
-        text::quoted(machine),
-        incidents::range(baseline),
-        incidents::range(incident),
-        if all { " --all" } else { "" }
-    );
+    let command = command_of_ranges(machine, baseline, incident);
+    let command = if all { command.plain_option("--all") } else { command }.to_string();
     let cut = is_cut
         .then(|| format!("At most the newest {} executions of each range are compared here.", text::count(limit)));
     let carried = carriers(beside.found, &compared);

@@ -133,7 +133,8 @@ impl Shell<'_> {
                     let _ = self.answer.send(Msg::Notice(said));
                 }
                 Effect::Export(form, shown) => {
-                    let said = export(form, &shown).unwrap_or_else(|failure| failure.to_string());
+                    let csv = self.loader.context.csv();
+                    let said = export(form, &shown, csv).unwrap_or_else(|failure| failure.to_string());
                     let _ = self.answer.send(Msg::Notice(said));
                 }
                 load => self.background.take(load),
@@ -163,11 +164,11 @@ fn copy(text: &str) -> io::Result<()> {
 }
 
 /// Writes what is shown into a file of the present folder that was not there before.
-fn export(form: Form, shown: &Shown) -> Result<String, Failure> {
+fn export(form: Form, shown: &Shown, csv: Output) -> Result<String, Failure> {
     let (extension, text) = match form {
         Form::Text => ("txt", shown.text.clone()),
         Form::Json => ("json", exported(shown, Output::Json)?),
-        Form::Csv => ("csv", exported(shown, Output::Csv)?),
+        Form::Csv => ("csv", exported(shown, csv)?),
         Form::Markdown => ("md", exported(shown, Output::Markdown)?),
     };
     let name = |number: u32| {

@@ -22,6 +22,7 @@ use super::Context;
 use super::aws::AwsArguments;
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::output;
 use collector::Collector;
 use loader::Loader;
 use once::Wanted;
@@ -91,7 +92,7 @@ pub(crate) fn run(context: &Context, arguments: &DashArguments) -> Outcome {
 }
 
 fn must_be_terminal() -> Result<(), Failure> {
-    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+    if output::is_stdout_a_terminal() && io::stdin().is_terminal() {
         return Ok(());
     }
     Err(Failure::usage("the dashboard needs a terminal").hint("`stepscope dash --once` prints what it shows"))

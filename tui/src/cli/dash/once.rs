@@ -14,6 +14,7 @@ use super::ui;
 use crate::Outcome;
 use crate::cli::{Context, select};
 use crate::failure::Failure;
+use crate::output;
 
 /// The smallest and the largest frame.
 const LEAST: (u16, u16) = (40, 8);
@@ -45,7 +46,7 @@ pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wa
     let vm = view(&ui);
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).map_err(|it| Failure::new(it.to_string()))?;
     terminal.draw(|frame| render(frame, &vm)).map_err(|it| Failure::new(it.to_string()))?;
-    std::io::stdout().lock().write_all(text(terminal.backend().buffer()).as_bytes())?;
+    output::text().write_all(text(terminal.backend().buffer()).as_bytes())?;
     match &ui.stop().trouble {
         Some(trouble) => Err(Failure::usage(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone())),
         None => Ok(0),

@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, arguments: &BundleArguments, out: Option<&P
             Box::new(GzEncoder::new(create(path)?, Compression::default()))
         }
         Some(path) => Box::new(create(path)?),
-        None => Box::new(std::io::BufWriter::new(std::io::stdout().lock())),
+        None => Box::new(crate::output::json()),
     };
     let mut machines: BTreeMap<&str, &ExecutionRow> = BTreeMap::new();
     machines.extend(rows.iter().map(|it| (it.machine_arn.as_str(), it)));

@@ -7,10 +7,12 @@ use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
 use analyzer::pricing::rounded_to_add_up;
 use queries::Usage;
 use serde_json::{Map, Value};
+use tui::safe;
 
 use crate::cli::bill::{MachineCost, Prices, costs};
 use crate::cli::{Context, Range};
 use crate::failure::Failure;
+use crate::report::Output;
 
 const DAY: Micros = Micros(86_400_000_000);
 
@@ -66,6 +68,18 @@ const COLUMNS: [&str; 48] = [
     "x_Scenario",
 ];
 
+/// Columns of numbers; those of all others are texts, which a spreadsheet must not take for formulas.
+const NUMBERS: [&str; 8] = [
+    "BilledCost",
+    "ConsumedQuantity",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingQuantity",
+];
+
 /// The place of the tags among the columns.
 const TAGS: usize = 39;
 
@@ -87,6 +101,7 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
     let all_tags = reader.tags()?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let broken = |error: csv::Error| Failure::new("the rows cannot be written").because(error.to_string());
+    let to_cell = if context.csv() == Output::RawCsv { safe::raw_cell } else { safe::cell };
     writer.write_record(COLUMNS).map_err(broken)?;
     for it in costs(&reader, &prices, since, until)? {
         let Some(paid) = it.actual else { continue };
@@ -110,7 +125,9 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
         for (charge, billed) in charges.iter().zip(rounded_to_add_up(&parts)) {
             let mut record = row(&it, charge, billed);
             record[TAGS].clone_from(&tags);
-            writer.write_record(record).map_err(broken)?;
+            let cells = COLUMNS.iter().zip(&record);
+            let cells = cells.map(|(name, it)| if NUMBERS.contains(name) { it.clone() } else { to_cell(it) });
+            writer.write_record(cells).map_err(broken)?;
         }
     }
     let bytes =

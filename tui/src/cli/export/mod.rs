@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 use super::{Context, Range};
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::output;
 
 #[derive(Args)]
 pub(crate) struct ExportArguments {
@@ -78,7 +79,12 @@ pub(crate) fn run(context: &Context, arguments: &ExportArguments) -> Outcome {
         Some(path) => std::fs::write(path, text).map_err(|error| {
             Failure::new(format!("`{}` cannot be written", path.display())).because(error.to_string())
         })?,
-        None => std::io::stdout().lock().write_all(&text)?,
+        None => match &arguments.form {
+            Form::Perfetto { form: perfetto::Form::Protobuf, .. } => output::binary()?.write_all(&text)?,
+            Form::Perfetto { .. } => output::json().write_all(&text)?,
+            Form::Focus { .. } => output::csv().write_all(&text)?,
+            _ => output::text().write_all(&text)?,
+        },
     }
     Ok(0)
 }

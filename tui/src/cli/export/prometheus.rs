@@ -49,7 +49,8 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
 }
 
 fn escaped(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    // First what cannot be seen, by its number; the backslashes of that are escaped like any other.
+    tui::safe::plain(label).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the format has floating point numbers only")]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use analyzer::asl::{Content, Deployment, Found, Place, StateMachine, definitions_in, text_to_value};
+use analyzer::asl::{Content, Deployment, Found, StateMachine, definitions_in, duplicate_key, text_to_value};
 use analyzer::lint::{Finding, Subject, ignored_in, lint};
 use serde_json::Value;
 
@@ -17,12 +17,30 @@ pub(super) const EXTENSIONS: [&str; 8] = ["json", "json5", "yaml", "yml", "asl",
 /// Folders of what others wrote.
 const FOREIGN: [&str; 3] = ["node_modules", "target", "venv"];
 
+/// What a text holds that is meant to have a definition in it, or to deploy one.
+const MARKS: [&str; 5] =
+    ["StartAt", "AWS::StepFunctions::", "AWS::Serverless::StateMachine", "aws_sfn_state_machine", "stepFunctions:"];
+/// How the name of a definition ends.
+const NAMES: [&str; 3] = [".asl.json", ".asl.yaml", ".asl.yml"];
+
 /// A file that may hold definitions.
 struct File {
     path: PathBuf,
     /// Named by the user; others in a folder may be anything.
     is_named: bool,
     text: String,
+}
+
+impl File {
+    /// Whether it is meant to hold a definition: then it is an error when it cannot be read.
+    fn looks_like_one(&self) -> bool {
+        has_name_of_one(&self.path) || MARKS.iter().any(|it| self.text.contains(it))
+    }
+}
+
+fn has_name_of_one(path: &Path) -> bool {
+    let name = path.file_name().map(|it| it.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    NAMES.iter().any(|it| name.ends_with(it))
 }
 
 /// The machine that a template makes of a file, how it is set up, and what the template calls the file.
@@ -42,9 +60,11 @@ pub(super) fn check(targets: &[&String], skips_foreign: bool, checked: &mut Chec
         let path = Path::new(target.as_str());
         for found in files_below(path)? {
             let is_named = found == path && !skips_foreign;
-            match std::fs::read_to_string(&found) {
+            match text_of(&found) {
                 Ok(text) => files.push(File { path: found, is_named, text }),
-                Err(_) if is_named => return Err(Failure::new(format!("`{target}` cannot be read as text"))),
+                Err(NoText { reason, looks_like_one }) if is_named || looks_like_one => {
+                    checked.refuse(&found, "unreadable", reason, None);
+                }
                 Err(_) => {}
             }
         }
@@ -73,6 +93,35 @@ pub(super) fn check(targets: &[&String], skips_foreign: bool, checked: &mut Chec
     Ok(())
 }
 
+/// Why a file has no text.
+struct NoText {
+    reason: String,
+    looks_like_one: bool,
+}
+
+fn text_of(path: &Path) -> Result<String, NoText> {
+    let refused = |reason: String| NoText { reason, looks_like_one: has_name_of_one(path) };
+    let about = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+    if !about.is_file() {
+        return Err(refused("it is no regular file".to_owned()));
+    }
+    if about.len() > LARGEST {
+        return Err(refused(format!("it has {} bytes, and {LARGEST} are read", about.len())));
+    }
+    let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        // UTF-16 is what it was with a zero in every other place.
+        let bytes = error.as_bytes();
+        let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let reason = if is_utf16 { "it is UTF-16 text; UTF-8 is read" } else { "it is no UTF-8 text" };
+        let text = String::from_utf8_lossy(bytes).replace('\0', "");
+        NoText {
+            reason: reason.to_owned(),
+            looks_like_one: has_name_of_one(path) || MARKS.iter().any(|it| text.contains(it)),
+        }
+    })
+}
+
 /// The files that may hold definitions, in order of their names.
 pub(super) fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
@@ -92,7 +141,7 @@ pub(super) fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         let Ok(kind) = std::fs::symlink_metadata(&entry).map(|it| it.file_type()) else { continue };
         if kind.is_dir() {
             found.extend(files_below(&entry)?);
-        } else if is_candidate && std::fs::metadata(&entry).is_ok_and(|it| it.is_file() && it.len() <= LARGEST) {
+        } else if is_candidate && std::fs::metadata(&entry).is_ok_and(|it| it.is_file()) {
             found.push(entry);
         }
     }
@@ -102,14 +151,9 @@ pub(super) fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// What a file holds; `None` where that is nothing of ours, or cannot be read.
 fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found>>, Failure> {
     let source = file.path.display().to_string();
-    let mut refuse = |message: String, place: Option<Place>| {
-        let Place { line, column } = place.unwrap_or(Place::START);
-        checked.files += 1;
-        checked.findings.push(Placed { source: source.clone(), line, column, machine: None, finding: broken(message) });
-    };
-    let may_hold_one = file.text.contains("StartAt");
+    let is_meant_to = file.looks_like_one();
     let is_terraform = file.path.extension().is_some_and(|it| it.eq_ignore_ascii_case("tf"));
-    if !(file.is_named || may_hold_one || is_terraform || file.text.contains("::StateMachine")) {
+    if !(file.is_named || is_meant_to || is_terraform) {
         return Ok(None);
     }
     match definitions_in(&source, &file.text) {
@@ -117,9 +161,17 @@ fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found
         Ok(_) => {
             let value = text_to_value(&file.text).unwrap_or_default();
             let has = |field: &str| value.get(field).is_some();
-            if is_meant(&value) || (file.is_named && (has("States") || has("StartAt"))) {
+            if is_meant(&value) || ((file.is_named || has_name_of_one(&file.path)) && (has("States") || has("StartAt")))
+            {
                 let missing = if has("States") { "StartAt" } else { "States" };
-                refuse(format!("the field `{missing}` is missing"), None);
+                checked.refuse(&file.path, "invalid", format!("the field `{missing}` is missing"), None);
+            } else if has_name_of_one(&file.path) {
+                checked.refuse(
+                    &file.path,
+                    "unreadable",
+                    "it holds no definition: there is no StartAt".to_owned(),
+                    None,
+                );
             } else if file.is_named {
                 return Err(Failure::usage(format!("`{source}` holds no definition"))
                     .hint("give a file with StartAt and States, or a template that has one inside"));
@@ -127,8 +179,8 @@ fn definitions_of(file: &File, checked: &mut Checked) -> Result<Option<Vec<Found
             Ok(None)
         }
         Err(error) => {
-            if file.is_named || (may_hold_one && file.text.trim_start().starts_with(['{', '/'])) {
-                refuse(error.to_string(), error.place);
+            if file.is_named || is_meant_to {
+                checked.refuse(&file.path, "unreadable", error.to_string(), error.place);
             }
             Ok(None)
         }
@@ -167,6 +219,14 @@ fn check_file(file: &File, found: &[Found], deployed: &Deployed, checked: &mut C
     let own = file.path.canonicalize().ok().and_then(|it| deployed.get(&it));
     let comments = Comments::of(&file.text);
     checked.files += 1;
+    if let Some(place) = duplicate_key(&file.text) {
+        let finding =
+            Finding::new("duplicate_key", String::new(), "the key stands twice; the last one counts".to_owned());
+        if !comments.spare(place.line, finding.rule) {
+            let source = source.clone();
+            checked.findings.push(Placed { source, line: place.line, column: place.column, machine: None, finding });
+        }
+    }
     let not_read = |it: &Found, message: String, checked: &mut Checked| {
         let (place, finding) = (it.place(""), Finding::new("not_read", String::new(), message));
         let (source, machine) = (source.clone(), it.name.clone());

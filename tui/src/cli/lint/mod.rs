@@ -7,6 +7,7 @@ mod watch;
 
 use std::path::Path;
 
+use analyzer::asl::Place;
 use analyzer::lint::{Finding, Severity};
 use clap::Args;
 
@@ -20,9 +21,9 @@ pub(crate) struct LintArguments {
     /// Files, folders, or a machine whose definition and runs are stored.
     #[arg(required_unless_present_any = ["explain", "rules"], value_name = "FILE|MACHINE")]
     targets: Vec<String>,
-    /// End with 3 when something of this severity or worse is found: error, warning or info.
-    #[arg(long, value_name = "SEVERITY")]
-    fail_on: Option<String>,
+    /// End with 3 when something of this severity or worse is found: error, warning or info; never ends with 0.
+    #[arg(long, value_name = "SEVERITY", default_value = "error")]
+    fail_on: String,
     /// Show only what is of this severity or worse.
     #[arg(long, value_name = "SEVERITY")]
     min_severity: Option<String>,
@@ -32,7 +33,7 @@ pub(crate) struct LintArguments {
     /// Print annotations for GitHub Actions.
     #[arg(long)]
     github: bool,
-    /// Pass over named files that hold no definition, as those of a commit may.
+    /// Pass over named files that neither hold a definition nor look like one, as those of a commit may.
     #[arg(long)]
     skip_foreign: bool,
     /// Look again whenever one of the files changes.
@@ -64,6 +65,14 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// Adds what is wrong with a file as a whole.
+    fn refuse(&mut self, path: &Path, rule: &'static str, message: String, place: Option<Place>) {
+        let Place { line, column } = place.unwrap_or(Place::START);
+        let (source, finding) = (path.display().to_string(), Finding::new(rule, String::new(), message));
+        self.files += 1;
+        self.findings.push(Placed { source, line, column, machine: None, finding });
+    }
+
     /// Keeps what is of a severity or worse.
     fn keep(&mut self, least: Option<Severity>) {
         self.findings.retain(|it| least.is_none_or(|least| it.finding.severity >= least));
@@ -77,7 +86,10 @@ pub(crate) fn run(context: &Context, arguments: &LintArguments) -> Outcome {
     if arguments.rules {
         return output::list_rules(context.output);
     }
-    let threshold = arguments.fail_on.as_deref().map(parse_severity).transpose()?;
+    let threshold = match arguments.fail_on.as_str() {
+        "never" => None,
+        severity => Some(parse_severity(severity).map_err(|it| it.hint("use error, warning, info or never"))?),
+    };
     let least = arguments.min_severity.as_deref().map(parse_severity).transpose()?;
     if arguments.watch {
         return watch::run(&arguments.targets, || {

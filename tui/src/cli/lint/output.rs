@@ -1,6 +1,6 @@
 //! Findings as lines that editors jump from, as tables and JSON, as SARIF, as annotations; and the pages of the rules.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use analyzer::lint::{RULES, Rule, Severity, rule_named};
 use serde_json::{Value, json};
@@ -10,10 +10,11 @@ use super::{Checked, LintArguments, Placed};
 use crate::Outcome;
 use crate::cli::bill::number;
 use crate::failure::Failure;
+use crate::output;
 use crate::report::{Output, Report, TextTable};
 
 pub(super) fn print(checked: &Checked, arguments: &LintArguments, output: Output) -> Result<(), Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = if arguments.sarif { output::json() } else { output::text() };
     if arguments.sarif {
         writeln!(out, "{:#}", sarif(checked))?;
     } else if arguments.github {
@@ -178,7 +179,7 @@ pub(super) fn explain(name: &str) -> Outcome {
         let known = RULES.map(|it| it.name).join(", ");
         Failure::usage(format!("there is no rule `{name}`")).hint(format!("the rules are {known}"))
     })?;
-    let mut out = io::stdout();
+    let mut out = output::text();
     writeln!(out, "{} ({})\n\n{}\n\nWhat to do: {}\n", rule.name, rule.severity.as_str(), rule.why, rule.fix)?;
     if !rule.example.is_empty() {
         writeln!(out, "    {}\n", rule.example.replace('\n', "\n    "))?;

@@ -1,6 +1,5 @@
 //! Looking again whenever a file changes.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
@@ -8,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::files::files_below;
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::output::clear_screen;
 
 const EVERY: Duration = Duration::from_millis(300);
 
@@ -25,15 +25,11 @@ pub(super) fn run(targets: &[String], look: impl Fn() -> Result<(), Failure>) ->
     loop {
         let now = state(targets);
         if seen.as_ref() != Some(&now) {
-            let mut out = std::io::stdout();
-            if out.is_terminal() {
-                write!(out, "\u{1b}[2J\u{1b}[H")?;
-            }
+            clear_screen()?;
             // Half a file, while an editor writes it, is no reason to end.
             if let Err(failure) = look() {
-                writeln!(std::io::stderr(), "{failure}")?;
+                eprintln!("{failure}");
             }
-            out.flush()?;
             seen = Some(now);
         }
         sleep(EVERY);

@@ -73,7 +73,7 @@ pub(crate) fn run(context: &Context, arguments: &MeasureArguments) -> Outcome {
         What::ChangePoints { series } => change_points_of(series)?,
         What::Refresh { times } => super::dash::measure_refresh(context, *times)?,
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::output::text();
     writeln!(out, "{measured}")?;
     Ok(0)
 }

@@ -4,6 +4,7 @@ use analyzer::model::Micros;
 use analyzer::population::{Findings, StateFinding};
 use queries::{ExecutionFilter, Reader, Runs};
 use serde_json::Map;
+use tui::safe::Command;
 use tui::text;
 
 use super::{Action, Asked, actions_section, nothing};
@@ -94,7 +95,10 @@ fn action(it: &Found) -> Option<Action> {
             text::opt_span(first.bound_p95)
         ),
         usd_per_month: None,
-        command: format!("stepscope whatif {} --work {}=0.5", text::quoted(name), text::quoted(&first.state)),
+        command: Command::new("stepscope whatif")
+            .argument(name)
+            .option("--work", &format!("{}=0.5", first.state))
+            .to_string(),
     })
 }
 

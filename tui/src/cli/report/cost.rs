@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use analyzer::model::Usd;
 use queries::Reader;
 use serde_json::{Map, Value, json};
+use tui::safe::Command;
 use tui::text;
 
 use super::{Action, Asked, actions_section, change, nothing};
@@ -175,7 +176,7 @@ fn actions(lines: &[Line]) -> Vec<Action> {
         Some(Action {
             what: format!("`{}`: {how}", it.name),
             usd_per_month: Some(usd),
-            command: format!("stepscope cost {}", text::quoted(&it.name)),
+            command: Command::new("stepscope cost").argument(&it.name).to_string(),
         })
     };
     let mut actions: Vec<Action> = lines.iter().filter_map(one).collect();

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tui::text;
 
 use super::{Action, Asked, actions_section, nothing};
+use crate::cli::compare::command_of_ranges;
 use crate::cli::coverage::Coverage;
 use crate::cli::incidents::{self, Found};
 use crate::failure::Failure;
@@ -159,12 +160,7 @@ fn actions(lines: &[Line]) -> Vec<Action> {
     let changed = lines.iter().filter_map(|it| Some((it, it.changes.last()?))).map(|(it, change)| Action {
         what: format!("Find out why `{}` changed: {}", it.now.name, change_said(change)),
         usd_per_month: None,
-        command: format!(
-            "stepscope compare {} --baseline {} --incident {}",
-            text::quoted(&it.now.name),
-            incidents::range(change.baseline),
-            incidents::range(change.incident)
-        ),
+        command: command_of_ranges(&it.now.name, change.baseline, change.incident).to_string(),
     });
     let failed: u64 = lines.iter().map(|it| it.now.failed).sum();
     let redrive = (failed > 0).then(|| Action {

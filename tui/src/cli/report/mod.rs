@@ -17,6 +17,7 @@ use tui::text;
 use super::{Context, Range, select, when};
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::output;
 use crate::report::page::{self, Page};
 use crate::report::{Output, Report, TextTable};
 
@@ -119,10 +120,10 @@ pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
     }
     let told = told(context, &reader, arguments.kind, &asked)?;
     if let Some(path) = &arguments.out {
-        page::write(path, &told.page, &told.report)?;
+        page::write(path, &told.page, &told.report, context.csv())?;
         eprintln!("written to {}", path.display());
     } else if context.output == Output::Markdown {
-        std::io::stdout().write_all(page::markdown(&told.page).as_bytes())?;
+        output::text().write_all(page::markdown(&told.page).as_bytes())?;
     } else {
         told.report.print(context.output)?;
     }
@@ -131,7 +132,7 @@ pub(crate) fn run(context: &Context, arguments: &ReportArguments) -> Outcome {
 
 /// Every report, of one look at the database.
 fn all(context: &Context, reader: &Reader, arguments: &ReportArguments, asked: &Asked) -> Outcome {
-    if arguments.out.is_some() || context.output == Output::Csv {
+    if arguments.out.is_some() || context.output.is_csv() {
         return Err(Failure::usage("`all` is several reports, and a file of this form holds one")
             .hint("give one kind, or take JSON, NDJSON or Markdown on standard output"));
     }
@@ -140,11 +141,11 @@ fn all(context: &Context, reader: &Reader, arguments: &ReportArguments, asked: &
         let told = told(context, reader, kind, asked)?;
         match context.output {
             Output::Markdown => {
-                std::io::stdout().write_all(page::markdown(&told.page).as_bytes())?;
+                output::text().write_all(page::markdown(&told.page).as_bytes())?;
             }
             Output::Table => {
                 if kind != Kind::Cost {
-                    writeln!(std::io::stdout())?;
+                    writeln!(output::text())?;
                 }
                 told.report.print(context.output)?;
             }

@@ -326,7 +326,7 @@ fn install(context: &Context, systemd: Option<&Path>) -> Result<(), Failure> {
     let Some(folder) = systemd else {
         use std::io::Write;
         // A percent sign is the end of the line to cron.
-        writeln!(std::io::stdout(), "* * * * * {}", command.replace('%', "\\%"))?;
+        writeln!(crate::output::text(), "* * * * * {}", command.replace('%', "\\%"))?;
         eprintln!("add the line to `crontab -e`; schedules also run inside `collect --follow`");
         return Ok(());
     };

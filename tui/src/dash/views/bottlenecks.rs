@@ -16,7 +16,8 @@ use super::super::view::{Area, BodyLine, first_visible, rule};
 use super::machine::{runs, study};
 use super::{Panel, Step, money};
 use crate::gantt;
-use crate::text::{self, quoted};
+use crate::safe::Command;
+use crate::text;
 
 pub(super) struct Bottlenecks;
 
@@ -164,16 +165,18 @@ impl Panel for Bottlenecks {
 /// The command of the scenario.
 fn command(ui: &Ui, machine: &str) -> String {
     let scenario = &ui.stop().scenario;
-    let mut command = format!("stepscope whatif {}", quoted(machine));
+    let mut command = Command::new("stepscope whatif").argument(machine);
     for (state, factor) in &scenario.work {
-        command += &format!(" --work {}", quoted(&format!("{state}={factor:.1}")));
+        command = command.option("--work", &format!("{state}={factor:.1}"));
     }
     for (map, limit) in &scenario.concurrency {
-        command += &format!(" --concurrency {}", quoted(&format!("{map}={limit}")));
+        command = command.option("--concurrency", &format!("{map}={limit}"));
     }
     let (since, until) = ui.preferences.range.bounds(ui.now);
     for (flag, at) in [("--since", since), ("--until", until)] {
-        command += &at.map_or_else(String::new, |at| format!(" {flag} {}", analyzer::time::format(at)));
+        if let Some(at) = at {
+            command = command.plain_option(&format!("{flag} {}", analyzer::time::format(at)));
+        }
     }
     for (is_on, flag) in [
         (scenario.no_backoff, "--no-backoff"),
@@ -181,10 +184,10 @@ fn command(ui: &Ui, machine: &str) -> String {
         (scenario.no_cold_starts, "--no-cold-starts"),
     ] {
         if is_on {
-            command += &format!(" {flag}");
+            command = command.plain_option(flag);
         }
     }
-    command
+    command.to_string()
 }
 
 fn slide(ui: &mut Ui, state: Name, step: f64) {

@@ -17,7 +17,7 @@ use super::screen::{MachineRef, Stop, Subject, View};
 use super::table::Table;
 use super::ui::Ui;
 use super::view::{Area, BodyLine, Scroll, view};
-use crate::text::quoted;
+use crate::safe::{Command, plain};
 use analyzer::execution::Execution;
 
 /// What a view does with an action of its own.
@@ -239,8 +239,8 @@ pub(super) fn short_help(action: Action) -> &'static str {
 fn machine_copies(machine: Option<&MachineRef>) -> Vec<(char, String, String)> {
     let Some(machine) = machine else { return Vec::new() };
     let region = machine.arn.split(':').nth(3).unwrap_or_default();
-    let mut copies = vec![('a', format!("ARN of {}", machine.name), machine.arn.clone())];
-    if !region.is_empty() && region != "local" {
+    let mut copies = vec![('a', format!("ARN of {}", machine.name), plain(&machine.arn))];
+    if is_region(region) {
         let url = format!(
             "https://{region}.console.aws.amazon.com/states/home?region={region}#/statemachines/view/{}",
             encoded(&machine.arn)
@@ -253,15 +253,15 @@ fn machine_copies(machine: Option<&MachineRef>) -> Vec<(char, String, String)> {
 fn execution_copies(arn: &str) -> Vec<(char, String, String)> {
     let region = arn.split(':').nth(3).unwrap_or_default();
     let mut copies = vec![
-        ('a', "ARN of the execution".to_owned(), arn.to_owned()),
-        ('s', "command that shows it".to_owned(), format!("stepscope show {}", quoted(arn))),
+        ('a', "ARN of the execution".to_owned(), plain(arn)),
+        ('s', "command that shows it".to_owned(), Command::new("stepscope show").argument(arn).to_string()),
         (
             'h',
             "command that gets its history".to_owned(),
-            format!("aws stepfunctions get-execution-history --execution-arn {}", quoted(arn)),
+            Command::new("aws stepfunctions get-execution-history").option("--execution-arn", arn).to_string(),
         ),
     ];
-    if !region.is_empty() && region != "local" {
+    if is_region(region) {
         let page = if arn.contains(":express:") { "express-executions/details" } else { "v2/executions/details" };
         let url =
             format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/{page}/{}", encoded(arn));
@@ -270,10 +270,17 @@ fn execution_copies(arn: &str) -> Vec<(char, String, String)> {
     copies
 }
 
+/// Whether an address may be made of it: what is imported says anything.
+fn is_region(text: &str) -> bool {
+    !text.is_empty()
+        && text != "local"
+        && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+}
+
 /// What may stand in the last part of a URL; everything else as its bytes.
 fn encoded(text: &str) -> String {
-    let plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.~:/".contains(&it);
-    text.bytes().map(|it| if plain(it) { char::from(it).to_string() } else { format!("%{it:02X}") }).collect()
+    let is_kept = |it: u8| it.is_ascii_alphanumeric() || b"-_.~:/".contains(&it);
+    text.bytes().map(|it| if is_kept(it) { char::from(it).to_string() } else { format!("%{it:02X}") }).collect()
 }
 
 fn timeline_of(it: &ExecutionItem) -> Step {

@@ -24,6 +24,7 @@ use crate::Outcome;
 use crate::cli::show::for_each_run;
 use crate::cli::{Context, Range, select};
 use crate::failure::Failure;
+use crate::output;
 use messages::{InstrumentationScope, KeyValue, Link, Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData};
 
 /// Executions that are sent to a collector at once, and how long that may take.
@@ -66,7 +67,7 @@ pub(super) fn run(context: &Context, arguments: &OtlpArguments, out: Option<&Pat
     let mut destination = match (&arguments.endpoint, out) {
         (Some(endpoint), _) => Destination::Endpoint(traces_url(endpoint), headers),
         (None, Some(path)) => Destination::File(Box::new(create(path)?)),
-        (None, None) => Destination::File(Box::new(std::io::stdout().lock())),
+        (None, None) => Destination::File(Box::new(output::binary()?)),
     };
     let mut n_spans = 0;
     for chunk in rows.chunks(TOGETHER) {
