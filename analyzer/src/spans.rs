@@ -28,6 +28,11 @@ impl Spans {
         self.0.last().map(|it| it.to)
     }
 
+    /// The same without what is not before an instant.
+    pub fn until(&self, at: Timestamp) -> Self {
+        self.0.iter().map(|it| Span { from: it.from, to: it.to.min(at) }).collect()
+    }
+
     /// Adds a span; an empty one changes nothing.
     pub fn add(&mut self, span: Span) {
         if span.from >= span.to {
@@ -89,6 +94,8 @@ mod tests {
         assert_eq!(set.as_slice(), [span(0, 12), span(20, 30)]);
         assert_eq!(set.missing(span(-5, 40)), [span(-5, 0), span(12, 20), span(30, 40)]);
         assert_eq!(set.missing(span(21, 29)), []);
+        assert_eq!(set.until(Timestamp(25)).as_slice(), [span(0, 12), span(20, 25)]);
+        assert_eq!(set.until(Timestamp(0)).as_slice(), []);
     }
 
     proptest! {

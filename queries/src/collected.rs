@@ -14,6 +14,9 @@ const DEFINITIONS: &str = "SELECT fingerprint FROM definition UNION ALL SELECT f
 const MEANS: &str =
     "SELECT m.arn, ceil(avg(e.n_events))::UBIGINT FROM execution e JOIN machine m ON m.id = e.machine_id
     WHERE e.complete GROUP BY ALL";
+const NEWEST: &str = "SELECT split_part(m.arn, ':', 5), max(coalesce(e.stopped_at, e.started_at))
+    FROM execution e JOIN machine m ON m.id = e.machine_id
+    WHERE coalesce(e.stopped_at, e.started_at) IS NOT NULL GROUP BY ALL";
 const USES: &str =
     "SELECT account, region, api, calls, throttled, waited_us, waiting, tokens, bucket, per_second, seen_at
     FROM api_use ORDER BY ALL";
@@ -94,6 +97,15 @@ impl Reader {
             Ok((take.text()?.into(), take.count()?))
         };
         self.query(MEANS, &[])?.into_iter().map(mean).collect()
+    }
+
+    /// The newest start or end of an execution, by account.
+    pub fn newest_by_account(&self) -> Result<FxHashMap<String, Timestamp>, StoreError> {
+        let newest = |row| {
+            let mut take = Take::new(row);
+            Ok((take.text()?, Timestamp(take.int()?)))
+        };
+        self.query(NEWEST, &[])?.into_iter().map(newest).collect()
     }
 
     /// How the collector used each API when it last said so.

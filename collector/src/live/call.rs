@@ -11,6 +11,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::sleep;
 
 use super::budget::{Budget, Priority};
+use super::clock::ServiceClock;
+use super::health::Pulse;
 use super::quotas::action;
 use crate::synthetic::Random;
 
@@ -33,6 +35,8 @@ pub(super) enum Trouble {
     Token,
     /// The credentials are not valid any more.
     Credentials,
+    /// The signature has another time than the service.
+    Clock,
     /// The service asks for fewer calls.
     Throttled,
     /// It may work the next time.
@@ -45,12 +49,17 @@ pub(super) enum Trouble {
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
     pub(super) api: &'static str,
-    pub(super) code: String,
+    /// What the service calls it; `None` where it has not answered.
+    pub(super) code: Option<String>,
     pub(super) message: String,
     pub(super) trouble: Trouble,
 }
 
 impl Refused {
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
     pub(super) fn permission(&self) -> String {
         if self.trouble == Trouble::Encrypted { "kms:Decrypt".to_owned() } else { action(self.api) }
     }
@@ -58,7 +67,7 @@ impl Refused {
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} ({})", self.api, self.message, self.code)
+        write!(f, "{}: {} ({})", self.api, self.message, self.code.as_deref().unwrap_or("no answer"))
     }
 }
 
@@ -67,12 +76,16 @@ pub(super) struct Caller {
     pub(super) budget: RefCell<Rc<Budget>>,
     pub(super) calls: RefCell<BTreeMap<&'static str, u64>>,
     pub(super) throttled: RefCell<BTreeMap<&'static str, u64>>,
+    pub(super) pulse: Pulse,
+    clock: ServiceClock,
     random: RefCell<Random>,
 }
 
 impl Caller {
-    pub(super) fn new(budget: Rc<Budget>, seed: u64) -> Self {
+    pub(super) fn new(budget: Rc<Budget>, seed: u64, clock: ServiceClock) -> Self {
         Self {
+            pulse: Pulse::default(),
+            clock,
             budget: RefCell::new(budget),
             calls: RefCell::default(),
             throttled: RefCell::default(),
@@ -100,9 +113,13 @@ impl Caller {
             // The SDK's futures are large, and many wait at once.
             let answer = Box::pin(request()).await;
             let refused = match answer {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.pulse.answered(api, self.clock.moment().local());
+                    return Ok(answer);
+                }
                 Err(error) => refused(api, &error),
             };
+            self.pulse.failed(&refused, self.clock.moment().local());
             match refused.trouble {
                 Trouble::Throttled => {
                     *self.throttled.borrow_mut().entry(api).or_default() += 1;
@@ -116,7 +133,9 @@ impl Caller {
                 return Err(refused);
             }
             tracing::debug!(api, tries, code = refused.code, "a call is made again");
-            sleep(self.pause(tries)).await;
+            let pause = self.pause(tries);
+            self.pulse.tries_again(self.clock.moment().local(), pause);
+            sleep(pause).await;
         }
     }
 
@@ -138,6 +157,7 @@ pub(super) fn refused<E: ProvideErrorMetadata>(api: &'static str, error: &SdkErr
     let trouble = match (code.as_deref(), error) {
         // Emulators say so of what they lack: asking again does not help.
         (Some(_), _) if message.starts_with("Not implemented") => Trouble::Lasting,
+        (Some(code), _) if is_of_clock(code, &message) => Trouble::Clock,
         (Some(code), _) => trouble(code, status),
         (None, SdkError::ConstructionFailure(_)) => Trouble::Credentials,
         (None, SdkError::DispatchFailure(failure)) if failure.is_user() => Trouble::Lasting,
@@ -148,9 +168,20 @@ pub(super) fn refused<E: ProvideErrorMetadata>(api: &'static str, error: &SdkErr
     // What the service says about a signature quotes the request.
     let message = match trouble {
         Trouble::Credentials if code.is_some() => "the credentials are not valid (any more)".to_owned(),
+        Trouble::Clock => "the signature has another time than the service: the clock here is wrong".to_owned(),
         _ => message,
     };
-    Refused { api, code: code.unwrap_or_else(|| "no answer".to_owned()), message, trouble }
+    Refused { api, code, message, trouble }
+}
+
+/// Whether a signature was refused because of its time.
+fn is_of_clock(code: &str, message: &str) -> bool {
+    let is_about_time = message.contains("Signature expired") || message.contains("not yet current");
+    match code {
+        "RequestTimeTooSkewed" | "RequestInTheFuture" | "RequestExpired" => true,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => is_about_time,
+        _ => false,
+    }
 }
 
 fn trouble(code: &str, status: Option<u16>) -> Trouble {
@@ -168,14 +199,13 @@ fn trouble(code: &str, status: Option<u16>) -> Trouble {
         "EC2ThrottledException",
         "KmsThrottlingException",
     ];
-    const CREDENTIALS: [&str; 7] = [
+    const CREDENTIALS: [&str; 6] = [
         "ExpiredToken",
         "ExpiredTokenException",
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "SignatureDoesNotMatch",
-        "RequestExpired",
     ];
     const GONE: [&str; 5] = [
         "ExecutionDoesNotExist",
@@ -239,5 +269,14 @@ mod tests {
         ] {
             assert_eq!(trouble(code, Some(status)), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_not_taken_for_wrong_credentials() {
+        let expired = "Signature expired: 20261130T000000Z is now earlier than 20261130T000500Z";
+        assert!(is_of_clock("InvalidSignatureException", expired));
+        assert!(is_of_clock("RequestTimeTooSkewed", ""));
+        assert!(!is_of_clock("InvalidSignatureException", "The request signature we calculated does not match"));
+        assert!(!is_of_clock("ExpiredTokenException", "The security token included in the request is expired"));
     }
 }

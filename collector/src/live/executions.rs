@@ -69,18 +69,20 @@ impl Walk<'_> {
         down_to: Timestamp,
         priority: Priority,
     ) -> Result<End, Stopped> {
-        let begun = self.clock.now();
+        let begun = self.clock.moment();
         self.note_retention_of_histories(machine_arn, down_to)?;
         let end = self.listed(Listing::Machine { machine_arn, down_to }, priority).await?;
         if end.is_whole() && !self.is_planning() {
-            self.mark(SOURCE, machine_arn, Span { from: down_to, to: begun })?;
+            let to = self.horizon(&begun);
+            self.mark(SOURCE, machine_arn, Span { from: down_to, to }, &begun)?;
         }
         Ok(end)
     }
 
     /// What closed longer ago than Step Functions remembers is lost.
     fn note_retention_of_histories(&self, machine_arn: &Name, down_to: Timestamp) -> Result<(), Stopped> {
-        let kept = self.clock.now() - Micros(RETENTION_US);
+        let Some(present) = self.certain(&self.clock.moment()) else { return Ok(()) };
+        let kept = present - Micros(RETENTION_US);
         let created = self.with_machine(machine_arn, |it| it.settings.as_ref().and_then(|it| it.created_at));
         let from = created.map_or(down_to, |it| it.max(down_to));
         if from >= kept || self.is_planning() {
@@ -120,6 +122,7 @@ impl Walk<'_> {
                 |it: &ExecutionListItem| it.stop_date().is_some_and(|it| from_aws::timestamp(it) < listing.down_to());
             let mut reaches_back = false;
             for it in page.executions() {
+                self.note_record(from_aws::timestamp(it.stop_date().unwrap_or(it.start_date())));
                 if is_old(it) {
                     reaches_back = true;
                     continue;
@@ -156,7 +159,8 @@ impl Walk<'_> {
         let logs_tell = self.options.sources.logs
             && self.follows.get()
             && self.with_machine(listing.machine_arn(), |it| it.logs_everything());
-        let is_fresh = record.stopped_at.is_none_or(|it| (self.clock.now() - it).0 < LOGS_MAY_TAKE_US);
+        let present = self.present(&self.clock.moment());
+        let is_fresh = record.stopped_at.is_none_or(|it| (present - it).0 < LOGS_MAY_TAKE_US);
         // Should the logs not tell, the next listings show it again.
         let waits_for_logs = logs_tell && is_fresh;
         let (is_new, is_due) = self.note_running(listing.machine_arn(), &arn, &record, is_closed);

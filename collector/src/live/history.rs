@@ -9,9 +9,9 @@ use analyzer::model::{EventKind, ExecutionArn, ExecutionRecord, Gap, MapRunRecor
 use super::budget::Priority;
 use super::call::{Refused, Trouble};
 use super::executions::{Listing, SOURCE};
-use super::from_aws;
 use super::machines::PAGE;
 use super::walk::Walk;
+use super::{GapKind, from_aws};
 use crate::import::Stopped;
 
 /// Times that a history whose token has expired is read again.
@@ -112,7 +112,7 @@ impl Walk<'_> {
                 Ok(End::Refused)
             }
             _ => {
-                self.gap(format!("the history of `{arn}` cannot be read now: {refused}"));
+                self.gap(GapKind::NotCollected, format!("the history of `{arn}` cannot be read now: {refused}"));
                 Ok(End::Unread)
             }
         }

@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::budget::Priority;
 use super::call::{Refused, Trouble};
+use super::clock::Moment;
 use super::machines::machine_of;
 use super::walk::Walk;
 use crate::import::Stopped;
@@ -145,38 +146,40 @@ impl Walk<'_> {
     /// Reads what is missing of a group between an instant and now, the newest first, and the last while again.
     pub(super) async fn read_group(&self, group: &Group, priority: Priority) -> Result<(), Stopped> {
         self.note_retention(group, priority).await?;
-        for span in self.missing_of_group(group).as_slice().iter().rev() {
+        let begun = self.clock.moment();
+        for span in self.missing_of_group(group, self.horizon(&begun)).as_slice().iter().rev() {
             for slice in slices(*span) {
                 if !self.read_slice(group, slice, priority).await? {
                     return Ok(());
                 }
-                self.mark_group(group, slice)?;
+                self.mark_group(group, slice, &begun)?;
                 self.progress.borrow_mut().forget_finished_express(FORGET_AFTER);
             }
         }
         Ok(())
     }
 
-    /// What is missing of any of a group's subjects.
-    pub(super) fn missing_of_group(&self, group: &Group) -> Spans {
-        group.subjects().iter().flat_map(|it| self.missing(SOURCE, it, self.options.overlap)).collect()
+    /// What is missing of any of a group's subjects up to an instant.
+    pub(super) fn missing_of_group(&self, group: &Group, to: Timestamp) -> Spans {
+        group.subjects().iter().flat_map(|it| self.missing(SOURCE, it, self.options.overlap, to)).collect()
     }
 
     /// Everything of a span of a group has been sent.
-    pub(super) fn mark_group(&self, group: &Group, span: Span) -> Result<(), Stopped> {
-        group.subjects().iter().try_for_each(|it| self.mark(SOURCE, it, span))
+    pub(super) fn mark_group(&self, group: &Group, span: Span, moment: &Moment) -> Result<(), Stopped> {
+        group.subjects().iter().try_for_each(|it| self.mark(SOURCE, it, span, moment))
     }
 
     /// What was wanted and the group has never had, or has no more, is not asked for.
     async fn note_retention(&self, group: &Group, priority: Priority) -> Result<(), Stopped> {
         let Ok(Some(described)) = self.describe_group(group, priority).await else { return Ok(()) };
         let created = described.creation_time().map(|it| Timestamp(it * 1_000));
-        let kept =
-            described.retention_in_days().map(|days| (days, self.clock.now() - Micros(i64::from(days) * DAY_US)));
+        let now = self.clock.moment();
+        let kept = described.retention_in_days().zip(self.certain(&now));
+        let kept = kept.map(|(days, present)| (days, present - Micros(i64::from(days) * DAY_US)));
         for subject in group.subjects() {
             let (wanted, _) = self.collected(SOURCE, &subject);
             if let Some(created) = created.filter(|it| *it - Micros(DAY_US) > wanted) {
-                self.mark(SOURCE, &subject, Span { from: wanted, to: created - Micros(DAY_US) })?;
+                self.mark(SOURCE, &subject, Span { from: wanted, to: created - Micros(DAY_US) }, &now)?;
             }
             if let Some((days, kept)) = kept {
                 let from = created.map_or(wanted, |it| it.max(wanted));
@@ -239,6 +242,10 @@ impl Walk<'_> {
             };
             for it in page.events() {
                 let (Some(at), Some(message)) = (it.timestamp(), it.message()) else { continue };
+                // Whoever writes a line says when it was written; the service says when it came.
+                if let Some(ms) = it.ingestion_time() {
+                    self.note_record(Timestamp(ms * 1_000));
+                }
                 let (id, stream) = (it.event_id(), it.log_stream_name().unwrap_or_default());
                 self.log_event(group, &LogEvent { id, stream, at: Timestamp(at * 1_000), message })?;
             }

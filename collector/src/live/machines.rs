@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::budget::Priority::Fresh;
 use super::call::Trouble;
-use super::from_aws;
 use super::walk::Walk;
+use super::{GapKind, from_aws};
 use crate::import::Stopped;
 
 /// Entries of a page: the most that the API gives.
@@ -51,7 +51,7 @@ impl Walk<'_> {
             express.filter_map(|(arn, it)| unseen(arn, it.settings.as_ref()?, self.options.sources.logs)).collect()
         };
         for it in blind {
-            self.gap(it);
+            self.gap(GapKind::NotVisible, it);
         }
     }
 
@@ -141,6 +141,9 @@ impl Walk<'_> {
             }
         };
         let mut settings = from_aws::settings(&described, self.clock.now());
+        if let Some(created) = settings.created_at {
+            self.note_record(created);
+        }
         let known = self.with_machine(arn, |it| it.settings.clone());
         settings.aliases = known.as_ref().map(|it| it.aliases.clone()).unwrap_or_default();
         self.note_definition(arn, &described).await?;

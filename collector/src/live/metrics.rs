@@ -8,6 +8,7 @@ use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use super::budget::Priority;
 use super::call::Refused;
 use super::call_prices::CALL_PRICES;
+use super::clock::Moment;
 use super::walk::Walk;
 use crate::import::Stopped;
 
@@ -49,7 +50,8 @@ pub(super) fn count(is_express: bool) -> usize {
 impl Walk<'_> {
     /// Reads the hours that have ended since the last time, of every machine for which there are any.
     pub(super) async fn metrics(&self) -> Result<(), Stopped> {
-        let now = self.clock.now();
+        let begun = self.clock.moment();
+        let now = self.clock.earlier(&begun);
         let to = Timestamp(now.0.div_euclid(HOUR_US) * HOUR_US);
         let mut due: Vec<(Name, Span, bool)> = Vec::new();
         for (arn, machine) in self.machines.borrow().iter().filter(|(_, it)| it.described.is_some()) {
@@ -58,19 +60,23 @@ impl Walk<'_> {
             let whole = |at: i64| Timestamp((at + HOUR_US - 1).div_euclid(HOUR_US) * HOUR_US);
             let wanted = whole(wanted.0.max(now.0 - RETENTION_US));
             let Some(first) = spans.missing(Span { from: wanted, to }).first().copied() else { continue };
+            // Where clocks differ the mark stays behind: the same hours are not paid for again and again.
+            if self.metrics_read.borrow().get(arn) == Some(&to) {
+                continue;
+            }
             let from = whole(first.from.0 - OVERLAP_US).max(wanted);
             due.push((arn.clone(), Span { from, to }, machine.is_express));
         }
         let per_call = QUERIES / count(true);
         for machines in due.chunks(per_call) {
-            if !self.metrics_of(machines).await? {
+            if !self.metrics_of(machines, &begun).await? {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    async fn metrics_of(&self, machines: &[(Name, Span, bool)]) -> Result<bool, Stopped> {
+    async fn metrics_of(&self, machines: &[(Name, Span, bool)], begun: &Moment) -> Result<bool, Stopped> {
         let from = machines.iter().map(|it| it.1.from).min().unwrap_or_default();
         let to = machines.iter().map(|it| it.1.to).max().unwrap_or_default();
         let asked: Vec<Asked> = machines.iter().flat_map(|(arn, _, is_express)| asked(arn, *is_express)).collect();
@@ -96,6 +102,7 @@ impl Walk<'_> {
                 let index = result.id().and_then(|it| it.strip_prefix('m')?.parse::<usize>().ok());
                 let Some(asked) = index.and_then(|it| asked.get(it)) else { continue };
                 for (at, value) in result.timestamps().iter().zip(result.values()) {
+                    self.note_record(super::from_aws::timestamp(at));
                     self.observe(Observation::Metric(Box::new(MetricPoint {
                         machine_arn: asked.machine_arn.clone(),
                         name: asked.name.into(),
@@ -112,7 +119,8 @@ impl Walk<'_> {
             }
         }
         for (arn, span, _) in machines {
-            self.mark(SOURCE, arn, *span)?;
+            self.mark(SOURCE, arn, *span, begun)?;
+            self.metrics_read.borrow_mut().insert(arn.clone(), span.to);
         }
         Ok(true)
     }

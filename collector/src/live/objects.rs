@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection;
 use super::outbox::Outbox;
-use super::{Known, LiveOptions, LiveTarget};
+use super::{GapKind, Known, LiveOptions, LiveTarget, TargetGap};
 use crate::import::{ImportOptions, Stopped, stream};
 
 /// The name under which objects are remembered.
@@ -41,7 +41,7 @@ pub struct ObjectsReport {
     pub source: String,
     pub objects: u64,
     pub bytes: u64,
-    pub gaps: Vec<String>,
+    pub gaps: Vec<TargetGap>,
 }
 
 /// Objects under a prefix.
@@ -236,11 +236,12 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
-    fn gap(&self, gap: String) {
-        tracing::warn!(gap, "something is missing");
+    fn gap(&self, text: String) {
+        tracing::warn!(gap = text, "something is missing");
+        let kind = if text.contains("AccessDenied") { GapKind::Denied } else { GapKind::NotCollected };
         let mut report = self.report.borrow_mut();
-        if report.gaps.len() < GAPS && !report.gaps.contains(&gap) {
-            report.gaps.push(gap);
+        if report.gaps.len() < GAPS && !report.gaps.iter().any(|it| it.text == text) {
+            report.gaps.push(TargetGap::new(kind, text));
         }
     }
 }

@@ -74,6 +74,8 @@ pub struct LiveOptions {
     pub live_tail: bool,
     /// Makes retries spread differently from run to run.
     pub seed: u64,
+    /// How far this machine's clock is moved on purpose, so that a run takes place at another time.
+    pub clock_shift: Micros,
 }
 
 impl Default for LiveOptions {
@@ -90,6 +92,7 @@ impl Default for LiveOptions {
             interval: Duration::from_secs(15),
             live_tail: false,
             seed: 0,
+            clock_shift: Micros(0),
         }
     }
 }
@@ -114,4 +117,6 @@ pub struct Known {
     pub collected: FxHashMap<(String, String), (Timestamp, Spans)>,
     /// Events of an execution, by machine, where some are stored.
     pub mean_events: FxHashMap<Name, u64>,
+    /// The newest start or end of an execution, by account.
+    pub newest: FxHashMap<String, Timestamp>,
 }

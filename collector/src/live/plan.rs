@@ -135,7 +135,7 @@ impl Walk<'_> {
 
     /// Executions that would be read of a Standard machine.
     async fn listed_executions(&self, arn: &Name) -> Result<u64, Stopped> {
-        let missing = self.missing(executions::SOURCE, arn, Micros(OVERLAP_US));
+        let missing = self.missing(executions::SOURCE, arn, Micros(OVERLAP_US), self.horizon(&self.clock.moment()));
         let Some(first) = missing.first() else { return Ok(0) };
         let before = self.report.borrow().executions;
         let listing = Listing::Machine { machine_arn: arn, down_to: first.from };
@@ -152,8 +152,9 @@ impl Walk<'_> {
         let group = groups.iter().find(|it| matches!(&it.reason, logs::Reason::Machines(of) if of.contains(arn)));
         let Some(group) = group else { return Ok(None) };
         let name = arn.rsplit(':').next().unwrap_or(arn);
-        let missing = self.missing(logs::SOURCE, &format!("{} {name}", group.arn), self.options.overlap);
-        let from = missing.first().map_or_else(|| self.clock.now(), |it| it.from);
-        Ok(self.count_started(arn, Span { from, to: self.clock.now() }).await)
+        let to = self.horizon(&self.clock.moment());
+        let missing = self.missing(logs::SOURCE, &format!("{} {name}", group.arn), self.options.overlap, to);
+        let from = missing.first().map_or(to, |it| it.from);
+        Ok(self.count_started(arn, Span { from, to }).await)
     }
 }

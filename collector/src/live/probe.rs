@@ -7,7 +7,7 @@ use super::budget::Priority;
 use super::call::{Refused, Trouble};
 use super::outbox::Outbox;
 use super::run::runtime;
-use super::walk::Walk;
+use super::walk::{Accounts, Walk};
 use super::{CollectError, Known, LiveOptions, LiveTarget, logs};
 
 /// Machines whose settings are looked at.
@@ -44,8 +44,8 @@ impl Check {
 pub fn probe(target: &LiveTarget, options: &LiveOptions) -> Result<Vec<Check>, CollectError> {
     runtime()?.block_on(async {
         let mut nowhere = |_| Ok(());
-        let (outbox, budgets, known) = (Outbox::new(&mut nowhere), std::cell::RefCell::default(), Known::default());
-        let walk = Walk::new(target, options, &known, &outbox, &budgets).await;
+        let (outbox, accounts, known) = (Outbox::new(&mut nowhere), Accounts::default(), Known::default());
+        let walk = Walk::new(target, options, &known, &outbox, &accounts).await;
         walk.is_planning.set(true);
         let mut checks = vec![walk.check_identity().await];
         checks.extend(walk.check_service().await);
@@ -93,7 +93,7 @@ impl Walk<'_> {
             let why = report
                 .gaps
                 .first()
-                .cloned()
+                .map(|it| it.text.clone())
                 .or_else(|| report.denied.first().map(|it| format!("{} is denied", it.permission)));
             let fix = "check credentials, region and network; `stepscope policy` prints the permissions; --offline leaves this out";
             return vec![Check::wrong("aws", why.unwrap_or_else(|| "no answer".to_owned()), fix)];

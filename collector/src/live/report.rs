@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use analyzer::model::Usd;
 use serde::Serialize;
 
+use super::health::Health;
+
 use super::ObjectsReport;
 
 /// A permission that was denied.
@@ -12,6 +14,67 @@ use super::ObjectsReport;
 pub struct Denied {
     pub permission: String,
     pub lost: String,
+}
+
+/// What kind of thing is missing, or is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapKind {
+    /// It could not be read now; the next run asks for it again.
+    NotCollected,
+    /// It is gone for good.
+    Lost,
+    /// The settings of a state machine make it impossible to see.
+    NotVisible,
+    /// The service left a part of it out.
+    Truncated,
+    /// A permission is missing.
+    Denied,
+    /// The clock of the service and the one here differ.
+    ClockDiffers,
+    /// The service does not state the time.
+    ClockUnknown,
+}
+
+/// Something that a report of collecting has to say about what is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetGap {
+    pub kind: GapKind,
+    /// Whether records are missing because of it.
+    pub incomplete: bool,
+    pub text: String,
+    /// Which clock is ahead, and by how much.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<ClockDifference>,
+}
+
+/// Which clock is ahead, and by how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClockDifference {
+    pub ahead: Ahead,
+    pub difference_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ahead {
+    Service,
+    Local,
+    /// The service's answers contradict each other.
+    Unclear,
+}
+
+impl TargetGap {
+    pub(super) fn new(kind: GapKind, text: impl Into<String>) -> Self {
+        let incomplete = !matches!(kind, GapKind::ClockDiffers | GapKind::ClockUnknown);
+        Self { kind, incomplete, text: text.into(), clocks: None }
+    }
+}
+
+impl std::fmt::Display for TargetGap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// What was collected from one account and region.
@@ -25,9 +88,12 @@ pub struct TargetReport {
     pub executions: u64,
     pub events: u64,
     pub segments: u64,
-    pub gaps: Vec<String>,
+    pub gaps: Vec<TargetGap>,
     /// How old what was read last was when it was read.
     pub lag_ms: Option<u64>,
+    /// How it answers at this moment.
+    #[serde(skip)]
+    pub health: Health,
 }
 
 /// What would be read of one machine.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
 use analyzer::model::{Micros, Name, Observed, Timestamp, WorkflowType};
@@ -11,13 +10,14 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select, try_join, try_join_all, try_join3};
 use tokio::time::{Instant, sleep};
 
-use super::budget::{Budget, Priority};
+use super::budget::Priority;
+use super::clock::Moment;
 use super::history::End;
 use super::logs::Group;
 use super::objects::Objects;
 use super::outbox::Outbox;
-use super::walk::Walk;
-use super::{CollectError, Known, LiveOptions, LiveReport, LiveTarget, executions, live_tail, logs};
+use super::walk::{Accounts, Walk};
+use super::{CollectError, Known, LiveOptions, LiveReport, LiveTarget, TargetReport, executions, live_tail, logs};
 use crate::import::Stopped;
 
 /// How often whoever follows is told how it goes, and whether it should stop is asked.
@@ -39,7 +39,6 @@ const FORGIVE: Duration = Duration::from_secs(300);
 const FORGET: Duration = Duration::from_secs(3_600);
 
 type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;
-type Budgets = RefCell<BTreeMap<(String, String), Rc<Budget>>>;
 
 /// Collects once from every target.
 pub fn collect(
@@ -49,8 +48,8 @@ pub fn collect(
     send: Send<'_>,
 ) -> Result<LiveReport, CollectError> {
     runtime()?.block_on(async {
-        let (outbox, budgets) = (Outbox::new(send), Budgets::default());
-        let walks = walks(targets, options, known, &outbox, &budgets).await;
+        let (outbox, accounts) = (Outbox::new(send), Accounts::default());
+        let walks = walks(targets, options, known, &outbox, &accounts).await;
         let objects = objects(targets, options, known, &outbox).await;
         let reading =
             try_join(try_join_all(walks.iter().map(once)), try_join_all(objects.iter().map(Objects::read_all)));
@@ -70,8 +69,8 @@ pub fn follow(
     tell: &mut dyn FnMut(LiveReport),
 ) -> Result<LiveReport, CollectError> {
     runtime()?.block_on(async {
-        let (outbox, budgets) = (Outbox::new(send), Budgets::default());
-        let walks = walks(targets, options, known, &outbox, &budgets).await;
+        let (outbox, accounts) = (Outbox::new(send), Accounts::default());
+        let walks = walks(targets, options, known, &outbox, &accounts).await;
         let objects = objects(targets, options, known, &outbox).await;
         let following = try_join3(
             try_join_all(walks.iter().map(|it| forever(it, &outbox))),
@@ -112,8 +111,8 @@ pub fn discover(targets: &[LiveTarget], options: &LiveOptions) -> Result<Vec<Fou
     let known = Known::default();
     runtime()?.block_on(async {
         let mut nowhere = |_: Observed| Ok(());
-        let (outbox, budgets) = (Outbox::new(&mut nowhere), Budgets::default());
-        let walks = walks(targets, options, &known, &outbox, &budgets).await;
+        let (outbox, accounts) = (Outbox::new(&mut nowhere), Accounts::default());
+        let walks = walks(targets, options, &known, &outbox, &accounts).await;
         for walk in &walks {
             walk.is_planning.set(true);
         }
@@ -135,8 +134,8 @@ pub fn discover(targets: &[LiveTarget], options: &LiveOptions) -> Result<Vec<Fou
 pub fn plan(targets: &[LiveTarget], options: &LiveOptions, known: &Known) -> Result<LiveReport, CollectError> {
     runtime()?.block_on(async {
         let mut nowhere = |_: Observed| Ok(());
-        let (outbox, budgets) = (Outbox::new(&mut nowhere), Budgets::default());
-        let walks = walks(targets, options, known, &outbox, &budgets).await;
+        let (outbox, accounts) = (Outbox::new(&mut nowhere), Accounts::default());
+        let walks = walks(targets, options, known, &outbox, &accounts).await;
         try_join_all(walks.iter().map(Walk::make_plan)).await.map_err(|Stopped| CollectError::Stopped)?;
         Ok(report(&walks, &[]))
     })
@@ -152,11 +151,11 @@ async fn walks<'a>(
     options: &'a LiveOptions,
     known: &'a Known,
     outbox: &'a Outbox<'a>,
-    budgets: &'a Budgets,
+    accounts: &'a Accounts,
 ) -> Vec<Walk<'a>> {
     // Where only buckets are read, no account is asked for anything.
     let targets = targets.iter().filter(|_| options.sources.is_any());
-    join_all(targets.map(|it| Walk::new(it, options, known, outbox, budgets))).await
+    join_all(targets.map(|it| Walk::new(it, options, known, outbox, accounts))).await
 }
 
 /// Buckets are reached as the first account is.
@@ -174,7 +173,7 @@ fn report(walks: &[Walk<'_>], objects: &[Objects<'_>]) -> LiveReport {
     let objects = objects.iter().map(|it| it.report.borrow().clone()).collect();
     let mut all = LiveReport { objects, ..LiveReport::default() };
     for walk in walks {
-        all.targets.push(walk.report.borrow().clone());
+        all.targets.push(TargetReport { health: walk.caller.pulse.health(), ..walk.report.borrow().clone() });
         all.plan.extend(walk.plan.borrow().iter().cloned());
         all.usd += walk.usd.get();
         for (sums, counts) in [(&mut all.calls, &walk.caller.calls), (&mut all.throttled, &walk.caller.throttled)] {
@@ -198,6 +197,8 @@ async fn once(walk: &Walk<'_>) -> Result<(), Stopped> {
     let metrics = async { if sources.metrics { walk.metrics().await } else { Ok(()) } };
     let beside = try_join3(walk.labels(), traces, metrics);
     Box::pin(try_join(events(walk, Priority::Fresh), beside)).await?;
+    walk.settle_marks()?;
+    walk.report_clocks();
     walk.tell_use()
 }
 
@@ -210,7 +211,8 @@ async fn events(walk: &Walk<'_>, priority: Priority) -> Result<(), Stopped> {
     }
     let machines = walk.machine_arns(WorkflowType::Standard);
     let of_machine = async |arn: &Name| {
-        let missing = walk.missing(executions::SOURCE, arn, Micros(executions::OVERLAP_US));
+        let to = walk.horizon(&walk.clock.moment());
+        let missing = walk.missing(executions::SOURCE, arn, Micros(executions::OVERLAP_US), to);
         if let Some(first) = missing.first() {
             walk.executions(arn, first.from, priority).await?;
         }
@@ -225,18 +227,20 @@ async fn forever(walk: &Walk<'_>, outbox: &Outbox<'_>) -> Result<(), Stopped> {
     walk.follows.set(true);
     while !walk.find_machines().await? {
         walk.tell_use()?;
-        sleep(walk.options.interval.max(Duration::from_secs(5))).await;
+        let pause = walk.options.interval.max(Duration::from_secs(5));
+        walk.caller.pulse.tries_again(walk.clock.moment().local(), pause);
+        sleep(pause).await;
     }
     walk.report.borrow_mut().ok = true;
     walk.tell_unseen();
-    let begun = walk.clock.now();
+    let begun = walk.clock.moment();
     let heads = try_join(follow_executions(walk, begun), follow_logs(walk));
     let sides = try_join3(follow_sides(walk), follow_labels(walk), flush_often(outbox));
     Box::pin(try_join3(heads, sides, backfill(walk, begun))).await.map(|_| ())
 }
 
 /// Fills the past while everything else goes on, again and again until nothing of it is missing.
-async fn backfill(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stopped> {
+async fn backfill(walk: &Walk<'_>, begun: Moment) -> Result<(), Stopped> {
     let mut pause = FIRST_PAUSE;
     loop {
         events(walk, Priority::Backfill).await?;
@@ -252,7 +256,8 @@ async fn backfill(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stopped> {
 }
 
 /// Whether something from before following began can still be read.
-fn lacks_past(walk: &Walk<'_>, begun: Timestamp) -> bool {
+fn lacks_past(walk: &Walk<'_>, begun: Moment) -> bool {
+    let begun = walk.present(&begun);
     let machines = walk.machine_arns(WorkflowType::Standard);
     let mut of_machines = machines.iter().filter(|_| walk.options.sources.history);
     let lacks = |source, subject: &Name| walk.lacks_before(source, subject, begun);
@@ -269,7 +274,7 @@ async fn flush_often(outbox: &Outbox<'_>) -> Result<(), Stopped> {
 }
 
 /// Lists what is new and looks at what runs: each machine by itself, so that none waits for another's.
-async fn follow_executions(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stopped> {
+async fn follow_executions(walk: &Walk<'_>, begun: Moment) -> Result<(), Stopped> {
     let reached: RefCell<BTreeMap<Name, Timestamp>> = RefCell::default();
     loop {
         let machines =
@@ -293,18 +298,19 @@ async fn follow_executions(walk: &Walk<'_>, begun: Timestamp) -> Result<(), Stop
 async fn follow_machine(
     walk: &Walk<'_>,
     arn: &Name,
-    begun: Timestamp,
+    begun: Moment,
     reached: &RefCell<BTreeMap<Name, Timestamp>>,
 ) -> Result<(), Stopped> {
     loop {
         let round = Instant::now();
-        let now = walk.clock.now();
-        let from = reached.borrow().get(arn).copied().unwrap_or(begun) - Micros(executions::OVERLAP_US);
+        let now = walk.clock.moment();
+        let from = reached.borrow().get(arn).copied().unwrap_or_else(|| walk.present(&begun));
+        let from = from - Micros(executions::OVERLAP_US);
         let end = walk.executions(arn, from, Priority::Fresh).await?;
         walk.follow_running(arn).await?;
         // What failed is listed again; what is not permitted would be for ever.
-        if end < End::Unread {
-            reached.borrow_mut().insert(arn.clone(), now);
+        if let Some(certain) = walk.certain(&now).filter(|_| end < End::Unread) {
+            reached.borrow_mut().insert(arn.clone(), certain);
         }
         let next = walk.options.interval.saturating_sub(round.elapsed());
         sleep(next.max(Duration::from_millis(100))).await;
@@ -348,19 +354,23 @@ async fn follow_group(walk: &Walk<'_>, group: &Group, n_groups: usize) -> Result
     let fair = allowance.map_or(0.0, |it| 1.5 * n_groups as f64 / it.per_second);
     let every = LOGS_EVERY.max(Duration::from_secs_f64(fair));
     let every = if walk.options.live_tail { every.max(LOGS_BESIDE_TAIL) } else { every };
-    let begun = walk.clock.now();
+    let begun = walk.present(&walk.clock.moment());
     let mut from = begun - walk.options.overlap;
     let mut marked = begun;
     loop {
-        let now = walk.clock.now();
-        if walk.read_slice(group, Span { from, to: now }, Priority::Fresh).await? {
+        let moment = walk.clock.moment();
+        let to = walk.horizon(&moment);
+        if walk.read_slice(group, Span { from, to }, Priority::Fresh).await?
+            && let Some(certain) = walk.certain(&moment)
+        {
+            let certain = certain.min(to);
             let newest = group.newest().unwrap_or(begun);
             // A mark each time would write more than what is read.
-            if newest > marked || (now - marked).0 > 30_000_000 {
-                walk.mark_group(group, Span { from: begun.min(from), to: now })?;
-                marked = now;
+            if newest > marked || (certain - marked).0 > 30_000_000 {
+                walk.mark_group(group, Span { from: begun.min(from), to }, &moment)?;
+                marked = certain;
             }
-            from = now - SHORT_OVERLAP;
+            from = certain - SHORT_OVERLAP;
         }
         sleep(every).await;
     }
@@ -370,7 +380,7 @@ async fn follow_group(walk: &Walk<'_>, group: &Group, n_groups: usize) -> Result
 async fn read_overlap_again(walk: &Walk<'_>, group: &Group) -> Result<(), Stopped> {
     loop {
         sleep(WHOLE_OVERLAP_EVERY).await;
-        let now = walk.clock.now();
+        let now = walk.present(&walk.clock.moment());
         let from = now - walk.options.overlap - WHOLE_OVERLAP_US;
         walk.read_slice(group, Span { from, to: now - SHORT_OVERLAP }, Priority::Backfill).await?;
         group.forget_before(from - walk.options.overlap);
@@ -391,13 +401,17 @@ async fn follow_sides(walk: &Walk<'_>) -> Result<(), Stopped> {
     let mut forgiven = Instant::now();
     loop {
         walk.tell_use()?;
+        walk.settle_marks()?;
+        walk.report_clocks();
         if sources.metrics {
             walk.metrics().await?;
         }
         if sources.xray {
             walk.traces(Priority::Fresh).await?;
         }
-        sleep(walk.options.interval.max(Duration::from_secs(1))).await;
+        let pause = walk.options.interval.max(Duration::from_secs(1));
+        walk.caller.pulse.tries_again(walk.clock.moment().local(), pause);
+        sleep(pause).await;
         if forgiven.elapsed() >= FORGIVE {
             forgiven = Instant::now();
             let mut report = walk.report.borrow_mut();

@@ -17,6 +17,7 @@ use rustc_hash::FxHashSet;
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::GapKind;
 use super::budget::Priority;
 use super::call::Refused;
 use super::call_prices::CALL_PRICES;
@@ -62,11 +63,17 @@ impl Walk<'_> {
             let known = |it: &Option<String>| it.clone().unwrap_or_else(|| "unknown".to_owned());
             Name::from(format!("{}/{}", known(&report.account), known(&report.region)))
         };
-        let now = self.clock.now();
+        let begun = self.clock.moment();
+        let now = self.clock.earlier(&begun);
+        if self.follows.get() && !self.is_time_for_traces() {
+            return Ok(());
+        }
         let (wanted, _) = self.collected(SOURCE, &subject);
-        let lost = Span { from: wanted, to: now - Micros(RETENTION_US) };
-        self.lose_span(SOURCE, &subject, lost, "X-Ray keeps traces for 30 days")?;
-        let mut missing = self.missing(SOURCE, &subject, Micros(OVERLAP_US));
+        if let Some(present) = self.certain(&begun) {
+            let lost = Span { from: wanted, to: present - Micros(RETENTION_US) };
+            self.lose_span(SOURCE, &subject, lost, "X-Ray keeps traces for 30 days")?;
+        }
+        let mut missing = self.missing(SOURCE, &subject, Micros(OVERLAP_US), now);
         let is_recent = |it: &mut Span| (it.to - it.from).0 < EVERY_US + OVERLAP_US && it.to >= now;
         if !self.collected(SOURCE, &subject).1.as_slice().is_empty() {
             missing.pop_if(is_recent);
@@ -82,11 +89,17 @@ impl Walk<'_> {
                 if !self.slice_of_traces(slice, destination, priority).await? {
                     return Ok(());
                 }
-                self.mark(SOURCE, &subject, slice)?;
+                self.mark(SOURCE, &subject, slice, &begun)?;
                 to = slice.from;
             }
         }
+        self.traces_read.set(Some(begun));
         Ok(())
+    }
+
+    /// Where clocks differ the mark stays behind, and by it alone the same traces would be listed, and billed, each time.
+    fn is_time_for_traces(&self) -> bool {
+        self.traces_read.get().is_none_or(|it| it.age() >= Duration::from_micros(EVERY_US.unsigned_abs()))
     }
 
     async fn destination(&self, priority: Priority) -> Kept {
@@ -102,9 +115,7 @@ impl Walk<'_> {
     async fn slice_of_traces(&self, slice: Span, kept: Kept, priority: Priority) -> Result<bool, Stopped> {
         let (ids, done) = match self.trace_ids(slice, priority).await {
             Ok(found) => found,
-            Err(refused)
-                if refused.code == "InvalidRequestException" && (slice.to - slice.from).0 > SHORTEST_SLICE_US =>
-            {
+            Err(refused) if refused.is("InvalidRequestException") && (slice.to - slice.from).0 > SHORTEST_SLICE_US => {
                 let middle = Timestamp(i64::midpoint(slice.from.0, slice.to.0));
                 let later = Box::pin(self.slice_of_traces(Span { from: middle, ..slice }, kept, priority)).await?;
                 return Ok(later && Box::pin(self.slice_of_traces(Span { to: middle, ..slice }, kept, priority)).await?);
@@ -197,17 +208,17 @@ impl Walk<'_> {
             };
             for trace in page.traces() {
                 if trace.limit_exceeded() == Some(true) {
-                    self.gap(format!(
-                        "the trace `{}` is too large: X-Ray has cut it off",
-                        trace.id().unwrap_or_default()
-                    ));
+                    let text =
+                        format!("the trace `{}` is too large: X-Ray has cut it off", trace.id().unwrap_or_default());
+                    self.gap(GapKind::Truncated, text);
                 }
                 for it in trace.segments() {
                     self.segment(trace.id(), it.document())?;
                 }
             }
             if !page.unprocessed_trace_ids().is_empty() {
-                self.gap(format!("{} traces could not be read now", page.unprocessed_trace_ids().len()));
+                let text = format!("{} traces could not be read now", page.unprocessed_trace_ids().len());
+                self.gap(GapKind::NotCollected, text);
             }
             token = page.next_token().map(str::to_owned);
             if token.is_none() {
@@ -260,7 +271,8 @@ impl Walk<'_> {
             if token.is_none() {
                 let is_whole = page.retrieval_status() == Some(&RetrievalStatus::Complete);
                 if !is_whole {
-                    self.gap("some traces could not be retrieved from CloudWatch Logs".to_owned());
+                    let text = "some traces could not be retrieved from CloudWatch Logs".to_owned();
+                    self.gap(GapKind::NotCollected, text);
                 }
                 return Ok(is_whole);
             }

@@ -8,6 +8,7 @@ use analyzer::model::{
     ApiUse, Collected, Event, Gap, Interner, MachineSettings, Micros, Name, Observation, Timestamp, Usd, WorkflowType,
 };
 use analyzer::spans::{Span, Spans};
+use analyzer::time::format;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -17,17 +18,21 @@ use tokio::time::Instant;
 use super::budget::{Budget, Priority};
 use super::call::{Caller, Refused, Trouble};
 use super::call_prices::times;
-use super::clock::ServiceClock;
+use super::clock::{AGREE_US, Agreement, Moment, RecordClock, ServiceClock};
 use super::connection::Clients;
 use super::machines::machine_of;
 use super::outbox::Outbox;
 use super::progress::Progress;
-use super::{Denied, Known, LiveOptions, LiveTarget, Planned, TargetReport};
+use super::{
+    Ahead, ClockDifference, Denied, GapKind, Known, LiveOptions, LiveTarget, Planned, TargetGap, TargetReport,
+};
 use crate::import::Stopped;
 
 const INTERNED: usize = 50_000;
 /// Gaps that a report names.
 const GAPS: usize = 1_000;
+/// Claims of a subject that are kept while clocks differ.
+const CLAIMS: usize = 16;
 /// Credentials are looked for anew at most this often.
 const RECONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -64,6 +69,29 @@ pub(super) struct Running {
     pub(super) looked: Option<Instant>,
 }
 
+/// What all targets of an account share.
+#[derive(Default)]
+pub(super) struct Accounts {
+    /// Allowances, by account and region.
+    budgets: RefCell<BTreeMap<(String, String), Rc<Budget>>>,
+    /// What records prove about the time, by account.
+    records: RefCell<BTreeMap<String, Rc<RecordClock>>>,
+}
+
+/// What of a subject has been read.
+#[derive(Clone, Debug, Default)]
+struct Covered {
+    wanted_from: Timestamp,
+    /// What has been read, as far as this run can tell.
+    read: Spans,
+    /// What is stored as read: it does not reach beyond what holds whichever clock is wrong.
+    stored: Spans,
+    /// What was read at a moment, where it is not certain yet how far that reached.
+    claims: Vec<(Span, Moment)>,
+    source: &'static str,
+    is_checked: bool,
+}
+
 /// One account and region, with everything that reading it needs.
 pub(super) struct Walk<'a> {
     pub(super) target: &'a LiveTarget,
@@ -78,9 +106,16 @@ pub(super) struct Walk<'a> {
     pub(super) progress: RefCell<Progress>,
     pub(super) machines: RefCell<BTreeMap<Name, Machine>>,
     pub(super) definitions: RefCell<FxHashSet<u64>>,
-    collected: RefCell<FxHashMap<(String, String), (Timestamp, Spans)>>,
+    collected: RefCell<FxHashMap<(String, String), Covered>>,
+    /// What the records of the account prove about the time.
+    records: RefCell<Rc<RecordClock>>,
+    /// The newest stored record of each account.
+    stored_newest: &'a FxHashMap<String, Timestamp>,
     pub(super) mean_events: &'a FxHashMap<Name, u64>,
     pub(super) traces: RefCell<FxHashSet<String>>,
+    /// When traces were listed last, and up to when each machine's metrics were read.
+    pub(super) traces_read: Cell<Option<Moment>>,
+    pub(super) metrics_read: RefCell<FxHashMap<Name, Timestamp>>,
     /// The service cannot list the traces of Step Functions alone.
     pub(super) lists_all_traces: Cell<bool>,
     /// The newest event that was read.
@@ -95,8 +130,32 @@ pub(super) struct Walk<'a> {
     pub(super) follows: Cell<bool>,
     /// The past has been read.
     pub(super) is_caught_up: Cell<bool>,
-    /// Budgets of all targets, by account and region.
-    budgets: &'a RefCell<BTreeMap<(String, String), Rc<Budget>>>,
+    accounts: &'a Accounts,
+}
+
+impl Covered {
+    /// What is to be stored, if anything.
+    fn marked(&self, subject: &Name) -> Option<Collected> {
+        let spans = self.stored.clone();
+        let (source, wanted_from) = (self.source, self.wanted_from);
+        let is_any = !spans.as_slice().is_empty();
+        is_any.then(|| Collected { source, subject: subject.clone(), wanted_from, spans })
+    }
+
+    fn of((wanted_from, spans): &(Timestamp, Spans)) -> Self {
+        Self { wanted_from: *wanted_from, read: spans.clone(), stored: spans.clone(), ..Self::default() }
+    }
+}
+
+/// A difference between clocks, for people.
+fn span(it: Micros) -> String {
+    let seconds = (it.0.abs() + 500_000) / 1_000_000;
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, ..) => format!("{d} d {h} h"),
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -105,9 +164,9 @@ impl<'a> Walk<'a> {
         options: &'a LiveOptions,
         known: &'a Known,
         outbox: &'a Outbox<'a>,
-        budgets: &'a RefCell<BTreeMap<(String, String), Rc<Budget>>>,
+        accounts: &'a Accounts,
     ) -> Self {
-        let clock = ServiceClock::default();
+        let clock = ServiceClock::shifted(options.clock_shift);
         let clients = Clients::connect(target, &clock).await;
         let region = clients.region();
         let budget = Rc::new(Budget::new(options.quotas.clone(), region.clone(), options.share));
@@ -124,16 +183,20 @@ impl<'a> Walk<'a> {
             clients: RefCell::new(clients),
             reconnected: Cell::new(None),
             reconnecting: tokio::sync::Mutex::new(()),
+            caller: Caller::new(budget, options.seed, clock.clone()),
             clock,
-            caller: Caller::new(budget, options.seed),
             outbox,
             names: RefCell::new(Interner::with_capacity(INTERNED)),
             progress: RefCell::new(Progress::new(&known.executions)),
             machines: RefCell::new(machines),
             definitions: RefCell::new(known.definitions.clone()),
-            collected: RefCell::new(known.collected.clone()),
+            collected: RefCell::new(known.collected.iter().map(|(key, it)| (key.clone(), Covered::of(it))).collect()),
+            records: RefCell::default(),
+            stored_newest: &known.newest,
             mean_events: &known.mean_events,
             traces: RefCell::default(),
+            traces_read: Cell::new(None),
+            metrics_read: RefCell::default(),
             lists_all_traces: Cell::new(false),
             newest: Cell::new(None),
             map_runs_read: RefCell::default(),
@@ -143,7 +206,7 @@ impl<'a> Walk<'a> {
             is_planning: Cell::new(false),
             follows: Cell::new(false),
             is_caught_up: Cell::new(false),
-            budgets,
+            accounts,
         }
     }
 
@@ -173,7 +236,8 @@ impl<'a> Walk<'a> {
         self.clients.borrow().sts.clone()
     }
 
-    /// Makes a call; when the credentials have expired, once more with those that can be found now.
+    /// Makes a call; when the credentials have expired, once more with those that can be found now; when the signature has the
+    /// wrong time, once more with the service's.
     pub(super) async fn call<T, E, F>(
         &self,
         api: &'static str,
@@ -186,6 +250,9 @@ impl<'a> Walk<'a> {
     {
         let answer = self.caller.call(api, priority, &request).await;
         match answer {
+            Err(refused) if refused.trouble == Trouble::Clock && self.clock.sign_with_service() => {
+                self.caller.call(api, priority, &request).await
+            }
             Err(refused) if refused.trouble == Trouble::Credentials && self.reconnect().await => {
                 self.caller.call(api, priority, &request).await
             }
@@ -214,8 +281,14 @@ impl<'a> Walk<'a> {
         }
         report.account = Some(account.to_owned());
         let own = self.caller.budget.borrow().clone();
-        let shared = self.budgets.borrow_mut().entry((account.to_owned(), region.to_owned())).or_insert(own).clone();
-        self.caller.budget.replace(shared);
+        let mut budgets = self.accounts.budgets.borrow_mut();
+        self.caller.budget.replace(budgets.entry((account.to_owned(), region.to_owned())).or_insert(own).clone());
+        let shared = self.accounts.records.borrow_mut().entry(account.to_owned()).or_default().clone();
+        let latest = self.clock.later(&self.clock.moment()) + Micros(AGREE_US);
+        if let Some(stored) = self.stored_newest.get(account).filter(|it| **it <= latest) {
+            shared.note_stored(*stored);
+        }
+        self.records.replace(shared);
     }
 
     // ---- what is found -----------------------------------------------------------------------------------------------
@@ -230,6 +303,7 @@ impl<'a> Walk<'a> {
 
     /// Sends an event, and takes note of it. One that was seen before goes, too: another source may tell more of it.
     pub(super) fn event(&self, execution_arn: &Name, event: Event) -> Result<(), Stopped> {
+        self.note_record(event.at);
         let is_first = self.progress.borrow_mut().is_first_sight(execution_arn);
         self.report.borrow_mut().executions += u64::from(is_first);
         if self.progress.borrow_mut().note(execution_arn, event.id, &event.kind) {
@@ -252,23 +326,103 @@ impl<'a> Walk<'a> {
                 report.denied.push(denied);
             }
         } else {
-            self.gap(format!("{lost}: {refused}"));
+            self.gap(GapKind::NotCollected, format!("{lost}: {refused}"));
         }
     }
 
     /// Says what is missing, once.
-    pub(super) fn gap(&self, gap: String) {
+    pub(super) fn gap(&self, kind: GapKind, text: String) {
         let mut report = self.report.borrow_mut();
-        if report.gaps.len() < GAPS && !report.gaps.contains(&gap) {
-            tracing::warn!(gap, "something is missing");
-            report.gaps.push(gap);
+        if report.gaps.len() < GAPS && !report.gaps.iter().any(|it| it.kind == kind && it.text == text) {
+            tracing::warn!(gap = text, "something is missing");
+            report.gaps.push(TargetGap::new(kind, text));
         }
     }
 
     /// Keeps in the database what is lost for good.
     pub(super) fn lose(&self, gap: Gap) -> Result<(), Stopped> {
-        self.gap(format!("`{}`: {}", gap.subject, gap.reason));
+        self.gap(GapKind::Lost, format!("`{}`: {}", gap.subject, gap.reason));
         self.observe(Observation::Gap(Box::new(gap)))
+    }
+
+    // ---- what time it is -----------------------------------------------------------------------------------------------
+
+    /// Takes note of an instant that the service wrote. One that lies beyond both clocks is not believed.
+    pub(super) fn note_record(&self, at: Timestamp) {
+        let records = self.records.borrow();
+        if records.is_news(at) && at <= self.clock.later(&self.clock.moment()) + Micros(AGREE_US) {
+            records.note(at);
+        }
+    }
+
+    /// The present of the service is not later than this: up to here is read.
+    pub(super) fn horizon(&self, moment: &Moment) -> Timestamp {
+        let later = self.clock.later(moment);
+        self.records.borrow().certain(moment).map_or(later, |it| it.max(later))
+    }
+
+    /// Up to when what was asked for at a moment has certainly been shown; `None` while that is not known.
+    pub(super) fn certain(&self, moment: &Moment) -> Option<Timestamp> {
+        let earlier = self.clock.earlier(moment);
+        match self.clock.agreement() {
+            Agreement::Agree => Some(earlier),
+            _ => self.records.borrow().certain(moment).max(self.storable(moment)),
+        }
+    }
+
+    /// The same, or a guess where it is not known.
+    pub(super) fn present(&self, moment: &Moment) -> Timestamp {
+        self.certain(moment).unwrap_or_else(|| self.clock.earlier(moment))
+    }
+
+    /// Up to when it may be stored: never beyond the earlier clock, nor, where clocks differ, beyond the newest record.
+    fn storable(&self, moment: &Moment) -> Option<Timestamp> {
+        let earlier = self.clock.earlier(moment);
+        match self.clock.agreement() {
+            Agreement::Agree => Some(earlier),
+            _ => self.records.borrow().reached(moment).map(|it| it.min(earlier)),
+        }
+    }
+
+    /// Says whether the clocks differ, by how much, and what follows.
+    pub(super) fn report_clocks(&self) {
+        let is_of_clocks = |it: &TargetGap| matches!(it.kind, GapKind::ClockDiffers | GapKind::ClockUnknown);
+        let follows = self.records.borrow().newest().map_or_else(
+            || "nothing is marked as read, and the next run reads it again".to_owned(),
+            |it| format!("what is newer than the newest record ({}) is read again by the next run", format(it)),
+        );
+        let differs = |ahead, difference: Micros, what: &str| TargetGap {
+            clocks: Some(ClockDifference { ahead, difference_ms: difference.0.abs() / 1_000 }),
+            ..TargetGap::new(GapKind::ClockDiffers, format!("{what}; {follows}"))
+        };
+        let gap = match self.clock.agreement() {
+            Agreement::Agree => None,
+            Agreement::Differ(it) if it.0 > 0 => {
+                let what = format!("the service's clock is {} ahead of the clock here", span(it));
+                Some(differs(Ahead::Service, it, &what))
+            }
+            Agreement::Differ(it) => {
+                let what = format!("the clock here is {} ahead of the service's", span(it));
+                Some(differs(Ahead::Local, it, &what))
+            }
+            Agreement::Jumps(it) => {
+                let what = format!("the service's clock jumps by up to {} between its answers", span(it));
+                Some(differs(Ahead::Unclear, it, &what))
+            }
+            Agreement::Unknown if self.caller.pulse.health().answered_at.is_none() => None,
+            Agreement::Unknown => {
+                let text = format!("the service does not state the time; {follows}");
+                Some(TargetGap::new(GapKind::ClockUnknown, text))
+            }
+        };
+        let mut report = self.report.borrow_mut();
+        if let Some(gap) = &gap
+            && !report.gaps.iter().any(is_of_clocks)
+        {
+            tracing::warn!(gap = gap.text, "clocks differ");
+        }
+        report.gaps.retain(|it| !is_of_clocks(it));
+        report.gaps.splice(0..0, gap);
     }
 
     // ---- what has been read ------------------------------------------------------------------------------------------
@@ -277,18 +431,35 @@ impl<'a> Walk<'a> {
     pub(super) fn collected(&self, source: &'static str, subject: &str) -> (Timestamp, Spans) {
         let default = || self.options.since.unwrap_or_else(|| self.clock.now() - self.options.backfill);
         let mut collected = self.collected.borrow_mut();
-        let known =
-            collected.entry((source.to_owned(), subject.to_owned())).or_insert_with(|| (default(), Spans::default()));
-        if let Some(since) = self.options.since {
-            known.0 = known.0.min(since);
+        let known = collected
+            .entry((source.to_owned(), subject.to_owned()))
+            .or_insert_with(|| Covered { wanted_from: default(), ..Covered::default() });
+        if !std::mem::replace(&mut known.is_checked, true) {
+            self.cut_off_future(known);
         }
-        (self.options.since.unwrap_or(known.0), known.1.clone())
+        if let Some(since) = self.options.since {
+            known.wanted_from = known.wanted_from.min(since);
+        }
+        (self.options.since.unwrap_or(known.wanted_from), known.read.clone())
     }
 
-    /// What of a source is missing up to now, in ascending order. What was read last is read again from `overlap` before.
-    pub(super) fn missing(&self, source: &'static str, subject: &str, overlap: Micros) -> Vec<Span> {
+    /// A mark that lies in the future was made by a wrong clock: what was read when it was made is not known.
+    fn cut_off_future(&self, known: &mut Covered) {
+        let latest = self.clock.later(&self.clock.moment()) + Micros(AGREE_US);
+        if known.read.end().is_none_or(|it| it <= latest) {
+            return;
+        }
+        let newest = self.records.borrow().newest().filter(|it| *it <= latest);
+        tracing::warn!("marks in the future are cut off: they were made by a wrong clock");
+        known.read = newest.map(|it| known.read.until(it)).unwrap_or_default();
+        known.stored = known.read.clone();
+    }
+
+    /// What of a source is missing up to an instant, in ascending order. What was read last is read again from `overlap`
+    /// before.
+    pub(super) fn missing(&self, source: &'static str, subject: &str, overlap: Micros, to: Timestamp) -> Vec<Span> {
         let (from, spans) = self.collected(source, subject);
-        let mut missing = spans.missing(Span { from, to: self.clock.now() });
+        let mut missing = spans.missing(Span { from, to });
         for hole in &mut missing {
             // What came late just before a mark is behind it.
             if spans.as_slice().iter().any(|it| it.to == hole.from) {
@@ -298,17 +469,57 @@ impl<'a> Walk<'a> {
         missing
     }
 
-    /// Everything of a span has been sent: the mark is stored together with it.
-    pub(super) fn mark(&self, source: &'static str, subject: &Name, span: Span) -> Result<(), Stopped> {
+    /// Everything of a span that was there at a moment has been sent: the mark is stored together with it.
+    pub(super) fn mark(
+        &self,
+        source: &'static str,
+        subject: &Name,
+        span: Span,
+        moment: &Moment,
+    ) -> Result<(), Stopped> {
         self.collected(source, subject);
-        let (wanted_from, spans) = {
+        let marked = {
             let mut collected = self.collected.borrow_mut();
             let known = collected.entry((source.to_owned(), subject.to_string())).or_default();
-            known.1.add(span);
-            known.clone()
+            known.source = source;
+            known.claims.push((span, *moment));
+            self.settle(known);
+            known.marked(subject)
         };
-        let collected = Collected { source, subject: subject.clone(), wanted_from, spans };
-        self.observe(Observation::Collected(Box::new(collected)))
+        marked.map_or(Ok(()), |it| self.observe(Observation::Collected(Box::new(it))))
+    }
+
+    /// Records that came since may show that what was read before reached further than was certain then.
+    pub(super) fn settle_marks(&self) -> Result<(), Stopped> {
+        let settled: Vec<Collected> = {
+            let mut collected = self.collected.borrow_mut();
+            let claimed = collected.iter_mut().filter(|(_, it)| !it.claims.is_empty());
+            claimed
+                .filter_map(|((_, subject), known)| {
+                    let before = known.stored.clone();
+                    self.settle(known);
+                    known.marked(&Name::from(subject.as_str())).filter(|it| it.spans != before)
+                })
+                .collect()
+        };
+        settled.into_iter().try_for_each(|it| self.observe(Observation::Collected(Box::new(it))))
+    }
+
+    /// Turns what is claimed into what is read and what may be stored.
+    fn settle(&self, known: &mut Covered) {
+        let is_final = self.clock.agreement() == Agreement::Agree;
+        for (span, moment) in &known.claims {
+            if let Some(certain) = self.certain(moment) {
+                known.read.add(Span { to: span.to.min(certain), ..*span });
+            }
+        }
+        let storable = known.claims.iter().filter_map(|it| self.storable(&it.1)).max();
+        for it in storable.map(|it| known.read.until(it)).unwrap_or_default().as_slice() {
+            known.stored.add(*it);
+        }
+        known.claims.retain(|(span, moment)| !is_final && self.storable(moment).is_none_or(|it| it < span.to));
+        // Newer claims cover what older ones do.
+        known.claims.drain(..known.claims.len().saturating_sub(CLAIMS));
     }
 
     /// A span can never be read any more: that is recorded, and it is not asked for again.
@@ -323,7 +534,7 @@ impl<'a> Walk<'a> {
         for it in spans.missing(span) {
             let (from, to) = (Some(it.from), Some(it.to));
             self.lose(Gap { source, subject: subject.clone(), from, to, reason: reason.to_owned() })?;
-            self.mark(source, subject, it)?;
+            self.mark(source, subject, it, &self.clock.moment())?;
         }
         Ok(())
     }

@@ -217,7 +217,7 @@ fn what_is_lost_for_good_is_recorded_as_a_gap_and_not_asked_for_again() {
     let (_, address) = served(service(world));
     let bench = Bench::new();
     let collected = result(&collect(&bench, &address, HISTORY));
-    assert!(collected["targets"][0]["gaps"][0].as_str().is_some_and(|it| it.contains(&gone)), "{collected}");
+    assert!(collected["targets"][0]["gaps"][0]["text"].as_str().is_some_and(|it| it.contains(&gone)), "{collected}");
     assert_eq!(bench.rows("SELECT source, subject FROM gaps"), [format!("[\"history\",\"{gone}\"]")]);
     let listed = format!("SELECT events, complete FROM executions WHERE execution_arn = '{gone}'");
     assert_eq!(bench.rows(&listed), ["[0,false]"]);

@@ -11,7 +11,7 @@ use collector::synthetic::{image_ingest, order_processing};
 use serde_json::Value;
 
 use super::{command, served};
-use crate::stand_in::{Machine, Service, World, real_us};
+use crate::stand_in::{DateHeader, Machine, Service, World, real_us};
 use crate::stepscope::Bench;
 
 const COUNT: &str = "SELECT count(*) FROM events";
@@ -184,4 +184,28 @@ fn the_past_is_read_while_following_also_when_calls_have_to_wait() {
     wait_until("the database is made", || bench.db().exists() && bench.run(&["sql", COUNT]).status.success());
     wait_until("all of the past comes", || n_events(&bench) == expected);
     stop(child);
+}
+
+#[test]
+fn a_service_loses_nothing_while_the_date_is_off() {
+    for us in [3_600_000_000, -3_600_000_000, 420_000_000] {
+        let (service, address) = served(Service::new(busy()));
+        *service.date.lock().expect("the lock") = DateHeader::Off(us);
+        let bench = Bench::new();
+        let child = follow(&bench, &address, &["--source", "history,logs"]);
+        wait_until("the database is made", || bench.db().exists() && bench.run(&["sql", COUNT]).status.success());
+        for _ in 0..2 {
+            let before = service.world.n_events_at(real_us());
+            wait_until("what has happened is stored", || n_events(&bench) >= before);
+        }
+        let until = real_us();
+        let (result, _) = stop(child);
+        let gaps = result["targets"][0]["gaps"].to_string();
+        assert!(gaps.contains("clock_differs"), "{gaps}");
+        *service.date.lock().expect("the lock") = DateHeader::Right;
+        super::result(&super::collect(&bench, &address, &["--source", "history,logs"]));
+        assert!(n_events(&bench) >= service.world.n_events_at(until), "{us}");
+        let twice = "SELECT count(*) FROM (SELECT execution_arn, id FROM events GROUP BY ALL HAVING count(*) > 1)";
+        assert_eq!(bench.rows(twice), ["[0]"]);
+    }
 }

@@ -1,13 +1,15 @@
 //! The collector against the stand-in for AWS, and against emulators.
 
+mod clocks;
 mod collecting;
 mod emulated;
 mod faults;
 mod following;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use collector::synthetic::{image_ingest, order_processing};
 use serde_json::Value;
@@ -17,6 +19,9 @@ use crate::stepscope::Bench;
 
 const BEGIN_US: i64 = 1_790_000_000_000_000;
 const SECOND_US: i64 = 1_000_000;
+
+/// What is served, by its address.
+static CLOCKS: Mutex<BTreeMap<String, Arc<Service>>> = Mutex::new(BTreeMap::new());
 
 /// Nothing waits for these: the stand-in answers as often as it is asked.
 const FAST: [&str; 14] = [
@@ -56,6 +61,11 @@ fn command(bench: &Bench, address: &str, more: &[&str]) -> Command {
     let mut command = bench.command(&arguments);
     for api in FAST {
         command.args(["--quota", &format!("{api}=100000/100000")]);
+    }
+    // A world of another time is read at its time.
+    let now = CLOCKS.lock().expect("the lock").get(address).map(|it| it.world.now_us());
+    if let Some(us) = now.filter(|_| !more.contains(&"--now")) {
+        command.args(["--now", &analyzer::time::format(analyzer::model::Timestamp(us))]);
     }
     command.args(more).args(["-o", "json"]);
     with_credentials(&mut command);
@@ -103,6 +113,7 @@ fn imported(world: &World) -> Bench {
 fn served(service: Service) -> (Arc<Service>, String) {
     let service = Arc::new(service);
     let address = serve(Arc::clone(&service));
+    CLOCKS.lock().expect("the lock").insert(address.clone(), Arc::clone(&service));
     (service, address)
 }
 

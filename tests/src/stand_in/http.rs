@@ -79,7 +79,7 @@ fn handle(service: &Service, stream: TcpStream) -> Option<()> {
                 return None;
             }
         };
-        let date = if service.tells_time { http_date(service.world.now_us()) } else { String::new() };
+        let date = service.date_us().map(http_date).unwrap_or_default();
         let head =
             format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{date}content-length: {}\r\n\r\n", body.len());
         stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()?;

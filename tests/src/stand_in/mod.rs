@@ -19,6 +19,6 @@ mod world;
 
 pub(crate) use faults::Faults;
 pub(crate) use http::{serve, serve_on};
-pub(crate) use service::{Answer, Service};
+pub(crate) use service::{Answer, DateHeader, Outage, Service};
 pub(crate) use template::Template;
 pub(crate) use world::{Machine, World, real_us};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -39,6 +40,30 @@ pub(crate) struct Bucket {
     filled: Instant,
 }
 
+/// What the `Date` of answers says.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum DateHeader {
+    #[default]
+    Right,
+    /// There is none.
+    Missing,
+    /// So many microseconds ahead of the truth, or behind it.
+    Off(i64),
+    /// One after the other, again and again.
+    Jumps(&'static [i64]),
+}
+
+/// What is wrong with the whole service at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Outage {
+    #[default]
+    None,
+    /// Connections end without a word.
+    Down,
+    /// Every call is answered with this error.
+    Refuses(&'static str, &'static str),
+}
+
 /// Places of runs in the order of a listing, by what was listed and when.
 type Listings = BTreeMap<(String, i64), std::sync::Arc<Vec<usize>>>;
 
@@ -56,8 +81,13 @@ pub(crate) struct Service {
     pub(crate) has_transaction_search: bool,
     /// Of a thousand log events so many come minutes late.
     pub(crate) late: u32,
-    /// Answers say what time it is.
-    pub(crate) tells_time: bool,
+    pub(crate) date: Mutex<DateHeader>,
+    pub(crate) outage: Mutex<Outage>,
+    /// Actions that are denied from now on.
+    pub(crate) lost: Mutex<BTreeSet<&'static str>>,
+    /// Answers so far, and calls by their action and what they were about.
+    pub(crate) answers: AtomicUsize,
+    pub(crate) asked: Mutex<BTreeMap<String, u64>>,
     pub(crate) calls: Mutex<BTreeMap<String, u64>>,
     pub(crate) throttled: Mutex<BTreeMap<String, u64>>,
     pub(crate) buckets: Mutex<BTreeMap<String, Bucket>>,
@@ -75,7 +105,11 @@ impl Service {
             quotas: BTreeMap::new(),
             has_transaction_search: false,
             late: 0,
-            tells_time: true,
+            date: Mutex::default(),
+            outage: Mutex::default(),
+            lost: Mutex::default(),
+            answers: AtomicUsize::new(0),
+            asked: Mutex::default(),
             calls: Mutex::default(),
             throttled: Mutex::default(),
             buckets: Mutex::default(),
@@ -89,6 +123,23 @@ impl Service {
         self.calls.lock().expect("the lock").get(action).copied().unwrap_or(0)
     }
 
+    /// What the `Date` of the next answer says, in microseconds.
+    pub(super) fn date_us(&self) -> Option<i64> {
+        let now = self.world.now_us();
+        let number = self.answers.fetch_add(1, Ordering::SeqCst);
+        match *self.date.lock().expect("the lock") {
+            DateHeader::Right => Some(now),
+            DateHeader::Missing => None,
+            DateHeader::Off(us) => Some(now + us),
+            DateHeader::Jumps(offsets) => Some(now + offsets[number % offsets.len()]),
+        }
+    }
+
+    /// How often an action was asked for about a state machine or a log group.
+    pub(crate) fn asked_about(&self, action: &str, subject: &str) -> u64 {
+        self.asked.lock().expect("the lock").get(&format!("{action} {subject}")).copied().unwrap_or(0)
+    }
+
     pub(super) fn answer(&self, request: &Request) -> Answer {
         if request.path == "/stats" {
             return self.stats();
@@ -100,7 +151,12 @@ impl Service {
             *count += 1;
             *count
         };
-        if self.denied.contains(action.as_str()) {
+        match *self.outage.lock().expect("the lock") {
+            Outage::None => {}
+            Outage::Down => return Answer::Reset,
+            Outage::Refuses(code, message) => return Answer::error(400, code, message),
+        }
+        if self.denied.contains(action.as_str()) || self.lost.lock().expect("the lock").contains(action.as_str()) {
             return Answer::error(400, "AccessDeniedException", "not authorized");
         }
         if !self.is_within_quota(&action) {
@@ -108,6 +164,11 @@ impl Service {
             return Answer::error(400, "ThrottlingException", "Rate exceeded");
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        for key in ["stateMachineArn", "logGroupName"] {
+            if let Some(subject) = body.get(key).and_then(Value::as_str) {
+                *self.asked.lock().expect("the lock").entry(format!("{action} {subject}")).or_default() += 1;
+            }
+        }
         let mut random = self.faults.chance(&action, number);
         let has_token = body.get("nextToken").is_some();
         if let Some(instead) = self.faults.instead(&mut random, has_token) {

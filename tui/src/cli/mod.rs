@@ -48,7 +48,7 @@ pub(crate) mod when;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use analyzer::model::Timestamp;
+use analyzer::model::{Micros, Timestamp};
 use analyzer::pricing::{PriceBook, PriceBooks};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use queries::{Interrupter, Reader, Store};
@@ -288,6 +288,11 @@ impl Context {
 
     pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
         when::now(self.now.as_deref())
+    }
+
+    /// How far `--now` moves the clock.
+    pub(crate) fn clock_shift(&self) -> Result<Micros, Failure> {
+        if self.now.is_none() { Ok(Micros(0)) } else { Ok(self.now()? - now()?) }
     }
 
     pub(crate) fn range(&self, range: &Range) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {

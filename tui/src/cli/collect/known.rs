@@ -18,6 +18,7 @@ pub(super) fn known(path: &Path, since: Option<Timestamp>) -> Result<Known, Fail
     // Executions that stopped before are not listed again.
     let from = since.or_else(|| histories.map(reached).min()).map(|it| it - MARGIN);
     let mut known = Known { collected: collected.clone(), mean_events: reader.mean_events()?, ..Known::default() };
+    known.newest = reader.newest_by_account()?;
     known.definitions.extend(reader.definition_fingerprints()?);
     for it in reader.known_executions(from)? {
         known.executions.insert(it.arn_hash, stored(&it));

@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
     let is_lacking = is_lacking(&report, &stats);
     result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
     if !report.targets.is_empty() && report.targets.iter().all(|it| !it.ok && it.segments == 0) {
-        let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().cloned());
+        let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().map(ToString::to_string));
         let denied = report.targets.iter().flat_map(|it| &it.denied).map(|it| format!("{} is denied", it.permission));
         return Err(Failure::new("nothing could be collected")
             .because(gaps.chain(denied).collect::<Vec<_>>().join("; "))

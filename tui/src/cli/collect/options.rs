@@ -142,6 +142,7 @@ impl Resolved {
         options.since = arguments.since.as_deref().map(|it| when::instant(it, now)).transpose()?;
         options.interval = Duration::from_secs(arguments.interval.unwrap_or(15).max(1));
         options.seed = now.0.unsigned_abs();
+        options.clock_shift = context.clock_shift()?;
         let known = Self::known(context, &options)?;
         Ok(Self { targets, options, known })
     }

@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, resolved: &Resolved) -> Outcome {
     }
     let denied = report.targets.iter().flat_map(|it| &it.denied);
     let denied = denied.map(|it| format!("{} is denied: no {}", it.permission, it.lost));
-    let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().cloned());
+    let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().map(ToString::to_string));
     let mut footer: Vec<String> = denied.chain(gaps).collect();
     footer.extend(limits(&report.plan));
     let fields = [

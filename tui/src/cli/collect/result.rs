@@ -32,9 +32,9 @@ pub(super) fn report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128)
         .map(|it| format!("{} is denied: no {}", it.permission, it.lost));
     let of_buckets = report.objects.iter().flat_map(|it| {
         let read = format!("{}: {} objects, {} bytes", it.source, text::count(it.objects), text::count(it.bytes));
-        std::iter::once(read).chain(it.gaps.iter().cloned())
+        std::iter::once(read).chain(it.gaps.iter().map(ToString::to_string))
     });
-    let footer: Vec<String> = lost.chain(gaps.cloned()).chain(of_buckets).collect();
+    let footer: Vec<String> = lost.chain(gaps.map(ToString::to_string)).chain(of_buckets).collect();
     let fields: [(&str, Value); 10] = [
         ("targets", json!(report.targets)),
         ("objects", json!(report.objects)),
