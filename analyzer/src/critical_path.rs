@@ -35,7 +35,8 @@ impl Step {
 
 /// The path as far as it can be proven, in order of time, one step per event on it.
 ///
-/// It begins later than the execution where events are missing, and ends with the last event of a running one.
+/// Where the link to an earlier event is missing, the time since the start of the execution is nobody's. It begins later
+/// than the execution where its start is missing, and ends with the last event of a running one.
 pub fn critical_path(events: &[Event], timeline: &Timeline) -> Vec<Step> {
     let Some(end) = timeline.closing.or_else(|| last_own_event(events, timeline)) else {
         return Vec::new();
@@ -43,12 +44,17 @@ pub fn critical_path(events: &[Event], timeline: &Timeline) -> Vec<Step> {
     let mut steps = Vec::with_capacity(events.len());
     let mut at = end;
     let mut to = events[end].at;
-    while let Some(before) = timeline.links[at].binding {
+    while let Some(before) = timeline.links[at].binding.filter(|&it| it < at) {
         let link = timeline.links[at];
         // Clocks may disagree by a little: a predecessor never ends a span after it began.
         let from = events[before].at.min(to);
         steps.push(Step { event: at, owner: link.owner, category: link.category, from, to });
         (at, to) = (before, from);
+    }
+    if at > 0 && events[0].kind == EventKind::ExecutionStarted {
+        // What came before the first event that can be linked is nobody's.
+        let from = events[0].at.min(to);
+        steps.push(Step { event: at, owner: None, category: Category::Overhead, from, to });
     }
     steps.reverse();
     steps

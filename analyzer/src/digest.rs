@@ -14,6 +14,7 @@ pub struct Digest {
     pub arn: Name,
     pub status: Status,
     pub started_at: Timestamp,
+    /// Without the time in which the closed execution waited to be redriven.
     pub duration: Micros,
     pub error: Option<Name>,
     pub version_arn: Option<Name>,
@@ -99,13 +100,13 @@ impl Fate {
 impl Digest {
     /// Whether a run is closed and known in full; others have no exact path.
     pub fn is_of(run: &Run) -> bool {
-        run.execution.complete && run.execution.duration().is_some()
+        run.execution.complete && run.execution.active().is_some()
     }
 
     /// `None` of a run that is open or not known in full.
     pub fn of(run: &Run) -> Option<Self> {
         let it = &run.execution;
-        let (started_at, duration) = (it.started_at?, it.duration()?);
+        let (started_at, duration) = (it.started_at?, it.active()?);
         Self::is_of(run).then(|| Self {
             arn: it.arn.clone(),
             status: it.status,
@@ -144,7 +145,7 @@ impl Sums {
 
     fn add_path(&mut self, run: &Run, place_of: &[usize]) {
         let mut is_on_path = vec![false; place_of.len()];
-        for step in &run.path {
+        for step in run.path.iter().filter(|it| it.category != Category::RedriveIdle) {
             let Some(owner) = step.owner else {
                 add(&mut self.own, step.category, step.span());
                 continue;
@@ -231,8 +232,8 @@ impl StateSums {
 
     fn add(&mut self, visit: &Visit) {
         self.visits += 1;
-        self.retries += visit.retries();
-        self.span += visit.duration().unwrap_or_default();
+        self.retries += visit.n_retries;
+        self.span += visit.active().unwrap_or_default();
         if let Some(resource) = visit.attempts.last().and_then(|it| it.resource.as_ref()) {
             self.resource = Some(resource.clone());
         }

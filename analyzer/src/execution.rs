@@ -1,10 +1,12 @@
 //! What is known of one execution as a whole?
 
 use crate::critical_path::{Step, critical_path};
+use crate::gaps::{Gap, GapKind};
 use crate::model::{
     Detail, Event, EventKind, ExecutionArn, ExecutionRecord, Micros, Name, Status, Timestamp, WorkflowType,
 };
-use crate::timeline::{Category, Timeline, Visit, VisitStatus};
+use crate::runs::Runs;
+use crate::timeline::{Timeline, Visit, VisitStatus};
 use crate::transitions::TransitionCount;
 
 /// Everything that is computed from the events and the record of one execution.
@@ -30,12 +32,16 @@ pub struct Execution {
     pub status: Status,
     pub started_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
-    /// Time in which a closed execution waited to be redriven.
-    pub idle: Micros,
+    /// Time in which a closed execution waited to be redriven; `None` where that is not known.
+    pub idle: Option<Micros>,
+    /// One, and one more for each redrive that is known.
+    pub n_runs: u64,
+    /// Milliseconds that it would be billed for as Express: each run rounded up for itself.
+    pub express_ms: Option<u64>,
     pub n_events: u64,
-    /// The events tell the whole story.
+    /// Events 1 to n are there, the last one closes the execution, and nothing newer is known from elsewhere.
     pub complete: bool,
-    pub gaps: Vec<String>,
+    pub gaps: Vec<Gap>,
     pub transitions: TransitionCount,
     pub error: Option<Name>,
     pub version_arn: Option<Name>,
@@ -55,8 +61,14 @@ impl Execution {
         Some(self.stopped_at? - self.started_at?)
     }
 
+    /// The time in which it ran: without what lay between its runs.
     pub fn active(&self) -> Option<Micros> {
-        self.duration().map(|it| it - self.idle)
+        Some(self.duration()? - self.idle?)
+    }
+
+    /// Whether the service cut off any of its payloads.
+    pub fn has_truncated_payload(&self) -> bool {
+        self.gaps.iter().any(|it| it.kind == GapKind::TruncatedPayload)
     }
 }
 
@@ -65,7 +77,7 @@ impl Run {
     pub fn of(arn: Name, events: Vec<Event>, record: ExecutionRecord) -> Self {
         let timeline = Timeline::of(&events);
         let path = critical_path(&events, &timeline);
-        let execution = summarise(arn, &events, &record, &timeline, &path);
+        let execution = summarise(arn, &events, &record, &timeline);
         Self { execution, events, record, timeline, path }
     }
 
@@ -86,12 +98,18 @@ impl Run {
     }
 }
 
-fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &Timeline, path: &[Step]) -> Execution {
+fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &Timeline) -> Execution {
     let parts = ExecutionArn::parse(&arn);
     let closing = timeline.closing.map(|it| &events[it]);
+    let news = News::of(record, closing, events);
+    let told = closing.filter(|_| news.is_none());
     let first = events.first().filter(|it| it.kind == EventKind::ExecutionStarted);
     let transitions = TransitionCount::of(events, timeline, record);
-    let status = closing.map(|it| status_of(&it.kind)).or(record.status).unwrap_or(Status::Running);
+    let status = told.map(|it| status_of(&it.kind)).or(record.status).unwrap_or(Status::Running);
+    let started_at = first.map(|it| it.at).or(record.started_at);
+    let stopped_at = told.map(|it| it.at).or(record.stopped_at.filter(|_| status.is_closed()));
+    let runs = Runs::of(events, started_at, stopped_at, record.redrive_count.unwrap_or(0));
+    let gaps = gaps(events, record, timeline, &transitions, started_at, news.as_ref());
     let machine_arn = parts.map(|it| Name::from(it.machine_arn())).or_else(|| record.machine_arn.clone());
     Execution {
         machine_arn: machine_arn.unwrap_or_else(|| "unknown".into()),
@@ -101,14 +119,16 @@ fn summarise(arn: Name, events: &[Event], record: &ExecutionRecord, timeline: &T
         account: parts.map_or_else(|| "000000000000".into(), |it| it.account.into()),
         workflow_type: parts.map_or(WorkflowType::Standard, |it| it.workflow_type),
         status,
-        started_at: first.map(|it| it.at).or(record.started_at),
-        stopped_at: closing.map(|it| it.at).or(record.stopped_at.filter(|_| status.is_closed())),
-        idle: path.iter().filter(|it| it.category == Category::RedriveIdle).map(Step::span).sum(),
+        started_at,
+        stopped_at,
+        idle: runs.idle,
+        n_runs: runs.n_runs,
+        express_ms: runs.express_ms,
         n_events: u64::try_from(events.len()).unwrap_or(u64::MAX),
-        complete: first.is_some() && closing.is_some() && timeline.gaps.is_empty(),
-        gaps: gaps(events, timeline, &transitions),
+        complete: !gaps.iter().any(|it| it.incomplete),
+        gaps,
         transitions,
-        error: closing.and_then(Event::error).or(record.error.as_ref()).cloned(),
+        error: told.and_then(Event::error).or(record.error.as_ref()).cloned(),
         version_arn: first
             .and_then(|it| it.detail.as_ref()?.version_arn.clone())
             .or_else(|| record.version_arn.clone()),
@@ -132,18 +152,90 @@ fn status_of(closing: &EventKind) -> Status {
     }
 }
 
-fn gaps(events: &[Event], timeline: &Timeline, transitions: &TransitionCount) -> Vec<String> {
-    let mut gaps = timeline.gaps.clone();
-    if events.is_empty() {
-        gaps.push(
-            "no event of this execution could be read: it is known from a listing or a status event only".to_owned(),
-        );
-    } else if timeline.closing.is_some() && !timeline.gaps.is_empty() {
-        gaps.push("billed transitions are a lower bound".to_owned());
-    } else if transitions.map_children.is_none() {
-        gaps.push("the children of a Map Run are not counted: billed transitions are a lower bound".to_owned());
+/// What a listing, a description or a status event knows that is newer than the events.
+enum News {
+    Redrives(u64),
+    Status(Status),
+}
+
+impl News {
+    fn of(record: &ExecutionRecord, closing: Option<&Event>, events: &[Event]) -> Option<Self> {
+        let redrives = events.iter().filter(|it| it.kind == EventKind::ExecutionRedriven);
+        let seen = redrives.clone().filter_map(|it| it.number).max().max(Some(redrives.count() as u64));
+        let closing = closing?;
+        if record.redrive_count > seen {
+            return record.redrive_count.map(Self::Redrives);
+        }
+        let status = record.status.filter(|it| *it != status_of(&closing.kind))?;
+        let is_later = status.is_closed() && record.stopped_at > Some(closing.at);
+        (is_later || status == Status::PendingRedrive).then_some(Self::Status(status))
     }
+
+    fn gap(&self) -> Gap {
+        match self {
+            Self::Redrives(count) => Gap::missing(
+                GapKind::NewerStatus,
+                format!(
+                    "{count} redrives are known, and the events tell of fewer: import or collect the history again"
+                ),
+            )
+            .counting(*count),
+            Self::Status(status) => Gap::missing(
+                GapKind::NewerStatus,
+                format!(
+                    "the status is {} by now, which no event tells: import or collect the history again",
+                    status.as_str()
+                ),
+            ),
+        }
+    }
+}
+
+fn gaps(
+    events: &[Event],
+    record: &ExecutionRecord,
+    timeline: &Timeline,
+    transitions: &TransitionCount,
+    started_at: Option<Timestamp>,
+    news: Option<&News>,
+) -> Vec<Gap> {
+    if events.is_empty() {
+        let text = "no event of this execution could be read: it is known from a listing or a status event only";
+        return vec![Gap::missing(GapKind::NotCollected, text)];
+    }
+    let mut gaps = timeline.gaps.clone();
+    let lacks_events = gaps.iter().any(|it| it.kind == GapKind::MissingEvents);
+    let lacks_any = gaps.iter().any(|it| it.incomplete);
+    if record.has_next_page && lacks_any {
+        let text = "the file that the events came from ends with a `nextToken`: import the following pages, too \
+                    (`aws stepfunctions get-execution-history` without `--max-items` and `--no-paginate` fetches them all)";
+        gaps.push(Gap::missing(GapKind::NextPage, text));
+    }
+    if started_at.is_none() {
+        gaps.push(Gap {
+            incomplete: lacks_any,
+            ..Gap::missing(GapKind::UnknownStart, "it is not known when the execution started")
+        });
+    }
+    gaps.extend(news.map(News::gap));
+    if timeline.closing.is_some() && lacks_events {
+        gaps.push(Gap::missing(GapKind::LowerBound, "billed transitions are a lower bound"));
+    } else if transitions.map_children.is_none() {
+        let text = "the children of a Map Run are not counted: billed transitions are a lower bound";
+        gaps.push(Gap::note(GapKind::UncountedChildren, text));
+    }
+    gaps.extend(truncated(events));
     gaps
+}
+
+/// Payloads that the service cut off, as logs say of each.
+fn truncated(events: &[Event]) -> Option<Gap> {
+    let cut = |event: &Event| event.detail.as_ref().map_or(0, |it| it.n_truncated());
+    let first = events.iter().find(|it| cut(it) > 0)?;
+    let count: u64 = events.iter().map(cut).sum();
+    let payloads = if count == 1 { "1 payload was".to_owned() } else { format!("{count} payloads were") };
+    let text = format!("{payloads} cut off by the service, the first at event {}", first.id);
+    Some(Gap::note(GapKind::TruncatedPayload, text).at_event(first.id).counting(count))
 }
 
 /// What the details of events name, each once, at the first event that names it.

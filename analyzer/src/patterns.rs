@@ -111,22 +111,22 @@ impl Patterns {
     pub fn add(&mut self, run: &Run) {
         let visits = &run.timeline.visits;
         self.transitions += run.execution.transitions.billed().0;
-        self.time += run.execution.duration().unwrap_or_default();
+        self.time += run.execution.active().unwrap_or_default();
         let mut scopes: BTreeMap<Scope, Vec<&Visit>> = BTreeMap::new();
         for visit in visits {
             scopes.entry((visit.parent, visit.branch, visit.iteration)).or_default().push(visit);
-            if visit.kind == StateType::Task || visit.retries() > 0 {
+            if visit.kind == StateType::Task || visit.n_retries > 0 {
                 self.add_retries(visit);
             }
         }
         let mut looped = BTreeSet::new();
         for visits in scopes.values().filter(|it| it.len() > 2) {
-            self.add_loops(visits, &mut looped);
+            self.add_loops(run, visits, &mut looped);
         }
         for wait in looped {
             self.loops.entry(wait).or_default().executions += 1;
         }
-        self.add_items(&scopes, visits);
+        self.add_items(&scopes, run);
         self.add_events(run);
         for visit in visits {
             let n = visit.attempts.iter().filter(|it| it.status == AttemptStatus::TimedOut).count() as u64;
@@ -200,7 +200,7 @@ impl Patterns {
     fn add_retries(&mut self, visit: &Visit) {
         let storm = self.storms.entry(visit.state.clone()).or_default();
         storm.visits += 1;
-        storm.retries += visit.retries();
+        storm.retries += visit.n_retries;
         storm.backoff += visit.split[Category::Backoff];
         if visit.attempts.len() > 1 {
             for error in visit.attempts.iter().filter_map(|it| it.error.as_ref()) {
@@ -210,7 +210,7 @@ impl Patterns {
     }
 
     /// A Wait that comes back is a loop: from its first visit to the last state of its cycle after its last visit.
-    fn add_loops(&mut self, visits: &[&Visit], looped: &mut BTreeSet<Name>) {
+    fn add_loops(&mut self, run: &Run, visits: &[&Visit], looped: &mut BTreeSet<Name>) {
         let mut waits: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
         for (index, visit) in visits.iter().enumerate().filter(|(_, it)| it.kind == StateType::Wait) {
             waits.entry(&visit.state).or_default().push(index);
@@ -228,27 +228,31 @@ impl Patterns {
             looped.insert(wait.clone());
             let sums = self.loops.entry(wait.clone()).or_default();
             for visit in cycle {
-                sums.transitions += 1 + visit.retries();
+                sums.transitions += visit.transitions();
                 if !sums.states.contains(&visit.state) {
                     sums.states.push(visit.state.clone());
                 }
             }
             sums.rounds += places.len() as u64;
             let ended = cycle.last().and_then(|it| it.exited_at);
-            sums.time += ended.map_or(Micros::ZERO, |it| it - cycle[0].entered_at);
+            sums.time += ended.map_or(Micros::ZERO, |it| run.timeline.active_between(cycle[0].entered_at, it));
         }
     }
 
-    fn add_items(&mut self, scopes: &BTreeMap<Scope, Vec<&Visit>>, visits: &[Visit]) {
+    fn add_items(&mut self, scopes: &BTreeMap<Scope, Vec<&Visit>>, run: &Run) {
+        let all = &run.timeline.visits;
         let mut items: BTreeMap<u64, Vec<Micros>> = BTreeMap::new();
         for ((parent, _, iteration), visits) in scopes {
             if let (Some(parent), Some(_)) = (parent, iteration) {
                 let last = visits.iter().filter_map(|it| it.exited_at).max();
-                items.entry(*parent).or_default().extend(last.map(|it| it - visits[0].entered_at));
+                items
+                    .entry(*parent)
+                    .or_default()
+                    .extend(last.map(|it| run.timeline.active_between(visits[0].entered_at, it)));
             }
         }
         for (map, mut spans) in items.into_iter().filter(|(_, it)| it.len() >= ITEMS) {
-            let Some(visit) = visits.iter().find(|it| it.id == map) else { continue };
+            let Some(visit) = all.iter().find(|it| it.id == map) else { continue };
             spans.sort_unstable();
             let slowest = spans[spans.len() - 1];
             let median = quantile::of_sorted(&spans, 0.5).unwrap_or_default();

@@ -45,6 +45,7 @@ struct StateSums {
     failures: u64,
     retried_visits: u64,
     retries: u64,
+    reruns: u64,
     split: Split,
     /// Cold starts, where any is known.
     cold_start: Option<Micros>,
@@ -95,6 +96,8 @@ pub struct StateFinding {
     pub failures: u64,
     pub retried_visits: u64,
     pub retries: u64,
+    /// Redrives that ran a visit again without entering it again.
+    pub reruns: u64,
     pub p50: Option<Micros>,
     pub p95: Option<Micros>,
     pub p99: Option<Micros>,
@@ -126,6 +129,13 @@ pub struct StateFinding {
     pub worst: Option<Name>,
 }
 
+impl StateFinding {
+    /// Transitions that the state billed.
+    pub fn transitions(&self) -> u64 {
+        self.visits + self.retries + self.reruns
+    }
+}
+
 impl Population {
     /// An empty population of a machine whose Maps have these limits, and whose states these time-outs.
     pub fn of_machine(limits: Limits, timeouts: BTreeMap<Name, Micros>) -> Self {
@@ -139,11 +149,11 @@ impl Population {
 
     /// Takes a run in; what has not ended or is not known in full is left out.
     pub fn add(&mut self, run: &Run) {
-        let Some(duration) = run.execution.duration().filter(|_| run.execution.complete) else {
+        let Some(duration) = run.execution.active().filter(|_| run.execution.complete) else {
             return;
         };
         let mut critical: BTreeMap<Name, Micros> = BTreeMap::new();
-        for step in &run.path {
+        for step in run.path.iter().filter(|it| it.category != Category::RedriveIdle) {
             if let Some(owner) = step.owner {
                 let state = &run.timeline.visits[owner].state;
                 *critical.entry(state.clone()).or_default() += step.span();
@@ -161,11 +171,12 @@ impl Population {
         for visit in &run.timeline.visits {
             let sums = self.states.entry(visit.state.clone()).or_default();
             sums.kind = Some(visit.kind);
-            sums.spans.extend(visit.duration());
+            sums.spans.extend(visit.active());
             sums.failures +=
                 u64::from(matches!(visit.status, VisitStatus::Failed | VisitStatus::Caught | VisitStatus::TimedOut));
-            sums.retries += visit.retries();
-            sums.retried_visits += u64::from(visit.retries() > 0);
+            sums.retries += visit.n_retries;
+            sums.reruns += visit.n_reruns;
+            sums.retried_visits += u64::from(visit.n_retries > 0);
             sums.split.add(&visit.split);
             if let Some(cold) = visit.cold_start() {
                 *sums.cold_start.get_or_insert_default() += cold;
@@ -300,6 +311,7 @@ fn finding(
         failures: sums.failures,
         retried_visits: sums.retried_visits,
         retries: sums.retries,
+        reruns: sums.reruns,
         p50: quantile::of_sorted(&sums.spans, 0.5),
         p95: quantile::of_sorted(&sums.spans, 0.95),
         p99: quantile::of_sorted(&sums.spans, 0.99),

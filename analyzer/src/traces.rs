@@ -202,7 +202,8 @@ pub fn join(run: &mut Run, evidence: &Evidence) -> Joined {
         for &call in trace.spans[span].children.iter().filter(|&&it| trace.spans[it].is_call) {
             let attempts = &run.timeline.visits[visit].attempts;
             let started = trace.spans[call].started_at + Micros(5_000);
-            let attempt = attempts.iter().rposition(|it| it.scheduled_at <= started).unwrap_or(0);
+            let attempt =
+                attempts.iter().rposition(|it| it.scheduled_at.or(it.started_at) <= Some(started)).unwrap_or(0);
             if attempt < attempts.len() {
                 joined.calls.entry((visit, attempt)).or_default().push(call);
             }

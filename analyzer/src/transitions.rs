@@ -1,7 +1,7 @@
 //! How many state transitions did an execution bill?
 //!
-//! One for each state entered, one for each retry, one for each redrive, and one for each child execution that a
-//! Distributed Map started. Whether start and end count too is not settled by any public page; the price book has a
+//! One for each state entered, one for each retry, one for each redrive and for each state that it ran again without
+//! entering it again, and one for each child execution that a Distributed Map started. Whether start and end count too is not settled by any public page; the price book has a
 //! constant for it, 0 by default.
 
 use crate::model::{Event, EventKind, ExecutionRecord, Name, Transitions};
@@ -13,6 +13,8 @@ pub struct TransitionCount {
     pub entered: u64,
     pub retries: u64,
     pub redrives: u64,
+    /// States that a redrive ran again without entering them again.
+    pub rerun: u64,
     /// `None` where a Map Run's children cannot be counted.
     pub map_children: Option<u64>,
 }
@@ -23,15 +25,16 @@ impl TransitionCount {
         let redrives = events.iter().filter(|it| it.kind == EventKind::ExecutionRedriven).count();
         Self {
             entered: u64::try_from(entered).unwrap_or(u64::MAX),
-            retries: timeline.visits.iter().map(crate::timeline::Visit::retries).sum(),
+            retries: timeline.n_retries,
             redrives: u64::try_from(redrives).unwrap_or(u64::MAX),
+            rerun: timeline.n_reruns,
             map_children: map_runs(events).map(|arn| children(record, arn)).sum(),
         }
     }
 
     /// The sum; a lower bound where the children of a Map Run are not known.
     pub fn billed(&self) -> Transitions {
-        Transitions(self.entered + self.retries + self.redrives + self.map_children.unwrap_or(0))
+        Transitions(self.entered + self.retries + self.redrives + self.rerun + self.map_children.unwrap_or(0))
     }
 }
 

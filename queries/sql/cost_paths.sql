@@ -8,7 +8,7 @@ WITH ways AS (
     GROUP BY v.execution_id
 )
 SELECT m.arn, w.way AS key, count(*) AS executions, sum(e.billed_transitions)::BIGINT AS transitions,
-    coalesce(sum(coalesce(e.billed_ms, greatest(ceil(e.duration_us / 100000), 1)::BIGINT * 100) * coalesce(e.billed_memory_mb, 64)), 0)::BIGINT AS mb_ms
+    coalesce(sum(coalesce(e.billed_ms, e.express_ms) * coalesce(e.billed_memory_mb, 64)), 0)::BIGINT AS mb_ms
 FROM execution e
 JOIN machine m ON m.id = e.machine_id
 LEFT JOIN ways w ON w.execution_id = e.id

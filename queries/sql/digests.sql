@@ -1,6 +1,6 @@
 -- What is kept of the executions of a machine to compare them? $1 machine ARN, $2 since, $3 until, $4 version or alias, $5 limit;
 -- NULL leaves a condition out. The last column tells whether a trace or a Lambda report may know more of it.
-SELECT e.id, e.arn, e.workflow_type, e.status, e.started_at, e.duration_us, x.text, e.version_arn, e.billed_transitions, h.sums,
+SELECT e.id, e.arn, e.workflow_type, e.status, e.started_at, e.active_us, x.text, e.version_arn, e.billed_transitions, h.sums,
     e.arn IN (SELECT execution_arn FROM segment)
         OR ((SELECT count(*) FROM lambda_report) > 0
             AND (e.record IS NOT NULL OR e.id IN (SELECT execution_id FROM payload WHERE field = 1)))

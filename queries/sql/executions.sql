@@ -13,8 +13,8 @@ WITH ways AS (
 ), started AS (
     SELECT c.child_arn, min(pe.arn) AS parent_arn FROM child c JOIN execution pe ON pe.id = c.execution_id GROUP BY c.child_arn
 )
-SELECT e.id, e.arn, m.arn, m.name, e.name, e.workflow_type, e.status, e.started_at, e.stopped_at, e.duration_us, e.idle_us,
-    e.n_events, e.complete, e.gaps, e.billed_transitions, e.entered, e.retries, e.redrives, e.map_children, x.text,
+SELECT e.id, e.arn, m.arn, m.name, e.name, e.workflow_type, e.status, e.started_at, e.stopped_at, e.duration_us, e.active_us, e.express_ms, e.runs,
+    e.n_events, e.complete, e.gaps, e.billed_transitions, e.entered, e.retries, e.redrives, e.rerun, e.map_children, x.text,
     e.version_arn, e.map_run_arn, coalesce(p.parent_arn, r.parent_arn), e.billed_ms, e.billed_memory_mb, m.region
 FROM execution e
 JOIN machine m ON m.id = e.machine_id

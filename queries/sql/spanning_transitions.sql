@@ -19,7 +19,7 @@ billed_events AS (
     WHERE t.text LIKE '%StateEntered' OR t.text = 'ExecutionRedriven'
     GROUP BY ALL
     UNION ALL
-    SELECT s.id, s.machine_id, priced_month(a.scheduled_at, $4) AS month, count(*) AS n
+    SELECT s.id, s.machine_id, priced_month(coalesce(a.scheduled_at, a.started_at, a.ended_at), $4) AS month, count(*) AS n
     FROM spanning s JOIN attempt a ON a.execution_id = s.id
     WHERE a.attempt > 1
     GROUP BY ALL

@@ -20,7 +20,7 @@ inputs AS (
     JOIN visit v ON v.execution_id = p.execution_id AND v.visit_id = p.event_id WHERE p.field = 0 GROUP BY ALL
 ),
 states AS (
-    SELECT v.state_id, count(*) AS visits, sum(v.retries)::BIGINT AS retries, max(v.duration_us) AS longest_us
+    SELECT v.state_id, count(*) AS visits, sum(v.retries)::BIGINT AS retries, max(v.active_us) AS longest_us
     FROM visit v JOIN own e ON e.id = v.execution_id GROUP BY v.state_id
 )
 SELECT n.text, s.visits, s.retries, k.p99_us, s.longest_us, i.largest, NULL AS error, 0 AS errors, 0 AS failed, 0 AS caught

@@ -27,9 +27,9 @@ WITH started AS (
 )
 SELECT e.arn AS execution_arn, m.arn AS state_machine_arn, m.name AS machine, e.name,
     workflow_type_text(e.workflow_type) AS type, status_text(e.status) AS status, e.started_at, e.stopped_at,
-    e.duration_us / 1000 AS duration_ms, (e.duration_us - e.idle_us) / 1000 AS active_ms, e.n_events AS events,
-    e.complete, e.gaps, e.entered, e.retries, e.redrives, e.map_children, e.billed_transitions, n.text AS error,
-    e.version_arn AS version, e.map_run_arn, coalesce(p.parent_execution_arn, r.parent_execution_arn) AS parent_execution_arn, e.log_bytes, e.billed_ms, e.billed_memory_mb
+    e.duration_us / 1000 AS duration_ms, e.active_us / 1000 AS active_ms, e.n_events AS events,
+    e.complete, e.gaps, e.entered, e.retries, e.redrives, e.rerun, e.map_children, e.billed_transitions, n.text AS error,
+    e.version_arn AS version, e.map_run_arn, coalesce(p.parent_execution_arn, r.parent_execution_arn) AS parent_execution_arn, e.log_bytes, e.billed_ms, e.billed_memory_mb, e.runs, e.express_ms
 FROM execution e
 JOIN machine m ON m.id = e.machine_id
 LEFT JOIN name n ON n.id = e.error_id
@@ -65,10 +65,10 @@ FROM payload p JOIN execution e ON e.id = p.execution_id;
 CREATE OR REPLACE VIEW visits AS
 SELECT e.arn AS execution_arn, m.arn AS state_machine_arn, v.visit_id AS id, v.parent_id AS parent, v.branch, v.iteration,
     s.text AS state, state_type_text(v.state_type) AS type, v.entered_at, v.exited_at, v.duration_us / 1000 AS duration_ms,
-    visit_status_text(v.status) AS status, x.text AS error, v.n_attempts AS attempts, v.retries,
+    v.active_us / 1000 AS active_ms, visit_status_text(v.status) AS status, x.text AS error, v.n_attempts AS attempts, v.retries, v.rerun,
     v.work_us / 1000 AS work_ms, v.callback_us / 1000 AS callback_ms, v.queue_us / 1000 AS queue_ms,
     v.backoff_us / 1000 AS backoff_ms, v.wait_us / 1000 AS wait_ms, v.slot_wait_us / 1000 AS slot_wait_ms,
-    v.overhead_us / 1000 AS overhead_ms, v.critical_us / 1000 AS critical_ms
+    v.overhead_us / 1000 AS overhead_ms, (v.duration_us - v.active_us) / 1000 AS redrive_idle_ms, v.critical_us / 1000 AS critical_ms
 FROM visit v
 JOIN execution e ON e.id = v.execution_id
 JOIN machine m ON m.id = e.machine_id
@@ -77,7 +77,7 @@ LEFT JOIN name x ON x.id = v.error_id;
 
 CREATE OR REPLACE VIEW attempts AS
 SELECT e.arn AS execution_arn, a.visit_id, s.text AS state, a.attempt, a.scheduled_at, a.started_at, a.submitted_at,
-    a.ended_at, attempt_status_text(a.status) AS status, x.text AS error, r.text AS resource
+    a.ended_at, attempt_status_text(a.status) AS status, x.text AS error, r.text AS resource, a.redrive
 FROM attempt a
 JOIN execution e ON e.id = a.execution_id
 JOIN visit v ON v.execution_id = a.execution_id AND v.visit_id = a.visit_id

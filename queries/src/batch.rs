@@ -3,6 +3,7 @@
 use analyzer::critical_path::{Step, merged};
 use analyzer::digest::{Digest, Sums};
 use analyzer::execution::{Execution, Run};
+use analyzer::gaps::Gap;
 use analyzer::model::{Detail, Event, Micros, Name, PayloadField, Timestamp};
 use analyzer::timeline::{Category, Visit};
 use rustc_hash::FxHashSet;
@@ -85,10 +86,10 @@ impl Batch {
             started_at: it.started_at.map(at),
             stopped_at: it.stopped_at.map(at),
             duration_us: it.duration().map(|it| it.0),
-            idle_us: Some(it.idle.0),
+            idle_us: it.idle.map(|it| it.0),
             n_events: u32::try_from(it.n_events).ok(),
             complete: Some(it.complete),
-            gaps: (!it.gaps.is_empty()).then(|| Value::from(it.gaps.clone()).to_string().into_boxed_str()),
+            gaps: gaps_to_json(&it.gaps),
             entered: Some(it.transitions.entered),
             retries: Some(it.transitions.retries),
             redrives: Some(it.transitions.redrives),
@@ -103,6 +104,10 @@ impl Batch {
             payload_mb: payload_mb(run),
             fingerprint: Some(fingerprint),
             record: record_to_json(&run.record),
+            active_us: it.active().map(|it| it.0),
+            rerun: Some(it.transitions.rerun),
+            runs: Some(it.n_runs),
+            express_ms: it.express_ms,
         });
     }
 
@@ -137,7 +142,8 @@ impl Batch {
         let attempts = numbered.map(|(visit, (number, it))| PackedAttempt {
             visit: small(visit.id),
             number,
-            scheduled: it.scheduled_at.0,
+            redrive: it.redrive,
+            scheduled: it.scheduled_at.map(|it| it.0),
             started: it.started_at.map(|it| it.0),
             submitted: it.submitted_at.map(|it| it.0),
             ended: it.ended_at.map(|it| it.0),
@@ -209,7 +215,7 @@ impl Batch {
             status: Some(visit.status as u8),
             error_id: visit.error.as_ref().map(|it| names.id(it)),
             n_attempts: u32::try_from(visit.attempts.len()).ok(),
-            retries: Some(small(visit.retries())),
+            retries: Some(small(visit.n_retries)),
             work_us: split(Category::Work),
             callback_us: split(Category::Callback),
             queue_us: split(Category::Queue),
@@ -218,6 +224,8 @@ impl Batch {
             slot_wait_us: split(Category::SlotWait),
             overhead_us: split(Category::Overhead),
             critical_us: Some(critical.0),
+            active_us: visit.active().map(|it| it.0),
+            rerun: Some(small(visit.n_reruns)),
         });
     }
 
@@ -230,6 +238,11 @@ impl Batch {
         self.visits.append_to(appenders)?;
         self.children.append_to(appenders)
     }
+}
+
+/// The gaps of an execution as one list of objects; `None` where there are none.
+fn gaps_to_json(gaps: &[Gap]) -> Option<Box<str>> {
+    (!gaps.is_empty()).then(|| gaps.iter().map(Gap::to_value).collect::<Value>().to_string().into_boxed_str())
 }
 
 /// Ids and counts within one execution: the service allows 25,000 events, logs of Express executions a few more.

@@ -2,6 +2,8 @@
 
 use analyzer::model::{Micros, Name, Status, Timestamp, WorkflowType};
 
+use serde_json::Value;
+
 use crate::cell::Take;
 use crate::history::id_list;
 use crate::machines::{text, time};
@@ -23,14 +25,21 @@ pub struct ExecutionRow {
     pub started_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub duration: Option<Micros>,
-    pub idle: Micros,
+    /// Without the time in which the closed execution waited to be redriven.
+    pub active: Option<Micros>,
+    /// Milliseconds that it would be billed for as Express.
+    pub express_ms: Option<u64>,
+    /// One, and one more for each redrive that is known.
+    pub runs: u64,
     pub n_events: u64,
     pub complete: bool,
-    pub gaps: Vec<String>,
+    /// Objects as `analyzer::gaps` makes them.
+    pub gaps: Vec<Value>,
     pub billed_transitions: u64,
     pub entered: u64,
     pub retries: u64,
     pub redrives: u64,
+    pub rerun: u64,
     pub map_children: Option<u64>,
     pub error: Option<String>,
     pub version_arn: Option<String>,
@@ -39,6 +48,13 @@ pub struct ExecutionRow {
     pub billed_ms: Option<u64>,
     pub billed_memory_mb: Option<u64>,
     pub region: String,
+}
+
+impl ExecutionRow {
+    /// Whether the service cut off any of its payloads.
+    pub fn has_truncated_payload(&self) -> bool {
+        self.gaps.iter().any(|it| it.get("kind").and_then(Value::as_str) == Some("truncated_payload"))
+    }
 }
 
 /// Which executions are wanted.
@@ -112,7 +128,9 @@ fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
         started_at: it.opt_int().map(Timestamp),
         stopped_at: it.opt_int().map(Timestamp),
         duration: it.opt_int().map(Micros),
-        idle: Micros(it.opt_int().unwrap_or(0)),
+        active: it.opt_int().map(Micros),
+        express_ms: it.opt_count(),
+        runs: it.count()?,
         n_events: it.count()?,
         complete: it.flag(),
         gaps: it.opt_text().and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default(),
@@ -120,6 +138,7 @@ fn row(cells: Vec<Cell>) -> Result<ExecutionRow, StoreError> {
         entered: it.count()?,
         retries: it.count()?,
         redrives: it.count()?,
+        rerun: it.count()?,
         map_children: it.opt_count(),
         error: it.opt_text(),
         version_arn: it.opt_text(),

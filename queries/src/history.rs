@@ -173,6 +173,8 @@ struct StoredRecord {
     trace_id: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     map_runs: BTreeMap<String, StoredMapRun>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    has_next_page: bool,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -180,6 +182,8 @@ struct StoredRecord {
 struct StoredMapRun {
     status: Option<String>,
     children_started: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redrive_count: Option<u64>,
     max_concurrency: Option<u64>,
 }
 
@@ -202,6 +206,7 @@ pub(crate) fn record_to_json(record: &ExecutionRecord) -> Option<Box<str>> {
         billed_ms: record.billed_ms,
         billed_memory_mb: record.billed_memory_mb,
         trace_id: text(&record.trace_id),
+        has_next_page: record.has_next_page,
         map_runs: record
             .map_runs
             .iter()
@@ -212,6 +217,7 @@ pub(crate) fn record_to_json(record: &ExecutionRecord) -> Option<Box<str>> {
                     StoredMapRun {
                         status,
                         children_started: run.children_started,
+                        redrive_count: run.redrive_count,
                         max_concurrency: run.max_concurrency,
                     },
                 )
@@ -247,10 +253,12 @@ fn json_to_record(text: &str) -> Option<ExecutionRecord> {
                     MapRunRecord {
                         status,
                         children_started: run.children_started,
+                        redrive_count: run.redrive_count,
                         max_concurrency: run.max_concurrency,
                     },
                 )
             })
             .collect(),
+        has_next_page: stored.has_next_page,
     })
 }

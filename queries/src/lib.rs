@@ -31,6 +31,7 @@ mod packed_path;
 mod packed_sums;
 mod parquet;
 mod reader;
+mod reanalysis;
 mod remote;
 mod rollup;
 mod rows;

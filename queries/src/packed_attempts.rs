@@ -1,7 +1,7 @@
 //! The attempts of one execution as one value, for the same reason as its events (`packed.rs`).
 //!
-//! An attempt is a byte of flags, a byte of status, the visit where it is not that of the attempt before, and its moments,
-//! each as the time since the one before it.
+//! A byte says the format. An attempt is a number of flags, a byte of status, the visit where it is not that of the attempt
+//! before, its moments, each as the time since the one before it, and the redrive that it belongs to.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use duckdb::arrow::datatypes::Field;
 
 use crate::StoreError;
 use crate::unpacked::{Row, code, number, time};
-use crate::varint::{put, small, take, unzigzag, zigzag};
+use crate::varint::{damaged, put, small, take, unzigzag, zigzag};
 
 /// One attempt; times are microseconds since the epoch, strings are ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,50 +18,73 @@ pub(crate) struct PackedAttempt {
     pub(crate) visit: u32,
     /// Counted from 1.
     pub(crate) number: u32,
-    pub(crate) scheduled: i64,
+    pub(crate) scheduled: Option<i64>,
     pub(crate) started: Option<i64>,
     pub(crate) submitted: Option<i64>,
     pub(crate) ended: Option<i64>,
     pub(crate) status: u8,
     pub(crate) error: Option<u32>,
     pub(crate) resource: Option<u32>,
+    pub(crate) redrive: Option<u32>,
 }
 
-const OTHER_VISIT: u8 = 1;
-const STARTED: u8 = 2;
-const SUBMITTED: u8 = 4;
-const ENDED: u8 = 8;
-const ERROR: u8 = 16;
-const RESOURCE: u8 = 32;
-const MICROSECONDS: u8 = 64;
+impl PackedAttempt {
+    fn moments(&self) -> [Option<i64>; 4] {
+        [self.scheduled, self.started, self.submitted, self.ended]
+    }
+
+    /// The first moment of an attempt, from which the next one counts.
+    fn first(&self) -> i64 {
+        self.moments().into_iter().flatten().next().unwrap_or_default()
+    }
+}
+
+/// The layout that this file writes and reads. Whoever changes it counts this up.
+const FORMAT: u8 = 1;
+
+const OTHER_VISIT: u64 = 1;
+const STARTED: u64 = 2;
+const SUBMITTED: u64 = 4;
+const ENDED: u64 = 8;
+const ERROR: u64 = 16;
+const RESOURCE: u64 = 32;
+const MICROSECONDS: u64 = 64;
+/// Rare ones, which take a second byte.
+const UNSCHEDULED: u64 = 128;
+const REDRIVE: u64 = 256;
 
 /// Packs the attempts of one execution, those of a visit one after the other and counted up from 1.
 pub(crate) fn pack(attempts: impl Iterator<Item = PackedAttempt>, bytes: &mut Vec<u8>) {
     let mut last = PackedAttempt::default();
     for it in attempts {
-        let later = [it.started, it.submitted, it.ended];
-        let in_micros = std::iter::once(it.scheduled).chain(later.into_iter().flatten()).any(|it| it % 1_000 != 0);
-        let present = |flag: u8, is_there: bool| if is_there { flag } else { 0 };
+        if bytes.is_empty() {
+            bytes.push(FORMAT);
+        }
+        let in_micros = it.moments().into_iter().flatten().any(|it| it % 1_000 != 0);
+        let present = |flag: u64, is_there: bool| if is_there { flag } else { 0 };
         let flags = present(OTHER_VISIT, it.visit != last.visit)
             | present(STARTED, it.started.is_some())
             | present(SUBMITTED, it.submitted.is_some())
             | present(ENDED, it.ended.is_some())
             | present(ERROR, it.error.is_some())
             | present(RESOURCE, it.resource.is_some())
-            | present(MICROSECONDS, in_micros);
-        bytes.extend([flags, it.status]);
+            | present(MICROSECONDS, in_micros)
+            | present(UNSCHEDULED, it.scheduled.is_none())
+            | present(REDRIVE, it.redrive.is_some());
+        put(bytes, flags);
+        bytes.push(it.status);
         if it.visit != last.visit {
             put(bytes, zigzag(i64::from(it.visit) - i64::from(last.visit)));
         }
         let unit = if in_micros { 1 } else { 1_000 };
         // Units differ from attempt to attempt, so the first moment counts from the last whole millisecond.
-        let mut before = whole(last.scheduled);
-        for moment in std::iter::once(it.scheduled).chain(later.into_iter().flatten()) {
+        let mut before = whole(last.first());
+        for moment in it.moments().into_iter().flatten() {
             put(bytes, zigzag(moment.wrapping_sub(before) / unit));
             before = moment;
         }
-        for id in [it.error, it.resource].into_iter().flatten() {
-            put(bytes, id.into());
+        for number in [it.error, it.resource, it.redrive].into_iter().flatten() {
+            put(bytes, number.into());
         }
         last = it;
     }
@@ -73,28 +96,34 @@ fn whole(moment: i64) -> i64 {
 
 /// The inverse of packing.
 fn unpack(bytes: &[u8]) -> Result<Vec<PackedAttempt>, StoreError> {
-    let mut rest = bytes;
+    let Some((&format, mut rest)) = bytes.split_first() else { return Ok(Vec::new()) };
+    if format != FORMAT {
+        return Err(StoreError::Corrupt(format!("attempts are stored in the unknown format {format}")));
+    }
     let mut attempts = Vec::with_capacity(bytes.len() / 8);
     let mut last = PackedAttempt::default();
-    while let Some((&flags, after)) = rest.split_first() {
+    while !rest.is_empty() {
+        let flags = take(&mut rest)?;
+        let (&status, after) = rest.split_first().ok_or_else(damaged)?;
         rest = after;
-        let status = u8::try_from(take(&mut rest)?).unwrap_or(u8::MAX);
-        let has = |flag: u8| flags & flag != 0;
+        let has = |flag: u64| flags & flag != 0;
         let step = if has(OTHER_VISIT) { unzigzag(take(&mut rest)?) } else { 0 };
         let visit = small(i64::from(last.visit).wrapping_add(step).cast_unsigned())?;
         let unit = if has(MICROSECONDS) { 1 } else { 1_000 };
-        let mut before = whole(last.scheduled);
-        let mut moment = || {
+        let mut before = whole(last.first());
+        let mut moment = |is_there: bool| {
+            if !is_there {
+                return Ok::<Option<i64>, StoreError>(None);
+            }
             before = before.wrapping_add(unzigzag(take(&mut rest)?).wrapping_mul(unit));
-            Ok::<i64, StoreError>(before)
+            Ok(Some(before))
         };
-        let scheduled = moment()?;
-        let mut later = |flag: u8| if has(flag) { moment().map(Some) } else { Ok(None) };
-        let (started, submitted, ended) = (later(STARTED)?, later(SUBMITTED)?, later(ENDED)?);
-        let mut id = |flag: u8| if has(flag) { take(&mut rest).and_then(small).map(Some) } else { Ok(None) };
-        let (error, resource) = (id(ERROR)?, id(RESOURCE)?);
+        let scheduled = moment(!has(UNSCHEDULED))?;
+        let (started, submitted, ended) = (moment(has(STARTED))?, moment(has(SUBMITTED))?, moment(has(ENDED))?);
+        let mut count = |flag: u64| if has(flag) { take(&mut rest).and_then(small).map(Some) } else { Ok(None) };
+        let (error, resource, redrive) = (count(ERROR)?, count(RESOURCE)?, count(REDRIVE)?);
         let number = if visit == last.visit { last.number.saturating_add(1) } else { 1 };
-        last = PackedAttempt { visit, number, scheduled, started, submitted, ended, status, error, resource };
+        last = PackedAttempt { visit, number, scheduled, started, submitted, ended, status, error, resource, redrive };
         attempts.push(last);
     }
     Ok(attempts)
@@ -105,7 +134,7 @@ impl Row for PackedAttempt {
 
     fn fields() -> Vec<Field> {
         let moments = ["scheduled_at", "started_at", "submitted_at", "ended_at"].map(time);
-        let ids = [code("status"), number("error_id"), number("resource_id")];
+        let ids = [code("status"), number("error_id"), number("resource_id"), number("redrive")];
         [number("visit_id"), number("attempt")].into_iter().chain(moments).chain(ids).collect()
     }
 
@@ -123,13 +152,14 @@ impl Row for PackedAttempt {
         vec![
             numbers(|it| Some(it.visit)),
             numbers(|it| Some(it.number)),
-            times(|it| Some(it.scheduled)),
+            times(|it| it.scheduled),
             times(|it| it.started),
             times(|it| it.submitted),
             times(|it| it.ended),
             Arc::new(rows.iter().map(|it| Some(it.status)).collect::<UInt8Array>()),
             numbers(|it| it.error),
             numbers(|it| it.resource),
+            numbers(|it| it.redrive),
         ]
     }
 }
@@ -146,10 +176,10 @@ mod tests {
 
     fn any_attempt() -> impl Strategy<Value = PackedAttempt> {
         let moment = || prop::option::of(any_moment());
-        let times = (any_moment(), moment(), moment(), moment());
-        let rest = (1..3_u32, 0..5_u8, any::<Option<u32>>(), any::<Option<u32>>());
-        (times, rest).prop_map(|((scheduled, started, submitted, ended), (visit, status, error, resource))| {
-            PackedAttempt { visit, number: 0, scheduled, started, submitted, ended, status, error, resource }
+        let times = (moment(), moment(), moment(), moment());
+        let rest = (1..3_u32, 0..5_u8, any::<Option<u32>>(), any::<Option<u32>>(), any::<Option<u32>>());
+        (times, rest).prop_map(|((scheduled, started, submitted, ended), (visit, status, error, resource, redrive))| {
+            PackedAttempt { visit, number: 0, scheduled, started, submitted, ended, status, error, resource, redrive }
         })
     }
 

@@ -50,6 +50,7 @@ struct VisitPart {
     kind: StateType,
     failed: bool,
     retries: u64,
+    reruns: u64,
     duration: Option<Micros>,
     critical: Micros,
     split: Split,
@@ -74,7 +75,7 @@ impl Contributions {
             status: it.status as u8,
             is_closed: it.status.is_closed(),
             is_complete: it.complete,
-            duration: it.duration(),
+            duration: it.active(),
             transitions: it.transitions.billed().0,
         });
     }
@@ -83,16 +84,22 @@ impl Contributions {
         if !run.execution.status.is_closed() {
             return;
         }
+        let mut split = visit.split;
+        if visit.exited_at.is_none() {
+            // What `rollup_remove.sql` takes away again is the difference of two durations.
+            split[Category::RedriveIdle] = Micros::ZERO;
+        }
         self.visits.push(VisitPart {
             machine,
             hour: hour(run.execution.started_at),
             state,
             kind: visit.kind,
             failed: matches!(visit.status, VisitStatus::Failed | VisitStatus::Caught | VisitStatus::TimedOut),
-            retries: visit.retries(),
-            duration: visit.duration(),
+            retries: visit.n_retries,
+            duration: visit.active(),
+            reruns: visit.n_reruns,
             critical: if run.execution.complete { critical } else { Micros::ZERO },
-            split: visit.split,
+            split,
         });
     }
 }
@@ -115,6 +122,7 @@ struct StateSums {
     visits: i64,
     failures: i64,
     retries: i64,
+    reruns: i64,
     critical: Micros,
     split: Split,
     buckets: FxHashMap<u32, i64>,
@@ -136,6 +144,7 @@ impl Rollup {
             sums.visits += 1;
             sums.failures += i64::from(it.failed);
             sums.retries += it.retries.cast_signed();
+            sums.reruns += it.reruns.cast_signed();
             sums.critical += it.critical;
             sums.split.add(&it.split);
             if let Some(duration) = it.duration {
@@ -178,6 +187,8 @@ impl Rollup {
                 wait_us: part(Category::Wait),
                 slot_wait_us: part(Category::SlotWait),
                 overhead_us: part(Category::Overhead),
+                redrive_idle_us: part(Category::RedriveIdle),
+                rerun: Some(it.reruns),
             });
             for (bucket, visits) in it.buckets {
                 buckets.push(StateHistogramLine {
@@ -374,6 +385,7 @@ fn state_row(cells: Vec<Cell>, buckets: &Buckets) -> Result<StateRow, StoreError
         max: histogram::quantile(own, 1.0),
         critical: Micros(it.int()?),
         split: split(&mut it)?,
+        reruns: it.count()?,
         machine_arn,
         state,
     })

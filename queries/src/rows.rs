@@ -185,7 +185,7 @@ table!(ExecutionRows, ExecutionLine, "execution" {
     stopped_at: At, duration_us: i64, idle_us: i64, n_events: u32, complete: bool, gaps: Box<str>, entered: u64, retries: u64,
     redrives: u64, map_children: u64, billed_transitions: u64, error_id: u32, version_arn: Box<str>, map_run_arn: Box<str>,
     log_bytes: u64, billed_ms: u64, billed_memory_mb: u64, payload_mb: u64, fingerprint: u64,
-    record: Box<str>,
+    record: Box<str>, active_us: i64, rerun: u64, runs: u64, express_ms: u64,
 });
 
 table!(HistoryRows, HistoryLine, "history" { execution_id: u64, events: Box<[u8]>, path: Box<[u8]>, attempts: Box<[u8]>, sums: Box<[u8]> });
@@ -197,14 +197,16 @@ table!(PayloadRows, PayloadLine, "payload" { execution_id: u64, event_id: u32, f
 table!(VisitRows, VisitLine, "visit" {
     execution_id: u64, visit_id: u32, parent_id: u32, branch: u32, iteration: u32, state_id: u32, state_type: u8, entered_at: At,
     exited_at: At, duration_us: i64, status: u8, error_id: u32, n_attempts: u32, retries: u32, work_us: i64, callback_us: i64,
-    queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64,
+    queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, critical_us: i64, active_us: i64,
+    rerun: u32,
 });
 
 table!(ChildRows, ChildLine, "child" { execution_id: u64, event_id: u32, visit_id: u32, child_arn: Box<str> });
 
 table!(StateRollupRows, StateRollupLine, "state_rollup" {
     machine_id: u32, hour: u32, state_id: u32, state_type: u8, visits: i64, failures: i64, retries: i64, critical_us: i64, work_us: i64,
-    callback_us: i64, queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64,
+    callback_us: i64, queue_us: i64, backoff_us: i64, wait_us: i64, slot_wait_us: i64, overhead_us: i64, redrive_idle_us: i64,
+    rerun: i64,
 });
 
 table!(StateHistogramRows, StateHistogramLine, "state_histogram" {

@@ -26,6 +26,15 @@ pub struct StateRow {
     pub max: Option<Micros>,
     pub critical: Micros,
     pub split: Split,
+    /// Redrives that ran a visit again without entering it again.
+    pub reruns: u64,
+}
+
+impl StateRow {
+    /// Transitions that the state billed.
+    pub fn transitions(&self) -> u64 {
+        self.visits + self.retries + self.reruns
+    }
 }
 
 /// One row of `machine_paths.sql`, in column order.
@@ -96,6 +105,7 @@ fn state(cells: Vec<Cell>) -> Result<StateRow, StoreError> {
         max: it.opt_int().map(Micros),
         critical: Micros(it.int()?),
         split: split(&mut it)?,
+        reruns: it.count()?,
     })
 }
 
@@ -113,6 +123,7 @@ pub(crate) fn split(it: &mut Take) -> Result<Split, StoreError> {
         Category::Wait,
         Category::SlotWait,
         Category::Overhead,
+        Category::RedriveIdle,
     ] {
         split[category] = Micros(it.int()?);
     }

@@ -15,7 +15,18 @@ use crate::remote::Server;
 use crate::writer::{self, Commits};
 
 /// The migrations in order; the schema's version is their count.
-const MIGRATIONS: [&str; 1] = [include_str!("../sql/migrations/0001_initial.sql")];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { sql: include_str!("../sql/migrations/0001_initial.sql"), changes_analysis: false },
+    Migration { sql: include_str!("../sql/migrations/0002_active_time.sql"), changes_analysis: true },
+];
+
+/// One step from a version of the schema to the next.
+struct Migration {
+    sql: &'static str,
+    /// What is computed from the events of stored executions changes with it, so they are analysed again.
+    changes_analysis: bool,
+}
+
 /// The file is one of several databases of its instance, and each connection has to be told.
 pub(crate) const USE: &str = "USE stepscope";
 pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
@@ -66,7 +77,7 @@ impl Store {
         let connection = open_patiently(path, PATIENCE)?;
         restrict(path)?;
         crate::unpacked::register(&connection)?;
-        migrate(&connection, path)?;
+        migrate(&connection, path, None)?;
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
@@ -91,7 +102,7 @@ impl Store {
         let connection = lake.attached(Access::Write { data })?;
         let catalogue = Catalogue::of(lake)?;
         if schema_version(&connection)? != Some(known_version()) {
-            migrate(&connection, path)?;
+            migrate(&connection, path, catalogue.as_ref())?;
         }
         if let Some(catalogue) = &catalogue {
             catalogue.set_up()?;
@@ -204,7 +215,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 fn fill(path: &Path) -> Result<(), StoreError> {
     let connection = attached(path)?;
     restrict(path)?;
-    migrate(&connection, path)
+    migrate(&connection, path, None)
 }
 
 fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
@@ -291,7 +302,16 @@ pub(crate) fn known_version() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
-fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Brings the schema, and what is stored under it, to this version: all of it or nothing.
+fn migrate(connection: &Connection, path: &Path, catalogue: Option<&Catalogue>) -> Result<(), StoreError> {
+    if Lake::of(path).is_none() {
+        return migrate_once(connection, path, catalogue);
+    }
+    // Of several that open a lake at once, one brings it up to date, and the others find that done.
+    writer::until_first(|| migrate_once(connection, path, catalogue))
+}
+
+fn migrate_once(connection: &Connection, path: &Path, catalogue: Option<&Catalogue>) -> Result<(), StoreError> {
     let found = schema_version(connection)?;
     let foreign: i64 = connection.query_row(
         "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()",
@@ -305,24 +325,50 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if version > known_version() {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: known_version() });
     }
+    if version == known_version() {
+        return Ok(());
+    }
     let is_lake = Lake::of(path).is_some();
     // A lake keeps its snapshots.
-    if version > 0 && version < known_version() && !is_lake {
+    if version > 0 && !is_lake {
         back_up(connection, path, version)?;
     }
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
-        let reached = index + 1;
-        // The files of a lake choose their compression themselves.
-        // The first brings what a lake has on top, and each the views, all at once: who comes meanwhile finds all or nothing.
-        let migration = match (is_lake, index) {
-            (false, _) => (*migration).to_owned(),
-            (true, 0) => format!("{}; {LAKE} {VIEWS}", without_compression(migration)),
-            (true, _) => format!("{}; {VIEWS}", without_compression(migration)),
-        };
-        connection.execute_batch(&format!(
-            "BEGIN; {migration}; CREATE OR REPLACE TABLE stepscope_meta AS SELECT {reached}::UINTEGER AS schema_version; COMMIT"
-        ))?;
+    connection.execute_batch("BEGIN")?;
+    let migrated = migrate_from(version, connection, is_lake, catalogue)
+        .and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from));
+    if migrated.is_err() {
+        // A commit that was refused has ended its transaction.
+        let _ = connection.execute_batch("ROLLBACK");
     }
+    migrated
+}
+
+fn migrate_from(
+    version: u32,
+    connection: &Connection,
+    is_lake: bool,
+    catalogue: Option<&Catalogue>,
+) -> Result<(), StoreError> {
+    let missing = MIGRATIONS.iter().enumerate().skip(version as usize);
+    for (index, migration) in missing.clone() {
+        match (is_lake, index) {
+            (false, _) => connection.execute_batch(migration.sql)?,
+            // The files of a lake choose their compression themselves; the first brings what a lake has on top.
+            (true, 0) => connection.execute_batch(&format!("{}; {LAKE}", without_compression(migration.sql)))?,
+            (true, _) => connection.execute_batch(&without_compression(migration.sql))?,
+        }
+    }
+    if version > 0 && missing.clone().any(|(_, it)| it.changes_analysis) {
+        crate::reanalysis::analyse_all(connection, catalogue, is_lake)?;
+    }
+    if is_lake {
+        // Whoever comes meanwhile finds all or nothing.
+        connection.execute_batch(VIEWS)?;
+    }
+    let reached = known_version();
+    connection.execute_batch(&format!(
+        "CREATE OR REPLACE TABLE stepscope_meta AS SELECT {reached}::UINTEGER AS schema_version"
+    ))?;
     Ok(())
 }
 

@@ -372,19 +372,21 @@ impl Prepared {
     }
 }
 
+/// The tables that have rows of an execution, and the column of its id.
+pub(crate) const EXECUTION_TABLES: [(&str, &str); 6] = [
+    ("execution", "id"),
+    ("history", "execution_id"),
+    ("event_detail", "execution_id"),
+    ("payload", "execution_id"),
+    ("visit", "execution_id"),
+    ("child", "execution_id"),
+];
+
 pub(crate) fn delete(connection: &Connection, ids: &[u64]) -> Result<(), StoreError> {
-    const TABLES: [(&str, &str); 6] = [
-        ("execution", "id"),
-        ("history", "execution_id"),
-        ("event_detail", "execution_id"),
-        ("payload", "execution_id"),
-        ("visit", "execution_id"),
-        ("child", "execution_id"),
-    ];
     for ids in ids.chunks(4_000) {
         let list = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         rollup::remove(connection, &list)?;
-        for (table, column) in TABLES {
+        for (table, column) in EXECUTION_TABLES {
             connection.execute_batch(&format!("DELETE FROM {table} WHERE {column} IN ({list})"))?;
         }
     }

@@ -21,6 +21,7 @@ use crate::execution::Run;
 use crate::model::{GbMillis, Micros, Name, StateType, Usd};
 use crate::pricing::billed_ms;
 use crate::projection::interval_of_sum;
+use crate::timeline::Visit;
 
 pub use split::{child_parameter, split};
 
@@ -117,7 +118,7 @@ impl<'a> Hybrid<'a> {
         let visits = &run.timeline.visits;
         let places: HashMap<u64, usize> = visits.iter().enumerate().map(|(index, it)| (it.id, index)).collect();
         // Visits come in the order of their entries, so what is inside comes after what is around it.
-        let mut transitions: Vec<u64> = visits.iter().map(|it| 1 + it.retries()).collect();
+        let mut transitions: Vec<u64> = visits.iter().map(Visit::transitions).collect();
         for (index, visit) in visits.iter().enumerate().rev() {
             if let Some(parent) = visit.parent.and_then(|it| places.get(&it)) {
                 transitions[*parent] += transitions[index];
@@ -137,7 +138,9 @@ impl<'a> Hybrid<'a> {
                     let end = (at..scope.len()).find(|&it| bits[it] & *mask == 0).unwrap_or(scope.len());
                     if end > at {
                         let (entered, left) = (&visits[scope[at]], &visits[scope[end - 1]]);
-                        let span = left.exited_at.map_or(Micros::ZERO, |it| it - entered.entered_at);
+                        let span = left
+                            .exited_at
+                            .map_or(Micros::ZERO, |it| run.timeline.active_between(entered.entered_at, it));
                         let n = scope[at..end].iter().map(|&it| transitions[it]).sum::<u64>();
                         let memory_time = GbMillis::of(self.rates.memory_mb, billed_ms(span));
                         region.calls += 1;

@@ -185,6 +185,26 @@ impl EventKind {
         )
     }
 
+    /// It only happens while an execution runs: behind an event that closed it, it tells of a redrive.
+    pub fn belongs_to_a_run(&self) -> bool {
+        self.enters().is_some()
+            || self.exits().is_some()
+            || self.schedules_attempt()
+            || self.starts_attempt()
+            || self.completes_attempt()
+            || self.starts_round().is_some()
+            || matches!(self, Self::TaskSubmitted | Self::MapIterationStarted | Self::MapIterationSucceeded)
+    }
+
+    /// It follows from a failure elsewhere in a Parallel or Map, to whose event it links.
+    pub fn cleans_up(&self) -> bool {
+        self.aborts().is_some()
+            || matches!(
+                self,
+                Self::MapIterationFailed | Self::MapIterationAborted | Self::MapStateFailed | Self::ParallelStateFailed
+            )
+    }
+
     /// A round of a Parallel or Map state begins; a second round of one visit is a retry.
     pub fn starts_round(&self) -> Option<StateType> {
         match self {
@@ -207,7 +227,8 @@ pub struct Event {
     pub name: Option<Name>,
     /// What a Task calls: `lambda:invoke`, `states:startExecution.sync:2`, a function's or an activity's ARN.
     pub resource: Option<Name>,
-    /// The index of a Map iteration, the length of a Map, the count of a redrive; at the start of an execution a hash of its
+    /// The index of a Map iteration, the length of a Map, the count of a redrive, at a failed query the id of its state's
+    /// entry; at the start of an execution a hash of its
     /// input, which is kept where the input itself is not.
     pub number: Option<u64>,
     /// Bytes of the log message that brought the event; 0 when it came from the history.
@@ -268,6 +289,15 @@ impl PayloadField {
     }
 }
 
+impl Detail {
+    /// How many payloads of the event the service cut off: only then their `…Details` are kept.
+    pub fn n_truncated(&self) -> u64 {
+        const MEMBERS: [&str; 3] = ["\"inputDetails\":", "\"outputDetails\":", "\"assignedVariablesDetails\":"];
+        let Some(rest) = self.rest.as_deref().filter(|it| it.contains("Details\":")) else { return 0 };
+        MEMBERS.iter().filter(|it| rest.contains(**it)).count() as u64
+    }
+}
+
 impl Event {
     pub fn error(&self) -> Option<&Name> {
         self.detail.as_ref()?.error.as_ref()
@@ -277,8 +307,22 @@ impl Event {
         self.detail.as_ref()?.payloads.iter().find(|payload| payload.field == field).map(|payload| &*payload.body)
     }
 
+    /// The id of the entry of the state whose query failed, as the cause names it. It is kept as the event's number, since a
+    /// cause falls under the payload policy.
+    pub fn note_entered(&mut self) {
+        if self.kind == EventKind::EvaluationFailed && self.number.is_none() {
+            self.number = self.payload(PayloadField::Cause).and_then(entered_id);
+        }
+    }
+
     /// The rarer members, made when missing.
     pub fn detail_mut(&mut self) -> &mut Detail {
         self.detail.get_or_insert_default()
     }
+}
+
+/// The id in a cause such as `An error occurred while executing the state 'X' (entered at the event id #6). …`.
+pub fn entered_id(cause: &str) -> Option<u64> {
+    let (_, rest) = cause.split_once("(entered at the event id #")?;
+    rest.split_once(')')?.0.parse().ok()
 }

@@ -9,7 +9,7 @@ mod segment;
 mod units;
 
 pub use arn::{ExecutionArn, WorkflowType};
-pub use event::{Detail, Event, EventKind, Payload, PayloadField, StateType};
+pub use event::{Detail, Event, EventKind, Payload, PayloadField, StateType, entered_id};
 pub use name::{Interner, Name};
 pub use observation::{
     ApiUse, Collected, DefinitionText, Gap, LambdaReport, MachineSettings, MachineTags, MachineVersion, MetricPoint,

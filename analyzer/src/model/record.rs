@@ -55,6 +55,8 @@ pub struct ExecutionRecord {
     pub billed_ms: Option<u64>,
     pub billed_memory_mb: Option<u64>,
     pub trace_id: Option<Name>,
+    /// A file with some of its events names a page that follows.
+    pub has_next_page: bool,
     /// The Map Runs that this execution started, by ARN.
     pub map_runs: BTreeMap<Name, MapRunRecord>,
 }
@@ -65,6 +67,8 @@ pub struct MapRunRecord {
     pub status: Option<Name>,
     /// Children that were started; each is billed to the parent as one transition.
     pub children_started: Option<u64>,
+    /// How often the Map Run was redriven: which children ran again then is not told.
+    pub redrive_count: Option<u64>,
     pub max_concurrency: Option<u64>,
 }
 
@@ -73,7 +77,14 @@ impl ExecutionRecord {
     #[must_use]
     pub fn merged(self, other: Self) -> Self {
         let later = (self.redrive_count, self.stopped_at) < (other.redrive_count, other.stopped_at);
+        // A redriven execution runs again: the record with more redrives is the newer one.
+        let newer = match (self.redrive_count, other.redrive_count) {
+            (Some(a), Some(b)) if a < b => other.status,
+            (Some(a), Some(b)) if a > b => self.status,
+            _ => None,
+        };
         let status = match (self.status, other.status) {
+            _ if newer.is_some() => newer,
             (Some(a), Some(b)) if a.is_closed() && b.is_closed() && a != b => Some(if later { b } else { a.min(b) }),
             (a, b) => a.max(b),
         };
@@ -95,6 +106,7 @@ impl ExecutionRecord {
             billed_ms: self.billed_ms.max(other.billed_ms),
             billed_memory_mb: self.billed_memory_mb.max(other.billed_memory_mb),
             trace_id: self.trace_id.max(other.trace_id),
+            has_next_page: self.has_next_page || other.has_next_page,
             map_runs,
         }
     }
@@ -105,6 +117,7 @@ impl MapRunRecord {
         Self {
             status: self.status.max(other.status),
             children_started: self.children_started.max(other.children_started),
+            redrive_count: self.redrive_count.max(other.redrive_count),
             max_concurrency: self.max_concurrency.max(other.max_concurrency),
         }
     }

@@ -152,8 +152,6 @@ struct Slots {
 struct Inside {
     flow: usize,
     residual: Micros,
-    /// Its last span comes after the slot is free again.
-    has_tail: bool,
 }
 
 /// What the event after a round waits for.
@@ -301,7 +299,6 @@ impl Compiler<'_, '_> {
         let inside = |(place, &flow): (usize, &usize)| Inside {
             flow,
             residual: residuals.get(place).copied().unwrap_or_default(),
-            has_tail: replay.end_of(flow, true) != replay.end_of(flow, false),
         };
         Some(Round {
             owner: self.numbers[owner],
@@ -319,28 +316,20 @@ struct Simulation<'a> {
     marks: Vec<Option<Micros>>,
 }
 
-/// When a flow ended, and when it had freed its slot.
-struct Ended {
-    at: Micros,
-    freed: Micros,
-}
-
 impl Simulation<'_> {
-    fn flow(&mut self, flow: usize, start: Micros) -> Option<Ended> {
+    /// When a flow that starts at a moment ends.
+    fn flow(&mut self, flow: usize, start: Micros) -> Option<Micros> {
         let program = self.program;
-        let (mut at, mut freed) = (start, start);
+        let mut at = start;
         for op in &program.flows[flow] {
             match op {
-                Op::Span(span) => {
-                    freed = at;
-                    at += self.plan.scaled(span);
-                }
+                Op::Span(span) => at += self.plan.scaled(span),
                 Op::Mark(mark) => self.marks[*mark] = Some(at),
                 Op::Round(round) => at = self.round(&program.rounds[*round], at)?,
             }
         }
         let delay = self.plan.delay.filter(|it| it.0 == flow).map_or(Micros::ZERO, |it| it.1);
-        Some(Ended { at: at + delay, freed: freed + delay })
+        Some(at + delay)
     }
 
     /// Runs everything inside, and gives the moment that the next event waits for.
@@ -350,7 +339,7 @@ impl Simulation<'_> {
         match &round.slots {
             None => {
                 for inside in &round.flows {
-                    last = last.max(self.flow(inside.flow, start)?.at);
+                    last = last.max(self.flow(inside.flow, start)?);
                 }
             }
             Some(slots) => {
@@ -360,8 +349,8 @@ impl Simulation<'_> {
                     let freed = if busy.len() < limit { start } else { busy.pop().map_or(start, |it| it.0.max(start)) };
                     let begun = if change.is_free { freed } else { freed + inside.residual };
                     let ended = self.flow(inside.flow, begun)?;
-                    last = last.max(ended.at);
-                    busy.push(Reverse(if inside.has_tail { ended.freed } else { ended.at }));
+                    last = last.max(ended);
+                    busy.push(Reverse(ended));
                 }
             }
         }

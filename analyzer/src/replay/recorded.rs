@@ -197,14 +197,10 @@ impl<'a> Replay<'a> {
         &self.run.events[event].kind
     }
 
-    /// The last event of a flow, and of an item the last one of its states: that is what frees its slot.
-    pub(super) fn end_of(&self, flow: usize, of_states: bool) -> usize {
+    /// The last event of a flow; that of an item says that it has ended, which frees its slot.
+    pub(super) fn end_of(&self, flow: usize) -> usize {
         let events = &self.flows[flow];
-        let last = events[events.len() - 1];
-        if of_states && *self.kind(last) == EventKind::MapIterationSucceeded && events.len() > 1 {
-            return events[events.len() - 2];
-        }
-        last
+        events[events.len() - 1]
     }
 
     /// What an event of a flow waited for; `None` where the recording does not tell which failure it was.
@@ -248,7 +244,7 @@ impl<'a> Replay<'a> {
 
     /// When the last of some flows ended in the recording.
     pub(super) fn last_end(&self, flows: &[usize]) -> Option<Timestamp> {
-        flows.iter().map(|&it| self.at(self.end_of(it, false))).max()
+        flows.iter().map(|&it| self.at(self.end_of(it))).max()
     }
 
     fn round_of(&self, started: usize, owner: usize) -> u32 {
@@ -274,7 +270,7 @@ impl<'a> Replay<'a> {
             binding.is_some_and(|it| *self.kind(it) != EventKind::MapStateStarted)
         };
         let start = |flow: usize| self.at(self.flows[flow][0]);
-        let end = |flow: usize| self.at(self.end_of(flow, true)).max(start(flow));
+        let end = |flow: usize| self.at(self.end_of(flow)).max(start(flow));
         let begun = self.at(started);
         if !items.iter().any(waited) {
             return Slots { limit: None, residuals: items.iter().map(|&it| start(it) - begun).collect() };
@@ -387,8 +383,7 @@ impl Simulation<'_, '_> {
                 plain
             }
             Awaited::Flows { flows, .. } => {
-                let ends: Option<Vec<Timestamp>> =
-                    flows.iter().map(|&it| self.times[replay.end_of(it, false)]).collect();
+                let ends: Option<Vec<Timestamp>> = flows.iter().map(|&it| self.times[replay.end_of(it)]).collect();
                 Some((replay.last_end(flows)?, ends?.into_iter().max()?))
             }
             Awaited::Failure { event, .. } => Some((replay.at(event), self.times[event]?)),
@@ -422,7 +417,7 @@ impl Simulation<'_, '_> {
             let is_free = self.scenario.is_free(state);
             self.times[replay.flows[flow][0]] = Some(if is_free { freed } else { freed + residual });
             self.flow(flow, None)?;
-            busy.push(Reverse(self.times[replay.end_of(flow, true)]?));
+            busy.push(Reverse(self.times[replay.end_of(flow)]?));
         }
         Some(())
     }

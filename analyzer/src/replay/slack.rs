@@ -91,7 +91,7 @@ impl Replay<'_> {
                 _ if shares_slots => Room::Unknowable,
                 Room::Known(own) if succeeded => {
                     let latest = self.last_end(flows).unwrap_or_default();
-                    Room::Known(latest - self.at(self.end_of(flow, false)) + own)
+                    Room::Known(latest - self.at(self.end_of(flow)) + own)
                 }
                 Room::Known(Micros::ZERO) | Room::Unknown => Room::Unknown,
                 Room::Known(_) | Room::Unknowable => Room::Unknowable,

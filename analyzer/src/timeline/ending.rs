@@ -1,19 +1,16 @@
-//! How an execution ends, what that ends with it, and how a redrive opens it again.
+//! How an execution ends, and what ends with it.
 
-use super::Link;
-use super::builder::{Builder, ends_with_failure};
+use super::builder::Builder;
+use super::cleanup::ends_with_failure;
 use super::phase::cut_off_after;
 use super::scope::VisitIndex;
-use super::{Category, VisitStatus};
+use super::{Category, Link, VisitStatus};
 use crate::model::{Event, EventKind};
 
 impl Builder<'_> {
     pub(super) fn close(&mut self, index: usize, previous: Option<usize>) {
         let event = &self.events[index];
         self.closing = Some(index);
-        if event.kind == EventKind::ExecutionFailed {
-            self.blame(previous);
-        }
         let open = previous.and_then(|it| self.visit_of[it]).filter(|&it| self.places.is_open(it));
         let cut_off = if matches!(event.kind, EventKind::ExecutionSucceeded | EventKind::ExecutionFailed) {
             open
@@ -22,59 +19,63 @@ impl Builder<'_> {
         };
         self.links[index] = self.closing_link(index, previous, cut_off);
         self.scope_of[index] = 0;
-        let status = match event.kind {
-            EventKind::ExecutionTimedOut => VisitStatus::TimedOut,
-            EventKind::ExecutionSucceeded => VisitStatus::Succeeded,
-            _ => VisitStatus::Aborted,
-        };
-        if event.kind == EventKind::ExecutionFailed {
-            self.fail_owners(open);
+        let at_fault =
+            if event.kind == EventKind::ExecutionFailed { open.or_else(|| self.only_failing()) } else { None };
+        let around: Vec<VisitIndex> =
+            at_fault.map_or_else(Vec::new, |it| self.places.owners(self.places.progress[it].scope).collect());
+        let open: Vec<VisitIndex> = self.places.open().collect();
+        for visit in open.into_iter().rev() {
+            self.end_with_execution(visit, event, at_fault, &around, previous);
         }
-        for visit in (0..self.places.visits.len()).rev() {
-            if self.places.is_open(visit) {
-                if event.kind == EventKind::ExecutionFailed && self.places.visits[visit].error.is_none() {
-                    self.places.visits[visit].error =
-                        self.places.progress[visit].failing.then(|| event.error().cloned()).flatten();
+    }
+
+    fn end_with_execution(
+        &mut self,
+        visit: VisitIndex,
+        event: &Event,
+        at_fault: Option<VisitIndex>,
+        around: &[VisitIndex],
+        failing: Option<usize>,
+    ) {
+        let progress = &self.places.progress[visit];
+        let last = &self.events[progress.last_event];
+        let is_container = self.places.visits[visit].kind.is_container();
+        if Some(visit) == at_fault {
+            if self.places.visits[visit].error.is_none() {
+                self.places.visits[visit].error = event.error().cloned();
+            }
+            self.fail(visit, failing, event.at);
+        } else if is_container && progress.failing && ends_with_failure(&last.kind) {
+            self.leave(visit, last.at, VisitStatus::Failed);
+        } else if around.contains(&visit) {
+            if self.places.visits[visit].error.is_none() {
+                self.places.visits[visit].error = event.error().cloned();
+            }
+            self.leave(visit, event.at, VisitStatus::Failed);
+        } else {
+            match event.kind {
+                EventKind::ExecutionTimedOut => self.leave(visit, event.at, VisitStatus::TimedOut),
+                EventKind::ExecutionSucceeded if self.missing.is_empty() => {
+                    self.leave(visit, event.at, VisitStatus::Succeeded);
                 }
-                self.leave_at_the_end(visit, event, status);
+                EventKind::ExecutionSucceeded => self.lose_exit(visit),
+                _ => self.leave(visit, event.at, VisitStatus::Aborted),
             }
         }
     }
 
-    pub(super) fn leave_at_the_end(&mut self, visit: VisitIndex, event: &Event, status: VisitStatus) {
-        let last = &self.events[self.places.progress[visit].last_event].kind;
-        let failing_without_event = self.places.progress[visit].failing && !ends_with_failure(last);
-        if failing_without_event {
-            // `States.Runtime`: the execution fails right after the entry, without an event of the state's own.
-            self.leave(visit, event.at, VisitStatus::Failed);
-        } else {
-            self.leave_unsuccessful(visit, event.at, status);
-        }
-    }
-
-    /// Containers around a failure that nothing caught have failed, too.
-    pub(super) fn fail_owners(&mut self, visit: Option<VisitIndex>) {
-        let Some(visit) = visit else { return };
-        let owners: Vec<_> = self
-            .places
-            .outwards(self.places.progress[visit].scope)
-            .filter_map(|scope| self.places.scopes[scope].owner.map(|(it, _)| it))
-            .collect();
-        for owner in owners {
-            self.places.progress[owner].failing = true;
-        }
+    /// The only state that is open and has failed.
+    fn only_failing(&self) -> Option<VisitIndex> {
+        self.only_open(|it| self.places.progress[it].failing && !self.places.visits[it].kind.is_container())
     }
 
     /// An aborted or timed-out execution waited for the state that was open; of several, the one entered first.
-    pub(super) fn first_open_leaf(&self) -> Option<VisitIndex> {
-        let open = |it: &VisitIndex| self.places.is_open(*it);
-        (0..self.places.visits.len())
-            .filter(open)
-            .find(|&it| !self.places.visits[it].kind.is_container())
-            .or_else(|| (0..self.places.visits.len()).rfind(open))
+    fn first_open_leaf(&self) -> Option<VisitIndex> {
+        let mut leaves = self.places.open().filter(|&it| !self.places.visits[it].kind.is_container());
+        leaves.next().or_else(|| self.places.open().next_back())
     }
 
-    pub(super) fn closing_link(&self, index: usize, previous: Option<usize>, cut_off: Option<VisitIndex>) -> Link {
+    fn closing_link(&self, index: usize, previous: Option<usize>, cut_off: Option<VisitIndex>) -> Link {
         let event = &self.events[index];
         if let Some(visit) = cut_off {
             let last = self.places.progress[visit].last_event;
@@ -91,13 +92,5 @@ impl Builder<'_> {
         let binding = previous.or_else(|| index.checked_sub(1));
         let owner = binding.and_then(|it| self.visit_of[it]);
         Link { binding, category: Category::Overhead, owner }
-    }
-
-    pub(super) fn redrive(&mut self, index: usize) {
-        self.links[index] =
-            Link { binding: self.closing.or(self.links[index].binding), category: Category::RedriveIdle, owner: None };
-        self.closing = None;
-        self.redriven = true;
-        self.scope_of[index] = 0;
     }
 }

@@ -14,11 +14,16 @@
 //! Each event also gets its *binding predecessor*: the event that decided when it could happen. The time between the
 //! two belongs to one category of one visit; the critical path is a walk along these links.
 
+mod attempts;
 mod builder;
+mod cleanup;
 mod containers;
 mod ending;
+mod missing;
 mod phase;
+mod redrive;
 mod scope;
+mod states;
 mod visit;
 
 pub use phase::{Category, Split};
@@ -27,7 +32,8 @@ pub use visit::{Attempt, AttemptStatus, Visit, VisitStatus};
 use builder::Builder;
 use rustc_hash::FxHashMap;
 
-use crate::model::Event;
+use crate::gaps::Gap;
+use crate::model::{Event, Micros, Timestamp};
 
 /// The timeline of one execution, as far as its events tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +44,14 @@ pub struct Timeline {
     pub links: Vec<Link>,
     /// Index of the event that closed the execution for good.
     pub closing: Option<usize>,
-    /// What the events do not tell; sentences for people.
-    pub gaps: Vec<String>,
+    /// What the events do not tell.
+    pub gaps: Vec<Gap>,
+    /// The times in which the closed execution waited to be redriven, each from its closing event to the redrive.
+    pub rests: Vec<(Timestamp, Timestamp)>,
+    /// Retries that the events show, also in states whose entry is missing.
+    pub n_retries: u64,
+    /// States that a redrive ran again without entering them again.
+    pub n_reruns: u64,
     /// The places in which states ran one after the other; the root is the first.
     pub flows: Vec<Flow>,
     /// For every event, the flow it happened in.
@@ -72,6 +84,14 @@ impl Timeline {
             builder.take(index);
         }
         builder.finish()
+    }
+
+    /// The time between two instants in which the execution ran.
+    pub fn active_between(&self, from: Timestamp, to: Timestamp) -> Micros {
+        let idle = |(closed_at, redriven_at): &(Timestamp, Timestamp)| {
+            Micros(((*redriven_at).min(to) - (*closed_at).max(from)).0.max(0))
+        };
+        (to - from) - self.rests.iter().map(idle).sum()
     }
 
     /// The visit that follows this one in the same place: at a Choice, where it led.

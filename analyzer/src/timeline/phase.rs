@@ -91,6 +91,11 @@ pub(crate) fn between(before: &EventKind, event: &EventKind) -> Category {
         ending_attempt(before)
     } else if event.schedules_attempt() {
         if before.fails_attempt() { Category::Backoff } else { Category::Overhead }
+    } else if event.exits().is_some()
+        && (before.starts_attempt() || before.schedules_attempt() || *before == E::TaskSubmitted)
+    {
+        // The event that ended the attempt is missing: it went on until the exit at most.
+        ending_attempt(before)
     } else {
         match event {
             E::TaskSubmitted => Category::Work,

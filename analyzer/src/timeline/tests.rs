@@ -272,10 +272,10 @@ fn what_is_missing_is_said_and_the_rest_survives() {
                    5<-4 ExecutionFailed !Boom +11");
     assert!(!run.execution.complete);
     assert_eq!(run.execution.duration(), None, "the start is not known");
-    assert!(run.execution.gaps[0].contains("3 of 5 events are missing"), "{:?}", run.execution.gaps);
+    assert!(run.execution.gaps[0].text.contains("3 of 5 events are missing"), "{:?}", run.execution.gaps);
     let open = self::run("1<-0 ExecutionStarted +0\n2<-0 WaitStateEntered W +1");
     assert_eq!(open.timeline.visits[0].exited_at, None);
-    assert!(open.execution.gaps[0].contains("no closing event"), "{:?}", open.execution.gaps);
+    assert!(open.execution.gaps[0].text.contains("no closing event"), "{:?}", open.execution.gaps);
 }
 
 /// A Map of so many items, each with one Pass.

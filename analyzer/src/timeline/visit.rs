@@ -1,6 +1,6 @@
 //! One visit of a state, and the attempts made in it.
 
-use super::Split;
+use super::{Category, Split};
 use crate::model::{Micros, Name, StateType, Timestamp};
 
 /// One visit of a state. Its identity within the execution is the id of its `…StateEntered` event.
@@ -23,6 +23,10 @@ pub struct Visit {
     pub attempts: Vec<Attempt>,
     /// Rounds of a Parallel or Map: one, and one more for each retry.
     pub rounds: u32,
+    /// Attempts or rounds that followed a failure: each is billed again.
+    pub n_retries: u64,
+    /// Redrives that ran it again without entering it again: each is billed again.
+    pub n_reruns: u64,
     /// The visit's own time; that of the visits inside it is theirs.
     pub split: Split,
 }
@@ -56,13 +60,16 @@ impl VisitStatus {
 /// One attempt of a Task: the first, or a retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    pub scheduled_at: Timestamp,
+    /// `None` where the event is missing.
+    pub scheduled_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub submitted_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub status: AttemptStatus,
     pub error: Option<Name>,
     pub resource: Option<Name>,
+    /// The redrive that it belongs to; `None` before the first.
+    pub redrive: Option<u32>,
     /// The part of the work in which a function was initialised; `None` where no trace and no report tells.
     pub cold_start: Option<Micros>,
     /// Megabytes times milliseconds that a function's report says were billed.
@@ -102,9 +109,13 @@ impl Visit {
         self.attempts.iter().filter_map(|it| it.cold_start).reduce(|a, b| a + b)
     }
 
-    /// Billed again beyond the entry: every attempt after the first, every round after the first.
-    pub fn retries(&self) -> u64 {
-        let attempts = u64::try_from(self.attempts.len()).unwrap_or(u64::MAX).saturating_sub(1);
-        attempts + u64::from(self.rounds.saturating_sub(1))
+    /// How long it took without the time in which the closed execution waited to be redriven.
+    pub fn active(&self) -> Option<Micros> {
+        self.duration().map(|it| it - self.split[Category::RedriveIdle])
+    }
+
+    /// Transitions that it billed: its entry, every retry, and every redrive that ran it again.
+    pub fn transitions(&self) -> u64 {
+        1 + self.n_retries + self.n_reruns
     }
 }

@@ -1,7 +1,7 @@
 //! Of which form is a value, and which module reads it?
 
 use analyzer::asl::is_definition;
-use analyzer::model::{ExecutionArn, Name, Observation};
+use analyzer::model::{ExecutionArn, ExecutionRecord, Name, Observation};
 use serde_json::Value;
 
 use super::fields::text;
@@ -116,6 +116,9 @@ impl Receiver<'_, '_> {
         let arn = self.execution_arn(&value);
         if let Some(description) = value.get("execution").filter(|it| executions::is_description(it)) {
             executions::send_description(description, &self.place.folder, self.sink);
+        }
+        if ["nextToken", "NextToken"].iter().any(|it| text(&value, it).is_some_and(|it| !it.is_empty())) {
+            self.sink.record(arn.clone(), ExecutionRecord { has_next_page: true, ..ExecutionRecord::default() });
         }
         let events = match value.get_mut("events").map(Value::take) {
             Some(Value::Array(events)) => events,

@@ -72,6 +72,7 @@ fn record(value: &Value) -> ExecutionRecord {
         billed_memory_mb: value.pointer("/billingDetails/billedMemoryUsedInMB").and_then(as_count),
         trace_id: text(value, "traceHeader").and_then(root_of_trace).map(Name::from),
         map_runs: BTreeMap::new(),
+        has_next_page: false,
     }
 }
 
@@ -89,6 +90,7 @@ pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
     let run = MapRunRecord {
         status: text(value, "status").map(Name::from),
         children_started: count("total").map(|total| total.saturating_sub(count("pending").unwrap_or(0))),
+        redrive_count: value.get("redriveCount").and_then(as_count),
         max_concurrency: value.get("maxConcurrency").and_then(as_count),
     };
     let map_runs = BTreeMap::from([(Name::from(arn), run)]);

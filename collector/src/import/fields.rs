@@ -1,6 +1,6 @@
 //! The members of an event's details, which the history and the logs name alike.
 
-use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Timestamp};
+use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Timestamp, entered_id};
 use serde_json::{Map, Value};
 
 use super::Privacy;
@@ -45,6 +45,9 @@ pub(crate) fn event(
             }
             (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
                 if let Some(field) = PayloadField::parse(key) {
+                    if event.kind == EventKind::EvaluationFailed && field == PayloadField::Cause {
+                        event.number = entered_id(&it);
+                    }
                     note_child(&event, &mut detail, resource_type.as_deref(), field, &it);
                     if event.kind == EventKind::ExecutionStarted && field == PayloadField::Input {
                         event.number = Some(privacy.fingerprint(&it));

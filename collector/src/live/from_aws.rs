@@ -71,6 +71,7 @@ pub(super) fn map_run(it: &DescribeMapRunOutput) -> MapRunRecord {
     MapRunRecord {
         status: Some(it.status().as_str().into()),
         children_started: started.map(i64::unsigned_abs),
+        redrive_count: it.redrive_count().and_then(|it| u64::try_from(it).ok()),
         max_concurrency: u64::try_from(it.max_concurrency()).ok(),
     }
 }

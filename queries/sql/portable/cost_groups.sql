@@ -3,7 +3,7 @@ SELECT m.arn, CASE $3
         WHEN 'day' THEN substr(CAST(e.started_at AS STRING), 1, 10) WHEN 'error' THEN x.text WHEN 'version' THEN e.version_arn
         WHEN 'account' THEN m.account ELSE m.region END AS key,
     count(*) AS executions, CAST(sum(e.billed_transitions) AS BIGINT) AS transitions,
-    CAST(coalesce(sum(coalesce(e.billed_ms, greatest(CAST(ceil(e.duration_us / 100000) AS BIGINT), 1) * 100) * coalesce(e.billed_memory_mb, 64)), 0) AS BIGINT) AS mb_ms
+    CAST(coalesce(sum(coalesce(e.billed_ms, e.express_ms) * coalesce(e.billed_memory_mb, 64)), 0) AS BIGINT) AS mb_ms
 FROM execution e
 JOIN machine m ON m.id = e.machine_id
 LEFT JOIN name x ON x.id = e.error_id

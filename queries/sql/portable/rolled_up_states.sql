@@ -5,7 +5,8 @@ SELECT m.arn, s.text AS state, max(r.state_type) AS state_type, CAST(sum(r.visit
     CAST(sum(r.critical_us) AS BIGINT) AS critical_us, CAST(sum(r.work_us) AS BIGINT) AS work_us,
     CAST(sum(r.callback_us) AS BIGINT) AS callback_us, CAST(sum(r.queue_us) AS BIGINT) AS queue_us,
     CAST(sum(r.backoff_us) AS BIGINT) AS backoff_us, CAST(sum(r.wait_us) AS BIGINT) AS wait_us,
-    CAST(sum(r.slot_wait_us) AS BIGINT) AS slot_wait_us, CAST(sum(r.overhead_us) AS BIGINT) AS overhead_us
+    CAST(sum(r.slot_wait_us) AS BIGINT) AS slot_wait_us, CAST(sum(r.overhead_us) AS BIGINT) AS overhead_us,
+    CAST(sum(r.redrive_idle_us) AS BIGINT) AS redrive_idle_us, CAST(sum(r.rerun) AS BIGINT) AS rerun
 FROM state_rollup r
 JOIN machine m ON m.id = r.machine_id
 JOIN name s ON s.id = r.state_id

@@ -1,5 +1,5 @@
 -- How many transitions did each state bill, and how long was it on critical paths? $1 machine ARN or NULL, $2 since, $3 until.
-SELECT m.arn, s.text AS state, CAST(count(*) + sum(v.retries) AS BIGINT) AS transitions, CAST(sum(v.retries) AS BIGINT) AS retries,
+SELECT m.arn, s.text AS state, CAST(count(*) + sum(v.retries) + sum(v.rerun) AS BIGINT) AS transitions, CAST(sum(v.retries) AS BIGINT) AS retries,
     CAST(sum(v.critical_us) AS BIGINT) AS critical_us
 FROM visit v
 JOIN execution e ON e.id = v.execution_id

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use analyzer::model::{GbMillis, Micros, Timestamp, Transitions, Usd, WorkflowType};
 use analyzer::pricing::{
-    ExpressBill, ExpressUsage, PriceBook, PriceBooks, StandardBill, billed_memory_mb, billed_ms, express,
-    rounded_to_add_up, standard,
+    ExpressBill, ExpressUsage, PriceBook, PriceBooks, StandardBill, billed_memory_mb, express, rounded_to_add_up,
+    standard,
 };
 use queries::{ExecutionRow, MachineRow, Reader};
 use serde_json::{Number, Value};
@@ -133,7 +133,7 @@ impl Prices {
                 Some(book.standard(region)?.per_transition * (row.billed_transitions + book.extra_transitions))
             }
             WorkflowType::Express => {
-                let ms = row.billed_ms.or_else(|| row.duration.map(billed_ms))?;
+                let ms = row.billed_ms.or(row.express_ms)?;
                 let mb = row.billed_memory_mb.unwrap_or_else(|| billed_memory_mb(BASE_MEMORY));
                 let usage = ExpressUsage { requests: 1, memory_time: GbMillis::of(mb, ms) };
                 Some(express(usage, usage.memory_time, book.express(region)?).total())

@@ -63,8 +63,8 @@ fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {
             row.started_at.map_or_else(|| "–".to_owned(), analyzer::time::short),
             text::cut(&row.machine, 32),
             text::cut(&row.name, 40),
-            format!("{}{}", row.status.as_str(), if row.complete { "" } else { " (partial)" }),
-            text::opt_span(row.duration),
+            status(row),
+            text::opt_span(row.active.or(row.duration)),
             if row.n_events > 0 { text::count(row.billed_transitions) } else { "–".to_owned() },
             prices.execution(row).map_or_else(|| "–".to_owned(), text::usd),
             text::cut(row.error.as_deref().unwrap_or(""), 40),
@@ -82,6 +82,15 @@ fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {
     }
 }
 
+/// The status, and what of the execution is not known.
+fn status(row: &ExecutionRow) -> String {
+    let mut notes = Vec::new();
+    notes.extend((!row.complete).then_some("partial"));
+    notes.extend(row.has_truncated_payload().then_some("payload cut off"));
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+    format!("{}{notes}", row.status.as_str())
+}
+
 fn to_json(row: &ExecutionRow, prices: &Prices) -> Value {
     json!({
         "execution_arn": row.arn,
@@ -93,6 +102,8 @@ fn to_json(row: &ExecutionRow, prices: &Prices) -> Value {
         "started_at": row.started_at.map(analyzer::time::format),
         "stopped_at": row.stopped_at.map(analyzer::time::format),
         "duration_ms": row.duration.map(analyzer::model::Micros::as_millis),
+        "active_ms": row.active.map(analyzer::model::Micros::as_millis),
+        "runs": row.runs,
         "events": row.n_events,
         "complete": row.complete,
         "gaps": row.gaps,

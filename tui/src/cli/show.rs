@@ -6,6 +6,7 @@ use std::thread;
 
 use analyzer::critical_path::{Step, merged};
 use analyzer::execution::Run;
+use analyzer::gaps::Gap;
 use analyzer::model::{Micros, Name, PayloadField};
 use analyzer::replay::Replay;
 use analyzer::timeline::{Attempt, Category, Visit};
@@ -195,7 +196,7 @@ fn lines(reader: &Reader, rows: &[ExecutionRow]) -> Result<(), Failure> {
     let mut out = output::json();
     for_each_traced_run(reader, rows, |row, run, traced| {
         let mut line = Map::new();
-        line.insert("schema".to_owned(), "stepscope.show/1".into());
+        line.insert("schema".to_owned(), crate::report::schema_of("show").into());
         if let Value::Object(fields) = to_json(reader, row, run, traced)? {
             line.extend(fields);
         }
@@ -262,9 +263,10 @@ fn to_json(reader: &Reader, row: &ExecutionRow, run: &Run, traced: Option<&Trace
         "stopped_at": it.stopped_at.map(analyzer::time::format),
         "duration_ms": it.duration().map(Micros::as_millis),
         "active_ms": it.active().map(Micros::as_millis),
+        "runs": it.n_runs,
         "events": it.n_events,
         "complete": it.complete,
-        "gaps": it.gaps,
+        "gaps": it.gaps.iter().map(Gap::to_value).collect::<Vec<_>>(),
         "error": it.error.as_deref(),
         "version": it.version_arn.as_deref(),
         "map_run_arn": it.map_run_arn.as_deref(),
@@ -275,6 +277,7 @@ fn to_json(reader: &Reader, row: &ExecutionRow, run: &Run, traced: Option<&Trace
             "entered": transitions.entered,
             "retries": transitions.retries,
             "redrives": transitions.redrives,
+            "rerun": transitions.rerun,
             "map_children": transitions.map_children,
         },
         "visits": run.timeline.visits.iter().enumerate().map(|(index, it)| visit_to_json(index, it, bound(index), traced)).collect::<Vec<_>>(),
@@ -333,6 +336,7 @@ fn visit_to_json(index: usize, visit: &Visit, slot_bound: Option<Micros>, traced
         "entered_at": analyzer::time::format(visit.entered_at),
         "exited_at": visit.exited_at.map(analyzer::time::format),
         "duration_ms": visit.duration().map(Micros::as_millis),
+        "active_ms": visit.active().map(Micros::as_millis),
         "status": visit.status.as_str(),
         "error": visit.error.as_deref(),
         "rounds": visit.rounds,
@@ -346,7 +350,8 @@ fn attempt_to_json(place: (usize, usize), attempt: &Attempt, traced: Option<&Tra
     let calls = traced.and_then(|(trace, joined)| Some((trace, joined.calls.get(&place)?)));
     json!({
         "attempt": place.1 + 1,
-        "scheduled_at": analyzer::time::format(attempt.scheduled_at),
+        "redrive": attempt.redrive,
+        "scheduled_at": attempt.scheduled_at.map(analyzer::time::format),
         "started_at": attempt.started_at.map(analyzer::time::format),
         "submitted_at": attempt.submitted_at.map(analyzer::time::format),
         "ended_at": attempt.ended_at.map(analyzer::time::format),
@@ -383,6 +388,7 @@ pub(crate) fn split_to_json(split: &analyzer::timeline::Split, cold_start: Optio
         "backoff": ms(Category::Backoff),
         "wait": ms(Category::Wait),
         "slot_wait": ms(Category::SlotWait),
+        "redrive_idle": ms(Category::RedriveIdle),
         "overhead": ms(Category::Overhead),
         "cold_start": cold_start.map(Micros::as_millis),
     })

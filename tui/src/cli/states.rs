@@ -163,7 +163,7 @@ fn table_row(path: &PathRow, state: &StateRow) -> Vec<String> {
         share(state.critical, path.path).map_or_else(|| "–".to_owned(), |it| format!("{:.1} %", it * 100.0)),
         text::span(state.split[Category::Work]),
         text::span(state.split[Category::Backoff]),
-        text::count(state.visits + state.retries),
+        text::count(state.transitions()),
     ]
 }
 
@@ -172,13 +172,14 @@ fn to_json(path: &PathRow, state: &StateRow, findings: Option<&Findings>, prices
     let found = findings.and_then(|it| it.states.iter().find(|it| *it.state == *state.state));
     let ms = |it: Option<Micros>| it.map(Micros::as_millis);
     let mean = (path.complete > 0).then(|| (state.critical.0 as f64 / path.complete as f64).round() / 1_000.0);
-    let usd: Option<Usd> = prices.transitions(&path.machine_arn, state.visits + state.retries);
+    let usd: Option<Usd> = prices.transitions(&path.machine_arn, state.transitions());
     json!({
         "state": state.state,
         "type": state.kind.map(analyzer::model::StateType::as_str),
         "visits": state.visits,
         "failures": state.failures,
         "retries": state.retries,
+        "rerun": state.reruns,
         "p50_ms": state.p50.map(Micros::as_millis),
         "p95_ms": state.p95.map(Micros::as_millis),
         "p99_ms": state.p99.map(Micros::as_millis),
@@ -187,7 +188,7 @@ fn to_json(path: &PathRow, state: &StateRow, findings: Option<&Findings>, prices
         "critical_share": share(state.critical, path.path),
         "slack_p50_ms": ms(found.and_then(|it| it.slack_p50)),
         "split_ms": split_to_json(&state.split, found.and_then(|it| it.cold_start)),
-        "billed_transitions": state.visits + state.retries,
+        "billed_transitions": state.transitions(),
         "usd": usd.map(number),
         "speedup_bound": found.map(|it| json!({"p50_ms": ms(it.bound_p50), "p95_ms": ms(it.bound_p95)})),
     })

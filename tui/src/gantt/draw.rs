@@ -41,8 +41,16 @@ impl Layout {
         };
         scale.fill(&mut cells, visit.entered_at, end, base);
         for (index, attempt) in visit.attempts.iter().enumerate() {
-            let next = visit.attempts.get(index + 1).map(|it| it.scheduled_at);
+            // From one run to the next nothing backs off: the execution was closed.
+            let next = visit.attempts.get(index + 1).filter(|it| it.redrive == attempt.redrive);
+            let next = next.and_then(|it| it.scheduled_at.or(it.started_at));
             draw_attempt(&mut cells, scale, attempt, next, end);
+        }
+        for &(closed_at, redriven_at) in &run.timeline.rests {
+            let (from, to) = (closed_at.max(visit.entered_at), redriven_at.min(end));
+            if from < to {
+                scale.fill(&mut cells, from, to, time(Category::RedriveIdle));
+            }
         }
         // A visit shorter than a column is still there.
         let first = scale.column(visit.entered_at).min(scale.width.saturating_sub(1));
@@ -63,7 +71,7 @@ impl Layout {
             true => "▾ ",
             false => "",
         };
-        let span = match visit.duration() {
+        let span = match visit.active() {
             None if visit.status == VisitStatus::Running => text::span(scale.to - visit.entered_at),
             it => text::opt_span(it),
         };
@@ -93,6 +101,9 @@ impl Layout {
         let mut parts = Vec::new();
         if visit.attempts.len() > 1 {
             parts.push(format!("{} attempts", visit.attempts.len()));
+        }
+        if visit.n_reruns > 0 {
+            parts.push("redriven".to_owned());
         }
         if visit.rounds > 1 {
             parts.push(format!("{} rounds", visit.rounds));
@@ -207,7 +218,7 @@ fn draw_attempt(cells: &mut [Cell], scale: &Scale, attempt: &Attempt, next: Opti
     let time = |category| Cell::Time { category, is_critical: false };
     let ended = attempt.ended_at.unwrap_or(end);
     let started = attempt.started_at.unwrap_or(ended);
-    scale.fill(cells, attempt.scheduled_at, started, time(Category::Queue));
+    scale.fill(cells, attempt.scheduled_at.unwrap_or(started), started, time(Category::Queue));
     let submitted = attempt.submitted_at.unwrap_or(ended);
     scale.fill(cells, started, submitted, time(Category::Work));
     if let Some(cold) = attempt.cold_start {

@@ -227,7 +227,7 @@ fn drawn(run: &Run, traced: Traced<'_>, width: usize, folds: &Folds) -> Chart {
     Chart {
         title: title(run),
         subtitle: subtitle(run),
-        gaps: run.execution.gaps.clone(),
+        gaps: run.execution.gaps.iter().map(|it| it.text.clone()).collect(),
         axis: scale.axis(),
         rows: layout.draw(run, traced, 0..layout.len(), &scale),
         label_width,
@@ -260,7 +260,10 @@ pub fn subtitle(run: &Run) -> String {
     format!(
         "{}   {}   {} transitions   {}   {}",
         it.started_at.map_or_else(|| "start not known".to_owned(), |it| format!("{} UTC", analyzer::time::short(it))),
-        text::opt_span(it.duration()),
+        match it.active().filter(|_| it.n_runs > 1) {
+            Some(active) => format!("{} in {} runs", text::span(active), it.n_runs),
+            None => text::opt_span(it.duration()),
+        },
         text::count(it.transitions.billed().0),
         it.workflow_type.as_str(),
         if it.complete { "complete" } else { "partial" },

@@ -4,20 +4,11 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
-use super::Report;
-
-/// The name and number of a result's form.
-fn schema(command: &str) -> String {
-    let number = match command {
-        "collect" => 2,
-        _ => 1,
-    };
-    format!("stepscope.{command}/{number}")
-}
+use super::{Report, schema_of};
 
 pub(crate) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let mut whole = Map::new();
-    whole.insert("schema".to_owned(), schema(report.command).into());
+    whole.insert("schema".to_owned(), schema_of(report.command).into());
     whole.extend(report.fields.clone());
     serde_json::to_writer_pretty(&mut *out, &whole)?;
     writeln!(out)
@@ -26,7 +17,7 @@ pub(crate) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
 pub(crate) fn write_lines(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for row in report.lines() {
         let mut line = Map::new();
-        line.insert("schema".to_owned(), schema(report.command).into());
+        line.insert("schema".to_owned(), schema_of(report.command).into());
         match row {
             Value::Object(fields) => line.extend(fields),
             other => {

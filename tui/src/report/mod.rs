@@ -43,7 +43,7 @@ impl Output {
 
 /// What a command found: the JSON of the contract, and the same for people.
 pub(crate) struct Report {
-    /// The command's name, for `"schema": "stepscope.<command>/1"`.
+    /// The command's name, for `"schema": "stepscope.<command>/N"`.
     pub(crate) command: &'static str,
     pub(crate) fields: Map<String, Value>,
     /// The key whose list makes the lines of NDJSON and CSV.
@@ -65,6 +65,15 @@ pub(crate) struct TextTable {
 pub(crate) struct Column {
     pub(crate) title: String,
     pub(crate) is_number: bool,
+}
+
+/// Results whose shape has changed since the first, and the number of their schema.
+const CHANGED: &[(&str, u32)] = &[("collect", 2), ("executions", 2), ("show", 2)];
+
+/// The name of the schema of a command's result.
+pub(crate) fn schema_of(command: &str) -> String {
+    let number = CHANGED.iter().find(|it| it.0 == command).map_or(1, |it| it.1);
+    format!("stepscope.{command}/{number}")
 }
 
 impl TextTable {

@@ -113,6 +113,7 @@ fn ranked<'a>(path: &PathRow, states: impl Iterator<Item = &'a StateRow>) -> Fin
         visits: it.visits,
         failures: it.failures,
         retries: it.retries,
+        reruns: it.reruns,
         p50: it.p50,
         p95: it.p95,
         p99: it.p99,

@@ -76,7 +76,7 @@ pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, rang
         let histogram = histograms.iter().find(|row| row.state == it.state);
         let histogram = histogram.map(|row| row.buckets.clone()).unwrap_or_default();
         // An Express machine pays by time, not by transitions.
-        let usd = if is_express { None } else { loader.prices.transitions(&machine.arn, it.visits + it.retries) };
+        let usd = if is_express { None } else { loader.prices.transitions(&machine.arn, it.transitions()) };
         StateItem { usd, ..state_item(it, path, histogram) }
     };
     Ok(Study {

@@ -62,7 +62,7 @@ impl Panel for Timeline {
             format!("{} {}", gantt::mark_of_status(execution.status), execution.status.as_str()),
             super::toned_status(execution.status),
         );
-        let age = execution.duration().or_else(|| execution.started_at.map(|at| (ui.now - at).max(Micros::ZERO)));
+        let age = execution.active().or_else(|| execution.started_at.map(|at| (ui.now - at).max(Micros::ZERO)));
         line.push(format!("   {}", text::opt_span(age)), Tone::Strong);
         line.push(
             format!("   {} transitions   {}", text::count(execution.transitions.billed().0), money(it.usd)),
@@ -74,8 +74,10 @@ impl Panel for Timeline {
         if let Some(error) = &execution.error {
             line.push(format!("   {error}"), Tone::Bad);
         }
-        match execution.gaps.first() {
-            Some(gap) => line.push(format!("   partly known: {gap}"), Tone::Warn),
+        let gap = execution.gaps.iter().find(|it| it.incomplete).or_else(|| execution.gaps.first());
+        match gap {
+            Some(gap) if gap.incomplete => line.push(format!("   partly known: {}", gap.text), Tone::Warn),
+            Some(gap) => line.push(format!("   {}", gap.text), Tone::Warn),
             None if execution.status.is_closed() => line.push("   complete", Tone::Dim),
             None => line.push("   so far", Tone::Dim),
         }
@@ -351,12 +353,15 @@ fn about_visit(run: &Run, index: usize, visit: &Visit, (width, room): (usize, us
         let mut line = Line::new(format!(
             "  #{number} {:9} {} → {end}",
             attempt.status.as_str(),
-            analyzer::time::clock(attempt.scheduled_at)
+            attempt.scheduled_at.or(attempt.started_at).map_or_else(|| "…".to_owned(), analyzer::time::clock)
         ));
         line.push(
             format!("   {}", attempt.resource.as_deref().map_or_else(String::new, gantt::short_resource)),
             Tone::Dim,
         );
+        if let Some(redrive) = attempt.redrive {
+            line.push(format!("  redrive {redrive}"), Tone::Dim);
+        }
         if let Some(error) = attempt.error.as_deref() {
             line.push(format!("  {error}"), Tone::Bad);
         }

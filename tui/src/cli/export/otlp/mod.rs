@@ -253,7 +253,7 @@ fn attempt_spans(run: &Run, visit: &Visit, parent: &[u8], last: Timestamp) -> Ve
             parent_span_id: parent.to_vec(),
             name: format!("{} attempt {number}", visit.state),
             kind: CLIENT,
-            start_time_unix_nano: nanos(it.scheduled_at),
+            start_time_unix_nano: nanos(it.scheduled_at.or(it.started_at).unwrap_or(visit.entered_at)),
             end_time_unix_nano: nanos(it.ended_at.unwrap_or(last)),
             attributes,
             links: Vec::new(),

@@ -96,7 +96,7 @@ fn add(run: &Run, process: u64, events: &mut Vec<Value>) {
         for (number, attempt) in (1..).zip(&visit.attempts) {
             let Some(ended) = attempt.ended_at.or(last) else { continue };
             let name = format!("attempt {number}");
-            let from = attempt.started_at.unwrap_or(attempt.scheduled_at);
+            let from = attempt.started_at.or(attempt.scheduled_at).unwrap_or(visit.entered_at);
             events.push(slice(
                 &name,
                 track,
