@@ -19,6 +19,7 @@ mod layering;
 mod linting;
 mod live;
 mod money;
+mod privacy;
 mod reports;
 mod rollups;
 mod shapes;

@@ -78,7 +78,8 @@ fn record(value: &Value) -> ExecutionRecord {
 
 /// The trace id of a header such as `Root=1-…;Sampled=1`.
 fn root_of_trace(header: &str) -> Option<&str> {
-    header.split(';').find_map(|part| part.trim().strip_prefix("Root="))
+    let is_id = |it: &&str| it.len() <= 64 && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+    header.split(';').find_map(|part| part.trim().strip_prefix("Root=")).filter(is_id)
 }
 
 /// Sends what is known of a Map Run to the execution that started it.
@@ -88,7 +89,7 @@ pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
     };
     let count = |key: &str| value.pointer(&format!("/executionCounts/{key}")).and_then(as_count);
     let run = MapRunRecord {
-        status: text(value, "status").map(Name::from),
+        status: text(value, "status").filter(|it| Status::parse(it).is_some()).map(Name::from),
         children_started: count("total").map(|total| total.saturating_sub(count("pending").unwrap_or(0))),
         redrive_count: value.get("redriveCount").and_then(as_count),
         max_concurrency: value.get("maxConcurrency").and_then(as_count),

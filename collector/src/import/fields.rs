@@ -4,6 +4,7 @@ use analyzer::model::{Detail, Event, EventKind, Interner, Name, PayloadField, Ti
 use serde_json::{Map, Value};
 
 use super::Privacy;
+use super::harmless::{ERROR, INDEX, Kept, LENGTH, MAP_RUN, NAME, REDRIVE_COUNT, RESOURCE, STARTED, STATE};
 
 /// The head of an event: what both forms carry, each under its own key.
 pub(crate) struct Head {
@@ -22,6 +23,8 @@ pub(crate) fn event(
     names: &mut Interner,
 ) -> Event {
     let Head { id, previous, at, kind } = head;
+    let kind = privacy.kind(kind);
+    let kept = Kept::of(&kind, privacy.payloads);
     let mut event =
         Event { id, previous, at, kind, name: None, resource: None, number: None, log_bytes: 0, detail: None };
     let mut detail = Detail::default();
@@ -29,21 +32,30 @@ pub(crate) fn event(
     let mut resource_type = None;
     for (key, value) in details {
         match (key.as_str(), value) {
-            ("name" | "state", Value::String(it)) => event.name = Some(names.intern(&it)),
-            ("resource", Value::String(it)) => event.resource = Some(names.intern(&it)),
-            ("resourceType", Value::String(it)) => resource_type = Some(it),
+            ("name", Value::String(it)) if kept.has(NAME) => event.name = Some(names.intern(&it)),
+            ("state", Value::String(it)) if kept.has(STATE) => event.name = Some(names.intern(&it)),
+            ("resource", Value::String(it)) if kept.has(RESOURCE) => event.resource = Some(names.intern(&it)),
+            ("resourceType", Value::String(it)) if kept.has(RESOURCE) => resource_type = Some(it),
             ("region", Value::String(it)) if region == Some(it.as_str()) => {}
-            ("error", Value::String(it)) => detail.error = Some(names.intern(&privacy.blotted_text(&it))),
-            ("index" | "length" | "redriveCount", value) if as_count(&value).is_some() => {
+            ("error", Value::String(it)) if kept.has(ERROR) => {
+                detail.error = Some(names.intern(&privacy.blotted_text(&it)))
+            }
+            (key @ ("index" | "length" | "redriveCount"), value)
+                if as_count(&value).is_some() && kept.has(number_named(key)) =>
+            {
                 event.number = as_count(&value);
             }
-            ("mapRunArn", Value::String(it)) => detail.map_run_arn = Some(it.into()),
-            ("stateMachineVersionArn", Value::String(it)) => detail.version_arn = Some(names.intern(&it)),
+            ("mapRunArn", Value::String(it)) if kept.has(MAP_RUN) && kept.is_arn(&it) => {
+                detail.map_run_arn = Some(it.into());
+            }
+            ("stateMachineVersionArn", Value::String(it)) if kept.has(STARTED) && kept.is_arn(&it) => {
+                detail.version_arn = Some(names.intern(&it));
+            }
             ("inputDetails" | "outputDetails" | "assignedVariablesDetails", it) if !is_truncated(&it) => {}
-            ("assignedVariables", it @ Value::Object(_)) => {
+            ("assignedVariables", it @ Value::Object(_)) if kept.is_known() => {
                 detail.payloads.extend(privacy.apply(PayloadField::AssignedVariables, &it.to_string()));
             }
-            (key, Value::String(it)) if PayloadField::parse(key).is_some() => {
+            (key, Value::String(it)) if kept.is_known() && PayloadField::parse(key).is_some() => {
                 if let Some(field) = PayloadField::parse(key) {
                     if event.kind == EventKind::EvaluationFailed && field == PayloadField::Cause {
                         event.number = entered_id(&it);
@@ -57,7 +69,9 @@ pub(crate) fn event(
                 }
             }
             (_, value) => {
-                rest.insert(key, value);
+                if let Some(value) = kept.rest(&key, value) {
+                    rest.insert(key, value);
+                }
             }
         }
     }
@@ -68,6 +82,9 @@ pub(crate) fn event(
         }
         event.resource = Some(names.intern(&format!("{kind}:{action}")));
     } else {
+        detail.child_execution_arn = None;
+    }
+    if detail.child_execution_arn.as_ref().is_some_and(|it| !kept.is_execution_arn(it)) {
         detail.child_execution_arn = None;
     }
     if event.kind == EventKind::ExecutionStarted && rest.contains_key("inputDetails") {
@@ -81,6 +98,14 @@ pub(crate) fn event(
     detail.payloads.sort_by_key(|it| it.field);
     event.detail = (detail != Detail::default()).then(|| Box::new(detail));
     event
+}
+
+fn number_named(key: &str) -> u16 {
+    match key {
+        "index" => INDEX,
+        "length" => LENGTH,
+        _ => REDRIVE_COUNT,
+    }
 }
 
 /// The answer of a call to Step Functions names the execution it started.

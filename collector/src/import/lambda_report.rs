@@ -6,7 +6,7 @@ use analyzer::model::{LambdaReport, Timestamp};
 pub(super) fn read(line: &str, at: Option<Timestamp>) -> Option<LambdaReport> {
     let start = line.find("REPORT RequestId: ")?;
     let report = &line[start + "REPORT RequestId: ".len()..];
-    let request_id = report.split_whitespace().next()?;
+    let request_id = report.split_whitespace().next().filter(|it| is_id(it))?;
     Some(LambdaReport {
         request_id: request_id.into(),
         at,
@@ -15,7 +15,7 @@ pub(super) fn read(line: &str, at: Option<Timestamp>) -> Option<LambdaReport> {
         memory_mb: after(report, "Memory Size: ")?.parse().ok()?,
         max_memory_mb: after(report, "Max Memory Used: ").and_then(|it| it.parse().ok()),
         init_us: after(report, "Init Duration: ").and_then(micros),
-        trace_id: after(report, "XRAY TraceId: ").map(Into::into),
+        trace_id: after(report, "XRAY TraceId: ").filter(|it| is_id(it)).map(Into::into),
     })
 }
 
@@ -26,6 +26,11 @@ fn after<'a>(report: &'a str, label: &str) -> Option<&'a str> {
         .map(str::trim)
         .find_map(|field| field.strip_prefix(label))
         .and_then(|it| it.split_whitespace().next())
+}
+
+/// Ids of requests and traces: what else stands there was written by the function itself.
+fn is_id(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
 }
 
 fn micros(millis: &str) -> Option<i64> {

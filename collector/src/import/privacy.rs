@@ -7,16 +7,18 @@ use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 use sha2::{Digest, Sha256};
 
-const REDACTED: &str = "[redacted]";
+use super::shape::{self, REDACTED};
+use super::{harmless, harmless_segment};
+
 /// Hexadecimal digits of a hashed key: 128 bits.
 const HASH_DIGITS: usize = 32;
 
-/// What becomes of inputs, outputs, parameters, variables and causes.
+/// What becomes of inputs, outputs, parameters, variables and causes, and of everything that is not known to be harmless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PayloadPolicy {
     /// They are not kept.
     None,
-    /// Their shape is kept: keys stay, values become the name of their type.
+    /// Their shape is kept: names of fields stay, values become the name of their type.
     Redacted,
     #[default]
     Full,
@@ -94,7 +96,7 @@ impl Privacy {
     pub(super) fn apply(&self, field: PayloadField, body: &str) -> Option<Payload> {
         let body = match self.payloads {
             PayloadPolicy::None => return None,
-            PayloadPolicy::Redacted => shape_of_text(&self.blotted(body)),
+            PayloadPolicy::Redacted => shape::of_text(&self.blotted(body)),
             PayloadPolicy::Full => self.blotted(body),
         };
         Some(Payload { field, body: body.into_boxed_str() })
@@ -177,38 +179,18 @@ impl Privacy {
         }
     }
 
+    /// A type of event as it is kept.
+    pub(super) fn kind(&self, kind: EventKind) -> EventKind {
+        harmless::kind(kind, self.payloads)
+    }
+
     /// A segment document without what instrumented code and callers have put into it.
     pub(crate) fn segment(&self, document: &mut Value) {
-        const PEOPLES: [&str; 4] = ["user", "metadata", "annotations", "sql"];
-        match self.payloads {
-            PayloadPolicy::Full => {
-                self.blot_paths(document);
-                self.blot_patterns(document);
-            }
-            policy => {
-                let Some(fields) = document.as_object_mut() else { return };
-                for key in PEOPLES {
-                    if policy == PayloadPolicy::None {
-                        fields.remove(key);
-                    } else if let Some(it) = fields.get_mut(key) {
-                        *it = shape(it);
-                    }
-                }
-                if let Some(request) = fields.get_mut("http").and_then(|it| it.get_mut("request"))
-                    && let Some(request) = request.as_object_mut()
-                {
-                    request.retain(|key, _| key == "method");
-                }
-                if let Some(exceptions) = fields.get_mut("cause").and_then(|it| it.get_mut("exceptions")) {
-                    for it in exceptions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-                        it.remove("message");
-                    }
-                }
-                for it in fields.get_mut("subsegments").and_then(Value::as_array_mut).into_iter().flatten() {
-                    self.segment(it);
-                }
-            }
+        if self.payloads != PayloadPolicy::Full {
+            *document = harmless_segment::document(document, self.payloads);
         }
+        self.blot_paths(document);
+        self.blot_patterns(document);
     }
 }
 
@@ -216,35 +198,11 @@ fn parse_path(path: &str) -> Result<JsonPath, String> {
     JsonPath::parse(path).map_err(|error| error.to_string())
 }
 
-fn shape_of_text(body: &str) -> String {
-    match serde_json::from_str::<Value>(body) {
-        Ok(value) if value.is_object() || value.is_array() => shape(&value).to_string(),
-        _ => "\"string\"".to_owned(),
-    }
-}
-
-fn shape(value: &Value) -> Value {
-    match value {
-        Value::Null => Value::Null,
-        Value::Bool(_) => "boolean".into(),
-        Value::Number(_) => "number".into(),
-        Value::String(_) => "string".into(),
-        Value::Array(items) => items.iter().map(shape).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn shapes_keep_keys_and_drop_values() {
-        assert_eq!(shape_of_text(r#"{"card":"4111","n":[1,true]}"#), r#"{"card":"string","n":["number","boolean"]}"#);
-        assert_eq!(shape_of_text("Order 4111 failed"), "\"string\"");
-    }
 
     #[test]
     fn rules_blot_out_what_is_kept_otherwise() {
@@ -282,19 +240,5 @@ mod tests {
         privacy.hash_keys("salt");
         let hashed = keys(&privacy).expect("keys");
         assert!(!hashed.contains("A-1") && hashed.contains(&privacy.key("A-1")), "{hashed}");
-    }
-
-    #[test]
-    fn segments_lose_what_callers_put_into_them() {
-        let mut document = json!({
-            "id": "1", "user": "ann", "http": {"request": {"method": "GET", "url": "https://x/?card=4111"}, "response": {"status": 200}},
-            "subsegments": [{"id": "2", "metadata": {"a": 1}, "cause": {"exceptions": [{"type": "E", "message": "4111"}]}}],
-        });
-        Privacy::from(PayloadPolicy::None).segment(&mut document);
-        let expected = json!({
-            "id": "1", "http": {"request": {"method": "GET"}, "response": {"status": 200}},
-            "subsegments": [{"id": "2", "cause": {"exceptions": [{"type": "E"}]}}],
-        });
-        assert_eq!(document, expected);
     }
 }

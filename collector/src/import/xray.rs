@@ -48,7 +48,9 @@ pub(super) fn send_segment(value: Value, line: Option<u64>, privacy: &Privacy, s
 pub(crate) fn segment(mut value: Value, privacy: &Privacy) -> Option<Segment> {
     privacy.segment(&mut value);
     let started_at = value.get("start_time").and_then(as_time)?;
-    let execution_arn = value.pointer("/aws/resource_arn").and_then(Value::as_str);
+    let arns = ["/aws/resource_arn", "/aws/execution_arn", "/resource_arn"];
+    let mut arns = arns.iter().filter_map(|it| value.pointer(it).and_then(Value::as_str));
+    let execution_arn = arns.find(|it| it.contains(":execution:") || it.contains(":express:"));
     Some(Segment {
         trace_id: text(&value, "trace_id").map(Name::from),
         id: text(&value, "id")?.into(),
@@ -57,9 +59,7 @@ pub(crate) fn segment(mut value: Value, privacy: &Privacy) -> Option<Segment> {
         origin: text(&value, "origin").map(Name::from),
         started_at,
         ended_at: value.get("end_time").and_then(as_time),
-        execution_arn: execution_arn
-            .filter(|it| it.contains(":execution:") || it.contains(":express:"))
-            .map(Name::from),
+        execution_arn: execution_arn.map(Name::from),
         document: value.to_string().into_boxed_str(),
     })
 }
