@@ -8,6 +8,7 @@ use duckdb::types::{TimeUnit, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::Ingest;
+use crate::forgotten::Kind;
 use crate::ingest::QuarantineRow;
 
 /// Entries of the quarantine that a result names; all are stored.
@@ -33,7 +34,12 @@ impl Ingest<'_> {
         true
     }
 
-    pub(crate) fn add_segment(&mut self, it: &Segment) {
+    /// Where something was forgotten, it has to wait.
+    pub(crate) fn add_segment(&mut self, it: Segment) {
+        if self.forgotten.is_empty() { self.store_segment(&it) } else { self.waiting.segments.push(it) }
+    }
+
+    pub(crate) fn store_segment(&mut self, it: &Segment) {
         let values = vec![
             text(it.trace_id.as_deref()),
             text(Some(&it.id)),
@@ -64,7 +70,11 @@ impl Ingest<'_> {
         self.stats.duplicates += u64::from(!is_fresh);
     }
 
-    pub(crate) fn add_report(&mut self, it: &LambdaReport) {
+    pub(crate) fn add_report(&mut self, it: LambdaReport) {
+        if self.forgotten.is_empty() { self.store_report(&it) } else { self.waiting.reports.push(it) }
+    }
+
+    pub(crate) fn store_report(&mut self, it: &LambdaReport) {
         let values = vec![
             text(Some(&it.request_id)),
             time(it.at.map(|it| it.0)),
@@ -92,6 +102,9 @@ impl Ingest<'_> {
     }
 
     pub(crate) fn add_gap(&mut self, it: &Gap) {
+        if self.forgotten.holds_back(Kind::Execution, &it.subject) {
+            return;
+        }
         let key = format!("{:?}", (it.from.map(|it| it.0), it.to.map(|it| it.0)));
         let values = vec![
             text(Some(it.source)),
@@ -103,7 +116,12 @@ impl Ingest<'_> {
         self.add_side(GAP, &[it.source, &it.subject, &key], values);
     }
 
-    pub(crate) fn set_aside(&mut self, row: QuarantineRow) {
+    pub(crate) fn set_aside(&mut self, mut row: QuarantineRow) {
+        for it in [&mut row.source, &mut row.reason] {
+            if let Some(clean) = self.forgotten.scrubbed(it) {
+                *it = clean;
+            }
+        }
         let values =
             vec![text(Some(&row.source)), row.line.map_or(Value::Null, Value::UBigInt), text(Some(&row.reason))];
         self.add_side(QUARANTINED, &[&row.source, &format!("{:?}", row.line), &row.reason], values);

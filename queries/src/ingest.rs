@@ -10,6 +10,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::beside::{DEFINITION, GAP, LAMBDA_REPORT, QUARANTINED, Replacement, SEGMENT, VERSION};
 use crate::catalogue::Catalogue;
+use crate::forgotten::Forgotten;
+use crate::held_back::Waiting;
 use crate::history::{StoredExecution, id_list, stored_executions, stored_records};
 use crate::names::Names;
 use crate::store::another;
@@ -36,6 +38,8 @@ pub struct ImportStats {
     pub duplicates: u64,
     pub skipped: u64,
     pub quarantined: u64,
+    /// Executions, segments and reports that were left out because they were forgotten.
+    pub forgotten: u64,
     pub quarantine: Vec<QuarantineRow>,
 }
 
@@ -68,7 +72,9 @@ pub struct Ingest<'a> {
     pub(crate) side: Vec<(&'static str, Vec<Value>)>,
     tags: Vec<MachineTags>,
     metrics: Vec<MetricPoint>,
-    replacements: Vec<Replacement>,
+    pub(crate) replacements: Vec<Replacement>,
+    pub(crate) forgotten: Forgotten,
+    pub(crate) waiting: Waiting,
     /// Spans that were read: they are stored together with everything that came before them.
     marks: Vec<Replacement>,
     writer: Writer,
@@ -95,6 +101,7 @@ impl<'a> Ingest<'a> {
                 known_side.insert((table, row.get(0)?));
             }
         }
+        let forgotten = Forgotten::load(connection, store.takes_again)?;
         connection.execute_batch("COMMIT")?;
         let next_execution = match catalogue {
             // None yet.
@@ -117,6 +124,8 @@ impl<'a> Ingest<'a> {
             tags: Vec::new(),
             metrics: Vec::new(),
             replacements: Vec::new(),
+            forgotten,
+            waiting: Waiting::default(),
             marks: Vec::new(),
             last_execution: if catalogue.is_some() { 0 } else { u64::MAX },
             catalogue,
@@ -138,8 +147,8 @@ impl<'a> Ingest<'a> {
                 }
                 Observation::Execution { execution_arn, record } => self.assembler.add_record(execution_arn, *record),
                 Observation::Definition(it) => self.add_definition(&it),
-                Observation::Segment(it) => self.add_segment(&it),
-                Observation::LambdaReport(it) => self.add_report(&it),
+                Observation::Segment(it) => self.add_segment(*it),
+                Observation::LambdaReport(it) => self.add_report(*it),
                 Observation::Tags(it) => self.tags.push(*it),
                 Observation::Metric(it) => self.metrics.push(*it),
                 Observation::Settings(it) => self.replacements.push(Replacement::settings(&it)),
@@ -179,7 +188,11 @@ impl<'a> Ingest<'a> {
 
     /// Whether anything waits to be written.
     pub fn is_idle(&self) -> bool {
-        self.assembler.is_empty() && self.ready.is_empty() && self.side.is_empty() && self.replacements.is_empty()
+        self.assembler.is_empty()
+            && self.ready.is_empty()
+            && self.side.is_empty()
+            && self.replacements.is_empty()
+            && self.waiting.is_empty()
     }
 
     /// What was done so far.
@@ -197,7 +210,33 @@ impl<'a> Ingest<'a> {
     /// Writes all that is held, and forgets closed executions that started before an instant.
     pub fn forget_before(&mut self, at: Timestamp) -> Result<u64, StoreError> {
         self.flush()?;
-        self.store.prune(at)
+        let pruned = self.store.prune(at)?;
+        // Names that nothing used are gone, so their ids are not to be used either.
+        self.names = Names::load(&self.store.connection, self.catalogue.clone())?;
+        Ok(pruned.executions)
+    }
+
+    /// Replaces stored executions by what is left of them without what they say of forgotten ones.
+    pub(crate) fn scrub_stored(&mut self, stored: Vec<StoredExecution>) -> Result<(), StoreError> {
+        let mut prepared = Prepared::default();
+        for mut it in stored {
+            self.forgotten.scrub(&mut it.events);
+            if fingerprint(&it.events, it.record.as_ref()) == it.fingerprint {
+                continue;
+            }
+            prepared.replaced.push(it.id);
+            prepared.replaced_as.push(it.fingerprint);
+            let mark = fingerprint(&it.events, it.record.as_ref());
+            let run = Run::of(it.arn, it.events, it.record.unwrap_or_default());
+            prepared.n_events += run.events.len();
+            prepared.batch.add(it.id, &run, mark, &mut self.names);
+        }
+        prepared.names = self.names.take_fresh()?;
+        self.writer.append(prepared)
+    }
+
+    pub(crate) fn connection(&self) -> &duckdb::Connection {
+        &self.store.connection
     }
 
     /// From here on other ids stand for the executions that these do.
@@ -224,6 +263,7 @@ impl<'a> Ingest<'a> {
         self.flush()?;
         self.store.checkpoint()?;
         self.stats.executions = self.changed.len() as u64;
+        self.stats.forgotten = self.forgotten.held_back.len() as u64;
         Ok(self.stats)
     }
 
@@ -231,6 +271,9 @@ impl<'a> Ingest<'a> {
     fn write(&mut self) -> Result<(), StoreError> {
         let mut prepared = Prepared::default();
         self.prepare_executions(&mut prepared)?;
+        if !self.forgotten.is_empty() || !self.forgotten.recalled.is_empty() || !self.waiting.is_empty() {
+            self.release_waiting()?;
+        }
         prepared.names = self.names.take_fresh()?;
         prepared.side = std::mem::take(&mut self.side);
         prepared.tags = std::mem::take(&mut self.tags);
@@ -240,7 +283,11 @@ impl<'a> Ingest<'a> {
     }
 
     fn prepare_executions(&mut self, prepared: &mut Prepared) -> Result<(), StoreError> {
-        let assemblies = joined(std::mem::take(&mut self.ready));
+        let mut assemblies = joined(std::mem::take(&mut self.ready));
+        if !self.forgotten.is_empty() {
+            assemblies.retain(|it| !self.is_held_back(it));
+            assemblies.iter_mut().for_each(|it| self.forgotten.scrub(&mut it.events));
+        }
         prepared.n_bytes = self.ready_bytes;
         (self.ready_events, self.ready_bytes) = (0, 0);
         if assemblies.is_empty() {
@@ -266,6 +313,7 @@ impl<'a> Ingest<'a> {
             }
             assembly.conflicts.clear();
             let n_new = assembly.absorb(known.events, known.record);
+            self.forgotten.scrub(&mut assembly.events);
             self.note_conflicts(&assembly);
             self.stats.events += n_new;
             self.stats.duplicates += n_fresh - n_new;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use duckdb::{Config, Connection};
 
 use crate::catalogue::Catalogue;
+use crate::spill::Spill;
 use crate::store::{LOCAL, USE};
 use crate::{StoreError, rollup, writer};
 
@@ -226,6 +227,7 @@ pub(crate) fn instance(extensions: &[&'static str]) -> Result<Connection, StoreE
     let config = Config::default()
         .with("allow_unsigned_extensions", "true")?
         .with("memory_limit", MEMORY_LIMIT)?
+        .with("temp_directory", Spill::private())?
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?;
     let connection = Connection::open_in_memory_with_flags(config)?;

@@ -24,6 +24,7 @@ pub(crate) struct Names {
     /// Ids of event types by their position, which saves a look-up per event.
     kinds: Vec<Option<u32>>,
     machines: FxHashMap<Name, u32>,
+    next_machine: u32,
     /// Who gives ids where several write.
     catalogue: Option<Rc<Catalogue>>,
     /// Why an id could not be had.
@@ -35,7 +36,10 @@ impl Names {
         let mut names = Self { catalogue, ..Self::default() };
         for row in reader::run(connection, "SELECT arn, id FROM machine", &[])?.rows {
             let mut take = cell::Take::new(row);
-            names.machines.insert(take.text()?.into(), u32::try_from(take.count()?).unwrap_or(u32::MAX));
+            let (arn, id) = (take.text()?.into(), u32::try_from(take.count()?).unwrap_or(u32::MAX));
+            names.machines.insert(arn, id);
+            // Machines may have gone, so their number says nothing.
+            names.next_machine = names.next_machine.max(id.saturating_add(1));
         }
         let mut statement = connection.prepare("SELECT id, text FROM name ORDER BY id")?;
         let mut rows = statement.query([])?;
@@ -94,8 +98,8 @@ impl Names {
         if let Some(&id) = self.machines.get(arn) {
             return (id, false);
         }
-        let next = u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
-        let id = self.given("machine", arn).unwrap_or(next);
+        let id = self.given("machine", arn).unwrap_or(self.next_machine);
+        self.next_machine = self.next_machine.max(id.saturating_add(1));
         self.machines.insert(arn.clone(), id);
         (id, true)
     }

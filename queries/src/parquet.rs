@@ -8,6 +8,7 @@ use duckdb::{Config, Connection};
 use crate::StoreError;
 use crate::lake::{Access, Lake};
 use crate::reader::open_with;
+use crate::spill::Spill;
 use crate::store::{is_locked, not_ours};
 
 const MEMORY_LIMIT: &str = "1GB";
@@ -27,12 +28,14 @@ const PARTITIONED: [(&str, &str, &str); 7] = [
 
 /// Writes a file per view into a folder, which is made; says which files, and how many rows each has.
 pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    // Made first, so that it goes last.
+    let spill = Spill::of_file(database);
     let connection = if let Some(lake) = Lake::of(database) {
         // It has to be told which folder it may write into, and that has to be there.
         fs::create_dir_all(folder)?;
         lake.attached(Access::Export(folder))?
     } else {
-        opened(database)?
+        opened(database, &spill)?
     };
     fs::create_dir_all(folder)?;
     let mut written = Vec::new();
@@ -66,13 +69,13 @@ pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> R
 }
 
 /// A file, opened for reading by somebody who may write other files.
-fn opened(database: &Path) -> Result<Connection, StoreError> {
+fn opened(database: &Path, spill: &Spill) -> Result<Connection, StoreError> {
     // Rows may come in any order, so that few of them have to be held.
     let config = Config::default()
         .with("enable_external_access", "true")?
         .with("memory_limit", MEMORY_LIMIT)?
         .with("preserve_insertion_order", "false")?;
-    open_with(database, config).map_err(|error| match error {
+    open_with(database, spill, config).map_err(|error| match error {
         error if is_locked(&error) => StoreError::Busy(database.to_owned()),
         error => not_ours(database, error),
     })

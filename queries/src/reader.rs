@@ -15,6 +15,7 @@ use crate::lake::{Access, Lake};
 use crate::remote::{Calls, Request, ask};
 use crate::run::{self, Answer, Limit, Limits, Sink, bound};
 use crate::spark::{Spark, SparkOptions};
+use crate::spill::Spill;
 use crate::store::{is_locked, known_version, not_ours, schema_version};
 use crate::{Cell, StoreError, Table};
 
@@ -31,6 +32,8 @@ pub struct Reader {
     calls: Arc<Calls>,
     /// Made when the console is first asked.
     checker: OnceCell<Checker>,
+    /// Goes after the connection.
+    _spill: Option<Spill>,
 }
 
 enum Source {
@@ -75,17 +78,18 @@ impl Reader {
         }
         if let Some(lake) = lake {
             return match lake.attached(Access::Read) {
-                Ok(connection) => Self::check(path, connection),
+                Ok(connection) => Self::check(path, connection, None),
                 Err(StoreError::Database(error)) if is_locked(&error) => Err(StoreError::Busy(path.to_owned())),
                 Err(error) => Err(error),
             };
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match open_here(path) {
-                Ok(connection) => return Self::check(path, connection),
+            let spill = Spill::beside(path);
+            match open_here(path, &spill) {
+                Ok(connection) => return Self::check(path, connection, Some(spill)),
                 Err(error) if is_locked(&error) => {
-                    let reader = Self::with(path, Source::Writer);
+                    let reader = Self::with(path, Source::Writer, None);
                     match reader.query("SELECT 1", &[]) {
                         Ok(_) => return Ok(reader),
                         Err(error) if Instant::now() >= deadline => return Err(error),
@@ -97,7 +101,7 @@ impl Reader {
         }
     }
 
-    fn with(path: &Path, source: Source) -> Self {
+    fn with(path: &Path, source: Source, spill: Option<Spill>) -> Self {
         Self {
             path: path.to_owned(),
             source,
@@ -105,10 +109,11 @@ impl Reader {
             is_stopped: Arc::default(),
             calls: Arc::default(),
             checker: OnceCell::new(),
+            _spill: spill,
         }
     }
 
-    fn check(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+    fn check(path: &Path, connection: Connection, spill: Option<Spill>) -> Result<Self, StoreError> {
         match schema_version(&connection)? {
             None => Err(StoreError::Foreign(path.to_owned())),
             Some(found) if found > known_version() => {
@@ -118,7 +123,7 @@ impl Reader {
                 "`{}` has an older schema; any importing command brings it up to date",
                 path.display()
             ))),
-            Some(_) => Ok(Self::with(path, Source::Here(connection))),
+            Some(_) => Ok(Self::with(path, Source::Here(connection), spill)),
         }
     }
 
@@ -212,14 +217,15 @@ impl<E, F: FnMut(Vec<Cell>) -> Result<(), E>> Sink<E> for EachRow<F> {
     }
 }
 
-fn open_here(path: &Path) -> Result<Connection, duckdb::Error> {
-    open_with(path, Config::default().with("enable_external_access", "false")?)
+fn open_here(path: &Path, spill: &Spill) -> Result<Connection, duckdb::Error> {
+    open_with(path, spill, Config::default().with("enable_external_access", "false")?)
 }
 
 /// Opens the database for reading; only our own export may write files beside it.
-pub(crate) fn open_with(path: &Path, config: Config) -> Result<Connection, duckdb::Error> {
+pub(crate) fn open_with(path: &Path, spill: &Spill, config: Config) -> Result<Connection, duckdb::Error> {
     let config = config
         .access_mode(AccessMode::ReadOnly)?
+        .with("temp_directory", spill.setting())?
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
         .with("lock_configuration", "true")?;

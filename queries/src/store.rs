@@ -9,15 +9,18 @@ use duckdb::{Config, Connection};
 
 use crate::StoreError;
 use crate::catalogue::{Catalogue, CollectorId};
+use crate::erase;
 use crate::lake::{Access, Lake};
 use crate::membership::Membership;
 use crate::remote::Server;
+use crate::spill::Spill;
 use crate::writer::{self, Commits};
 
 /// The migrations in order; the schema's version is their count.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { sql: include_str!("../sql/migrations/0001_initial.sql"), changes_analysis: false },
     Migration { sql: include_str!("../sql/migrations/0002_active_time.sql"), changes_analysis: true },
+    Migration { sql: include_str!("../sql/migrations/0003_forgotten.sql"), changes_analysis: false },
 ];
 
 /// One step from a version of the schema to the next.
@@ -27,26 +30,29 @@ struct Migration {
     changes_analysis: bool,
 }
 
+
 /// The file is one of several databases of its instance, and each connection has to be told.
 pub(crate) const USE: &str = "USE stepscope";
 pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");
 const LAKE: &str = include_str!("../sql/lake.sql");
-const VIEWS: &str = include_str!("../sql/views.sql");
+pub(crate) const VIEWS: &str = include_str!("../sql/views.sql");
 /// What defines our macros.
 pub(crate) const MACROS: [&str; 3] = [VIEWS, LOCAL, LAKE];
 /// How long to wait for another process that has the file open.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const MEMORY_LIMIT: &str = "104MB";
 /// A transaction above this goes to the file at once, without a detour through the log.
 const CHECKPOINT_THRESHOLD: &str = "1MB";
 /// Rows that are compressed together. With DuckDB's own 122,880 the last commit of an import has a good deal left to
 /// compress, alone; and an execution's rows are found among fewer when they are looked up.
-const ROW_GROUP_SIZE: u32 = 40_960;
+pub(crate) const ROW_GROUP_SIZE: u32 = 40_960;
 
 /// The database, open for writing in this process alone. Readers are served while it is open.
 pub struct Store {
     pub(crate) connection: Connection,
     is_lake: bool,
+    /// What was forgotten is taken in when it comes again.
+    pub(crate) takes_again: bool,
     /// Who gives ids where several write.
     pub(crate) catalogue: Option<Rc<Catalogue>>,
     /// The collector whose commits the catalogue refuses once others have taken over.
@@ -56,11 +62,26 @@ pub struct Store {
     _server: Option<Server>,
     /// Why other processes cannot read meanwhile.
     unheard: Option<String>,
+    /// Goes after the connection.
+    _spill: Option<Spill>,
 }
 
 impl Store {
     /// Opens the database at `path`, creates it when missing, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_alone(path)?;
+        if store.is_lake {
+            return Ok(store);
+        }
+        let (server, unheard) = match Server::start(path, another(&store.connection)?) {
+            Ok(server) => (Some(server), None),
+            Err(cause) => (None, Some(cause)),
+        };
+        Ok(Self { _server: server, unheard, ..store })
+    }
+
+    /// The same without answering readers, for what is short or ends with another file in its place.
+    pub fn open_alone(path: &Path) -> Result<Self, StoreError> {
         if let Some(lake) = Lake::of(path) {
             let store = Self::open_lake(path, &lake, None)?;
             let catalogue = store.catalogue.as_ref().map(|it| it.another()).transpose()?;
@@ -74,25 +95,27 @@ impl Store {
         if !path.exists() {
             create(path)?;
         }
-        let connection = open_patiently(path, PATIENCE)?;
-        restrict(path)?;
-        crate::unpacked::register(&connection)?;
-        migrate(&connection, path, None)?;
+        let spill = Spill::beside(path);
+        let mut connection = open_current(path, &spill)?;
+        if erase::is_pending(&connection)? {
+            // A process was killed before it had rewritten the file.
+            drop(connection);
+            erase::rewrite(path)?;
+            connection = open_current(path, &spill)?;
+        }
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
-        let (server, unheard) = match Server::start(path, another(&connection)?) {
-            Ok(server) => (Some(server), None),
-            Err(cause) => (None, Some(cause)),
-        };
         Ok(Self {
             connection,
             is_lake: false,
+            takes_again: false,
             catalogue: None,
             collector: None,
             _membership: None,
-            _server: server,
-            unheard,
+            _server: None,
+            unheard: None,
+            _spill: Some(spill),
         })
     }
 
@@ -110,17 +133,29 @@ impl Store {
         Ok(Self {
             connection,
             is_lake: true,
+            takes_again: false,
             catalogue: catalogue.map(Rc::new),
             collector: None,
             _membership: None,
             _server: None,
             unheard: None,
+            _spill: None,
         })
     }
 
     /// Why other processes cannot read while this one writes, where that is so; a line for people.
     pub fn unheard(&self) -> Option<&str> {
         self.unheard.as_deref()
+    }
+
+    /// From here on what was forgotten is taken in when it comes again, and is no longer forgotten.
+    #[must_use]
+    pub fn taking_again(self, takes_again: bool) -> Self {
+        Self { takes_again, ..self }
+    }
+
+    pub(crate) fn is_lake(&self) -> bool {
+        self.is_lake
     }
 
     /// From here on commits are those of a collector that others may fence.
@@ -190,7 +225,7 @@ impl Store {
 
 /// Everything that creates relations of ours.
 pub(crate) fn schema() -> impl Iterator<Item = &'static str> {
-    MIGRATIONS.into_iter().chain([VIEWS, LAKE, "CREATE TABLE stepscope_meta"])
+    MIGRATIONS.into_iter().map(|it| it.sql).chain([VIEWS, LAKE, "CREATE TABLE stepscope_meta"])
 }
 
 /// Makes a database with its tables beside, and puts it in place whole: a process that is killed meanwhile leaves nothing behind
@@ -213,16 +248,33 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 fn fill(path: &Path) -> Result<(), StoreError> {
-    let connection = attached(path)?;
+    let connection = attached(path, &Spill::beside(path))?;
     restrict(path)?;
     migrate(&connection, path, None)
 }
 
-fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+/// The database with its schema up to date.
+fn open_current(path: &Path, spill: &Spill) -> Result<Connection, StoreError> {
+    let connection = patiently(path, PATIENCE, |it| attached(it, spill))?;
+    restrict(path)?;
+    crate::unpacked::register(&connection)?;
+    migrate(&connection, path, None)?;
+    Ok(connection)
+}
+
+/// Opens the file when no other process has it open.
+pub(crate) fn patiently(
+    path: &Path,
+    patience: Duration,
+    open: impl Fn(&Path) -> Result<Connection, duckdb::Error>,
+) -> Result<Connection, StoreError> {
     let deadline = Instant::now() + patience;
     loop {
-        match attached(path) {
-            Ok(connection) => return Ok(connection),
+        let before = file_id(path);
+        match open(path) {
+            // Another process may have put a new file in place between opening this one and locking it.
+            Ok(connection) if file_id(path) == before => return Ok(connection),
+            Ok(_) => {}
             Err(error) if is_locked(&error) => {
                 if Instant::now() >= deadline {
                     return Err(StoreError::Taken(path.to_owned()));
@@ -234,10 +286,30 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Connection, StoreEr
     }
 }
 
+/// What tells a file from another that takes its place.
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|it| (it.dev(), it.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+/// Whether a file has no log beside it that still has to go into it.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push(".wal");
+    !Path::new(&log).exists()
+}
+
 /// The file attached to an instance in memory: only so can the size of row groups be given.
-fn attached(path: &Path) -> Result<Connection, duckdb::Error> {
+fn attached(path: &Path, spill: &Spill) -> Result<Connection, duckdb::Error> {
     let config = Config::default()
         .with("memory_limit", MEMORY_LIMIT)?
+        .with("temp_directory", spill.setting())?
         .with("checkpoint_threshold", CHECKPOINT_THRESHOLD)?
         .with("write_buffer_row_group_count", "1")?
         .with("autoinstall_known_extensions", "false")?
@@ -276,13 +348,13 @@ pub(crate) fn not_ours(path: &Path, error: duckdb::Error) -> StoreError {
 
 /// Payloads may hold users' data: nobody else may read the file.
 #[cfg(unix)]
-fn restrict(path: &Path) -> io::Result<()> {
+pub(crate) fn restrict(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
 }
 
 #[cfg(not(unix))]
-fn restrict(_path: &Path) -> io::Result<()> {
+pub(crate) fn restrict(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -303,7 +375,7 @@ pub(crate) fn known_version() -> u32 {
 }
 
 /// Brings the schema, and what is stored under it, to this version: all of it or nothing.
-fn migrate(connection: &Connection, path: &Path, catalogue: Option<&Catalogue>) -> Result<(), StoreError> {
+pub(crate) fn migrate(connection: &Connection, path: &Path, catalogue: Option<&Catalogue>) -> Result<(), StoreError> {
     if Lake::of(path).is_none() {
         return migrate_once(connection, path, catalogue);
     }

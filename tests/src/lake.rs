@@ -74,11 +74,11 @@ fn a_lake_is_made_looked_at_and_put_in_order() {
     assert_eq!(bench.json(&at(&name, &["sql", "SELECT count(*), sum(duration_ms) FROM visits"])), visits);
     let pq = bench.folder.path().join("pq").to_string_lossy().into_owned();
     assert!(bench.run(&at(&name, &["export", "parquet", "--partitioned", "--out", &pq])).status.success());
-    // What is forgotten is in no file any more once no snapshot has it.
+    // What is forgotten is in no file any more: no snapshot has it.
     let arn = bench.json(&at(&name, &["executions", "--limit", "1"]))["executions"][0]["execution_arn"].clone();
     let arn = arn.as_str().expect("an ARN").to_owned();
     let forgotten = bench.run(&at(&name, &["forget", &arn]));
-    assert!(String::from_utf8_lossy(&forgotten.stdout).contains("Older snapshots"));
+    assert!(String::from_utf8_lossy(&forgotten.stdout).contains("older snapshots of the lake are gone"));
     let emptied = bench.json(&at(&name, &["lake", "compact", "--keep", "0"]));
     let left = emptied["tables"].as_array().expect("tables").iter().filter(|it| it["delete_files"] != 0).count();
     assert_eq!(left, 0, "{emptied}");

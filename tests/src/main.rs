@@ -10,6 +10,7 @@ mod dashboard;
 mod delivering;
 mod emulator;
 mod exports;
+mod forgetting;
 mod forms;
 mod hostile;
 mod incidents;

@@ -168,10 +168,9 @@ fn route(name: &str, config: Option<&DeliveryConfig>, until: Instant) -> Result<
 }
 
 fn send(route: &Route, parcel: &Parcel, until: Instant) -> Result<(), Unsent> {
-    let post =
-        |url: &str, body: &Value| {
-            deliver::post(url, &[], "application/json", safe::json(&body.to_string()).as_bytes(), until)
-        };
+    let post = |url: &str, body: &Value| {
+        deliver::post(url, &[], "application/json", safe::json(&body.to_string()).as_bytes(), until)
+    };
     let text = safe::lines(&parcel.text);
     let sent = match route {
         Route::Folder(folder) => {

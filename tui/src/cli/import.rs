@@ -29,9 +29,13 @@ pub(crate) struct ImportArguments {
     /// The state machine that definitions and histories without an ARN belong to.
     #[arg(long = "state-machine", alias = "state-machine-arn", value_name = "ARN")]
     state_machine_arn: Option<String>,
-    /// What is kept of inputs, outputs, parameters and causes: none, redacted or full [default: full].
+    /// What is kept of inputs, outputs, parameters and causes: none, redacted (their shape) or full; with the first two, of
+    /// everything else only fields known to be harmless [default: full].
     #[arg(long, value_name = "POLICY")]
     payloads: Option<String>,
+    /// Take in executions again that were forgotten.
+    #[arg(long)]
+    again: bool,
     /// End with 4 when some input was set aside.
     #[arg(long)]
     strict: bool,
@@ -81,8 +85,9 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
     };
     let begun = Instant::now();
     let prices = super::bill::price_lines(&context.price_books()?);
+    let again = arguments.again;
     let open = || {
-        let store = super::opened(&config.db_path())?;
+        let store = super::opened(&config.db_path())?.taking_again(again);
         store.set_prices(&prices)?;
         Ok(store)
     };
@@ -178,7 +183,14 @@ fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
         text::count(stats.quarantined),
         elapsed_ms
     );
-    let fields: [(&str, Value); 11] = [
+    let left_out =
+        format!("{} left out because they were forgotten; `--again` takes them in", text::count(stats.forgotten));
+    let footer = match (stats.forgotten, footer.is_empty()) {
+        (0, _) => footer,
+        (_, true) => left_out,
+        (_, false) => format!("{footer}\n{left_out}"),
+    };
+    let fields: [(&str, Value); 12] = [
         ("files", stats.files.into()),
         ("executions", stats.executions.into()),
         ("events", stats.events.into()),
@@ -186,6 +198,7 @@ fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
         ("definitions", stats.definitions.into()),
         ("lambda_reports", stats.lambda_reports.into()),
         ("duplicates", stats.duplicates.into()),
+        ("forgotten", stats.forgotten.into()),
         ("skipped", stats.skipped.into()),
         ("quarantined", stats.quarantined.into()),
         ("quarantine", quarantine.into()),

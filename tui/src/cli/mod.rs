@@ -163,9 +163,9 @@ enum Command {
     Diff(diff::DiffArguments),
     /// List failed runs that can still be redriven, with the command for each.
     Redrivable(redrivable::RedrivableArguments),
-    /// Forget an execution: its events, payloads and everything computed from them.
+    /// Delete executions with everything stored of them, and rewrite the database so that nothing is left in its files.
     Forget(forget::ForgetArguments),
-    /// Forget closed executions from before a time.
+    /// Delete closed executions that started before a time.
     Prune(forget::PruneArguments),
     /// Hand the data on: evidence bundles, FOCUS, Infracost, OTLP, Parquet, Perfetto, Prometheus.
     Export(export::ExportArguments),

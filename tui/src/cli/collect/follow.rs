@@ -75,7 +75,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     tracing::info!(targets = resolved.targets.len(), "collecting begins");
     let pace =
         Pace { retain, ends_by_itself: true, ..if context.config.is_lake() { Pace::LAKE } else { Pace::FOLLOW } };
-    let stored = run_live(opener(context)?, &pace, move |send| {
+    let stored = run_live(opener(context, arguments.again)?, &pace, move |send| {
         let is_stopped = || stop.load(Ordering::Relaxed);
         let result = follow(&resolved.targets, &resolved.options, &resolved.known, send, &is_stopped, &mut |report| {
             status.tell(report);

@@ -55,6 +55,9 @@ pub(crate) struct CollectArguments {
     /// Seconds that a sharing collector may be silent before the others take its slices over [default: 30].
     #[arg(long, value_name = "SECONDS", requires = "shard", value_parser = clap::value_parser!(u64).range(2..=3_600))]
     lease: Option<u64>,
+    /// Take in executions again that were forgotten: what was collected before is listed once more.
+    #[arg(long)]
+    again: bool,
     /// End with 4 when a call was denied or something was set aside.
     #[arg(long)]
     strict: bool,
@@ -74,7 +77,7 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
         return follow::run(context, arguments, resolved);
     }
     let begun = Instant::now();
-    let (report, stats) = once(context, resolved)?;
+    let (report, stats) = once(context, resolved, arguments.again)?;
     let is_lacking = is_lacking(&report, &stats);
     result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
     if !report.targets.is_empty() && report.targets.iter().all(|it| !it.ok && it.segments == 0) {
@@ -94,9 +97,9 @@ fn is_lacking(report: &LiveReport, stats: &ImportStats) -> bool {
         || report.targets.iter().any(|it| !it.denied.is_empty())
 }
 
-fn once(context: &Context, resolved: Resolved) -> Result<(LiveReport, ImportStats), Failure> {
+fn once(context: &Context, resolved: Resolved, again: bool) -> Result<(LiveReport, ImportStats), Failure> {
     let (told, report) = channel();
-    let stats = crate::ingest::run_live(opener(context)?, &crate::ingest::Pace::ONCE, move |send| {
+    let stats = crate::ingest::run_live(opener(context, again)?, &crate::ingest::Pace::ONCE, move |send| {
         let result = collect(&resolved.targets, &resolved.options, &resolved.known, send);
         let outcome = if result.is_ok() { Ok(()) } else { Err(Stopped) };
         let _ = told.send(result);
@@ -109,12 +112,12 @@ fn once(context: &Context, resolved: Resolved) -> Result<(LiveReport, ImportStat
     }
 }
 
-/// Opens the database with the prices in force.
-fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Store, Failure>, Failure> {
+/// Opens the database with the prices in force; `again` takes in what was forgotten.
+fn opener(context: &Context, again: bool) -> Result<impl FnOnce() -> Result<Store, Failure>, Failure> {
     let path = context.config.db_path();
     let prices = super::bill::price_lines(&context.price_books()?);
     Ok(move || {
-        let store = super::opened(&path)?;
+        let store = super::opened(&path)?.taking_again(again);
         store.set_prices(&prices)?;
         Ok(store)
     })

@@ -20,7 +20,8 @@ pub(crate) struct SourceArguments {
     /// history,logs,xray,metrics].
     #[arg(long, value_delimiter = ',', value_name = "SOURCE")]
     source: Vec<Source>,
-    /// What is kept of inputs, outputs, parameters and causes: none, redacted or full [default: none].
+    /// What is kept of inputs, outputs, parameters and causes: none, redacted (their shape) or full; with the first two, of
+    /// everything else only fields known to be harmless [default: none].
     #[arg(long, value_name = "POLICY")]
     payloads: Option<String>,
     /// A JSON path of the input whose value is kept and can be searched for, such as $.orderId; may be repeated.
@@ -143,7 +144,11 @@ impl Resolved {
         options.interval = Duration::from_secs(arguments.interval.unwrap_or(15).max(1));
         options.seed = now.0.unsigned_abs();
         options.clock_shift = context.clock_shift()?;
-        let known = Self::known(context, &options)?;
+        let mut known = Self::known(context, &options)?;
+        if arguments.again {
+            // What was forgotten lies in spans that count as read.
+            known.collected.clear();
+        }
         Ok(Self { targets, options, known })
     }
 

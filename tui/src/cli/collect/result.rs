@@ -35,7 +35,7 @@ pub(super) fn report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128)
         std::iter::once(read).chain(it.gaps.iter().map(ToString::to_string))
     });
     let footer: Vec<String> = lost.chain(gaps.map(ToString::to_string)).chain(of_buckets).collect();
-    let fields: [(&str, Value); 10] = [
+    let fields: [(&str, Value); 11] = [
         ("targets", json!(report.targets)),
         ("objects", json!(report.objects)),
         ("calls", json!(report.calls)),
@@ -46,6 +46,7 @@ pub(super) fn report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128)
         ("new_events", stats.events.into()),
         ("duplicates", stats.duplicates.into()),
         ("quarantined", stats.quarantined.into()),
+        ("forgotten", stats.forgotten.into()),
         ("elapsed_ms", u64::try_from(elapsed_ms).unwrap_or(u64::MAX).into()),
     ];
     Report {

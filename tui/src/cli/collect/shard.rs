@@ -59,6 +59,7 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
         lease: arguments.lease.map_or(LEASE, Duration::from_secs),
         follows: arguments.follow,
         resolved,
+        again: arguments.again,
     };
     let mut told = (LiveReport::default(), ImportStats::default());
     while !shard.work(&mut told)? {}
@@ -81,6 +82,7 @@ struct Shard {
     lease: Duration,
     follows: bool,
     resolved: Resolved,
+    again: bool,
 }
 
 /// Slices by name, with what each holds.
@@ -244,10 +246,10 @@ impl Shard {
     ) -> Result<(), Failure> {
         let (targets, options) = self.wanted(slices, held);
         let known = Resolved::known(&self.context, &options)?;
-        let (path, own) = (self.context.config.db_path(), membership.id());
+        let (path, own, again) = (self.context.config.db_path(), membership.id(), self.again);
         let (lake, prices) = (self.lake.clone(), crate::cli::bill::price_lines(&self.context.price_books()?));
         let open = move || {
-            let store = Store::open_lake(&path, &lake, None)?.of_collector(own);
+            let store = Store::open_lake(&path, &lake, None)?.taking_again(again).of_collector(own);
             store.set_prices(&prices)?;
             Ok(store)
         };
@@ -325,6 +327,7 @@ fn add(sum: &mut ImportStats, it: &ImportStats) {
     sum.events += it.events;
     sum.duplicates += it.duplicates;
     sum.quarantined += it.quarantined;
+    sum.forgotten += it.forgotten;
 }
 
 /// Adds what a session did to what those before it did; of one target the numbers are added up.
