@@ -5,5 +5,6 @@
 
 pub mod deliver;
 pub mod import;
+pub mod limits;
 pub mod live;
 pub mod synthetic;

@@ -12,7 +12,7 @@ use crate::forgotten::Kind;
 use crate::ingest::QuarantineRow;
 
 /// Entries of the quarantine that a result names; all are stored.
-const NAMED: usize = 10_000;
+pub(crate) const NAMED: usize = 10_000;
 
 pub(crate) const SEGMENT: &str = "segment";
 pub(crate) const DEFINITION: &str = "definition";

@@ -12,6 +12,8 @@ pub enum StoreError {
     Silent { path: PathBuf, cause: String },
     #[error("`{}` is being written by another process, and only one can at a time", .0.display())]
     Taken(PathBuf),
+    #[error("`{}` was deleted or replaced while it was being written", .0.display())]
+    Gone(PathBuf),
     #[error("`{}` was written by a newer stepscope (schema {found}, this one knows {known})", path.display())]
     Newer { path: PathBuf, found: u32, known: u32 },
     #[error("`{}` is no stepscope database", .0.display())]
@@ -72,6 +74,7 @@ impl StoreError {
                 "put the extensions of DuckDB 1.5.5 into the folder `extensions` beside the binary, or name theirs in STEPSCOPE_EXTENSIONS; `make extensions` fetches them"
                     .to_owned(),
             ),
+            Self::Gone(_) => Some("what was read is not stored there: put the file back, or run it again".to_owned()),
             Self::Foreign(_) => Some("give another file with `--db`".to_owned()),
             _ => None,
         }

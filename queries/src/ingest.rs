@@ -8,7 +8,7 @@ use analyzer::model::{MachineTags, MetricPoint, Name, Observation, Observed, Pay
 use duckdb::types::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::beside::{DEFINITION, GAP, LAMBDA_REPORT, QUARANTINED, Replacement, SEGMENT, VERSION};
+use crate::beside::{DEFINITION, GAP, LAMBDA_REPORT, NAMED, QUARANTINED, Replacement, SEGMENT, VERSION};
 use crate::catalogue::Catalogue;
 use crate::forgotten::Forgotten;
 use crate::held_back::Waiting;
@@ -41,6 +41,18 @@ pub struct ImportStats {
     /// Executions, segments and reports that were left out because they were forgotten.
     pub forgotten: u64,
     pub quarantine: Vec<QuarantineRow>,
+    pub skipped_files: Vec<SkippedFile>,
+    /// Files of which something went in, and valid answers without content.
+    pub used_files: u64,
+}
+
+/// A file that holds nothing of a known form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedFile {
+    pub source: String,
+    pub reason: String,
+    /// The user asked for this file, not for a folder that it lies in, or it could not be read.
+    pub is_named: bool,
 }
 
 /// Input that was set aside.
@@ -160,8 +172,16 @@ impl<'a> Ingest<'a> {
                 Observation::Quarantined { source, line, reason } => {
                     self.set_aside(QuarantineRow { source: source.to_string(), line, reason });
                 }
-                Observation::Skipped { .. } => self.stats.skipped += 1,
-                Observation::File { .. } => self.stats.files += 1,
+                Observation::Skipped { source, reason, is_named } => {
+                    self.stats.skipped += 1;
+                    if self.stats.skipped_files.len() < NAMED {
+                        self.stats.skipped_files.push(SkippedFile { source: source.to_string(), reason, is_named });
+                    }
+                }
+                Observation::File { is_used, .. } => {
+                    self.stats.files += 1;
+                    self.stats.used_files += u64::from(is_used);
+                }
             }
         }
         if !self.marks.is_empty() {
@@ -183,7 +203,8 @@ impl<'a> Ingest<'a> {
     pub fn flush(&mut self) -> Result<(), StoreError> {
         self.ready.extend(self.assembler.take_all());
         self.write()?;
-        self.writer.commit()
+        self.writer.commit()?;
+        self.store.check_in_place()
     }
 
     /// Whether anything waits to be written.
@@ -262,6 +283,7 @@ impl<'a> Ingest<'a> {
     pub fn finish(mut self) -> Result<ImportStats, StoreError> {
         self.flush()?;
         self.store.checkpoint()?;
+        self.store.check_in_place()?;
         self.stats.executions = self.changed.len() as u64;
         self.stats.forgotten = self.forgotten.held_back.len() as u64;
         Ok(self.stats)
@@ -269,6 +291,7 @@ impl<'a> Ingest<'a> {
 
     /// Analyses what is ready and hands its rows to the writer.
     fn write(&mut self) -> Result<(), StoreError> {
+        self.store.check_in_place()?;
         let mut prepared = Prepared::default();
         self.prepare_executions(&mut prepared)?;
         if !self.forgotten.is_empty() || !self.forgotten.recalled.is_empty() || !self.waiting.is_empty() {

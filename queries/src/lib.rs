@@ -63,7 +63,7 @@ pub use error::StoreError;
 pub use executions::{ExecutionFilter, ExecutionRow};
 pub use forget::{Forgot, Pruned};
 pub use history::StoredExecution;
-pub use ingest::{ImportStats, Ingest, QuarantineRow};
+pub use ingest::{ImportStats, Ingest, QuarantineRow, SkippedFile};
 pub use lake::{Lake, LakeStatus, LakeTable};
 pub use machines::{Activity, BilledRun, MachineRow, MonthTransitions, SpanRow, StateTransitions};
 pub use marks::Deployment;

@@ -40,6 +40,8 @@ pub(crate) const VIEWS: &str = include_str!("../sql/views.sql");
 pub(crate) const MACROS: [&str; 3] = [VIEWS, LOCAL, LAKE];
 /// How long to wait for another process that has the file open.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// What the name of a database that is being created ends with, before the id of the process.
+const NEW: &str = ".new-";
 const MEMORY_LIMIT: &str = "104MB";
 /// A transaction above this goes to the file at once, without a detour through the log.
 const CHECKPOINT_THRESHOLD: &str = "1MB";
@@ -53,6 +55,8 @@ pub struct Store {
     is_lake: bool,
     /// What was forgotten is taken in when it comes again.
     pub(crate) takes_again: bool,
+    /// Where the file was when it was opened.
+    place: Option<Place>,
     /// Who gives ids where several write.
     pub(crate) catalogue: Option<Rc<Catalogue>>,
     /// The collector whose commits the catalogue refuses once others have taken over.
@@ -92,6 +96,7 @@ impl Store {
         if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
         }
+        remove_leftovers(path);
         if !path.exists() {
             create(path)?;
         }
@@ -103,6 +108,7 @@ impl Store {
             erase::rewrite(path)?;
             connection = open_current(path, &spill)?;
         }
+        let place = Place::of(path)?;
         // In one transaction: each statement of its own would wait for the disk.
         connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT"))?;
         crate::rollup::compact(&connection)?;
@@ -110,6 +116,7 @@ impl Store {
             connection,
             is_lake: false,
             takes_again: false,
+            place: Some(place),
             catalogue: None,
             collector: None,
             _membership: None,
@@ -134,6 +141,7 @@ impl Store {
             connection,
             is_lake: true,
             takes_again: false,
+            place: None,
             catalogue: catalogue.map(Rc::new),
             collector: None,
             _membership: None,
@@ -174,6 +182,16 @@ impl Store {
             crate::rollup::compact(&self.connection)?;
         }
         self.checkpoint()
+    }
+
+    /// Fails once the file is no longer where it was opened: what is written into it then is lost.
+    pub(crate) fn check_in_place(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Some(place) if Place::of(&place.path).ok().as_ref() != Some(place) => {
+                Err(StoreError::Gone(place.path.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Lets what is committed reach the file; a lake's commits have.
@@ -228,11 +246,59 @@ pub(crate) fn schema() -> impl Iterator<Item = &'static str> {
     MIGRATIONS.into_iter().map(|it| it.sql).chain([VIEWS, LAKE, "CREATE TABLE stepscope_meta"])
 }
 
-/// Makes a database with its tables beside, and puts it in place whole: a process that is killed meanwhile leaves nothing behind
-/// that is neither there nor not.
+/// A file and its identity: another file at the same path is another place.
+#[derive(PartialEq, Eq)]
+struct Place {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        #[cfg(unix)]
+        let identity = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.dev(), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let identity = (u64::from(metadata.is_file()), 0);
+        Ok(Self { path: path.to_owned(), identity })
+    }
+}
+
+/// Removes what processes left behind that were killed while they created this database.
+fn remove_leftovers(path: &Path) {
+    let Some(name) = path.file_name().and_then(|it| it.to_str()) else { return };
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let file_name = entry.file_name();
+        let rest = file_name.to_str().and_then(|it| it.strip_prefix(name)?.strip_prefix(NEW));
+        let process = rest.and_then(|it| it.strip_suffix(".wal").unwrap_or(it).parse::<u32>().ok());
+        if process.is_some_and(|it| !is_running(it)) {
+            // Another process that starts now may be faster.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_running(process: u32) -> bool {
+    let pid = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    // A process of another user is there too.
+    pid.is_some_and(|it| rustix::process::test_kill_process(it) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+fn is_running(_process: u32) -> bool {
+    true
+}
+
+/// Creates the database in a temporary file next to `path` and links it into place, tables and views together, so a killed process
+/// never leaves a partial database.
 fn create(path: &Path) -> Result<(), StoreError> {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".new-{}", std::process::id()));
+    beside.push(format!("{NEW}{}", std::process::id()));
     let beside = PathBuf::from(beside);
     let made = fill(&beside).and_then(|()| match fs::hard_link(&beside, path) {
         // Somebody else was faster.
@@ -250,7 +316,11 @@ fn create(path: &Path) -> Result<(), StoreError> {
 fn fill(path: &Path) -> Result<(), StoreError> {
     let connection = attached(path, &Spill::beside(path))?;
     restrict(path)?;
-    migrate(&connection, path, None)
+    crate::unpacked::register(&connection)?;
+    migrate(&connection, path, None)?;
+    // Nothing stays in the log, which would be left behind.
+    connection.execute_batch(&format!("BEGIN; {VIEWS}; COMMIT; CHECKPOINT"))?;
+    Ok(())
 }
 
 /// The database with its schema up to date.

@@ -129,7 +129,7 @@ fn a_record_cut_off_between_two_members_does_not_swallow_what_follows() {
 }
 
 #[test]
-fn what_is_not_ours_is_skipped_in_a_folder_and_set_aside_when_named() {
+fn what_is_not_ours_is_skipped_in_a_folder_and_a_failure_when_named() {
     let bench = Bench::new();
     bench.write("folder/log.jsonl", messages().join("\n"));
     bench.write("folder/notes.md", "# Notes\n\nNothing of ours.\n");
@@ -142,8 +142,10 @@ fn what_is_not_ours_is_skipped_in_a_folder_and_set_aside_when_named() {
         (&3.into(), &0.into(), &1.into()),
         "{result}"
     );
-    let named = bench.json(&["import", &folder.join("package.json").to_string_lossy()]);
-    assert_eq!((&named["skipped"], &named["quarantined"]), (&0.into(), &1.into()));
+    let named = bench.run(&["import", "-o", "json", &folder.join("package.json").to_string_lossy()]);
+    assert_eq!(named.status.code(), Some(1), "nothing that was asked for could be read");
+    let named: serde_json::Value = serde_json::from_slice(&named.stdout).expect("JSON");
+    assert_eq!((&named["skipped"], &named["quarantined"]), (&1.into(), &0.into()));
 }
 
 #[test]

@@ -29,3 +29,4 @@ mod stand_in;
 mod stepscope;
 mod synthetic;
 mod terminal;
+mod unreadable;

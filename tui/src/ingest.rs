@@ -1,7 +1,7 @@
 //! Joins a source and the store: the source runs in a thread of its own, and a bounded channel lies between them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::failure::Failure;
 
 /// Batches in flight between source and store.
 const IN_FLIGHT: usize = 192;
+/// Bytes of payloads and documents in flight; one that is larger goes alone.
+const BYTES_IN_FLIGHT: usize = 48 << 20;
 
 /// Sends a batch to the store; fails once nobody takes it any more.
 pub(crate) type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;
@@ -68,6 +70,50 @@ pub(crate) fn interrupted() -> Arc<AtomicBool> {
     Arc::clone(flag)
 }
 
+/// Keeps a source from running ahead of the store by more than some bytes.
+#[derive(Default)]
+struct Gate {
+    flying: Mutex<Flying>,
+    landed: Condvar,
+}
+
+#[derive(Default)]
+struct Flying {
+    n_bytes: usize,
+    is_closed: bool,
+}
+
+impl Gate {
+    /// Waits until there is room for so many bytes.
+    fn start(&self, n_bytes: usize) {
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        while flying.n_bytes > 0 && flying.n_bytes + n_bytes > BYTES_IN_FLIGHT && !flying.is_closed {
+            flying = self.landed.wait(flying).unwrap_or_else(PoisonError::into_inner);
+        }
+        flying.n_bytes += n_bytes;
+    }
+
+    fn land(&self, n_bytes: usize) {
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        flying.n_bytes = flying.n_bytes.saturating_sub(n_bytes);
+        self.landed.notify_all();
+    }
+}
+
+/// Nothing waits for room once the store takes no more.
+struct Closing(Arc<Gate>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.flying.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
+        self.0.landed.notify_all();
+    }
+}
+
+fn weight(batch: &Observed) -> usize {
+    batch.iter().map(collector::import::weight).sum()
+}
+
 /// Runs a source as [`run`] does, at a pace of its own.
 pub(crate) fn run_live(
     open: impl FnOnce() -> Result<Store, Failure>,
@@ -78,7 +124,14 @@ pub(crate) fn run_live(
     let ends_by_itself = pace.ends_by_itself;
     let (sender, receiver) = crossbeam_channel::bounded::<Observed>(IN_FLIGHT);
     // Not waited for when interrupted: it may be blocked in a read that never returns.
-    let worker = thread::spawn(move || source(&mut |batch| sender.send(batch).map_err(|_| Stopped)));
+    let gate = Arc::new(Gate::default());
+    let closing = Closing(Arc::clone(&gate));
+    let worker = thread::spawn(move || {
+        source(&mut |batch| {
+            gate.start(weight(&batch));
+            sender.send(batch).map_err(|_| Stopped)
+        })
+    });
     let store = open()?;
     let mut ingest = Ingest::new(&store)?;
     let look = pace.commit_after.map_or(LOOK, |it| (it / 2).min(LOOK));
@@ -86,7 +139,11 @@ pub(crate) fn run_live(
     let (mut committed, mut tidied, mut forgotten) = (now, now, None::<Instant>);
     while ends_by_itself || !interrupted.load(Ordering::Relaxed) {
         match receiver.recv_timeout(look) {
-            Ok(batch) => ingest.observe(batch)?,
+            Ok(batch) => {
+                let n_bytes = weight(&batch);
+                ingest.observe(batch)?;
+                closing.0.land(n_bytes);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -103,6 +160,7 @@ pub(crate) fn run_live(
             forgotten = Some(Instant::now());
         }
     }
+    drop(closing);
     let stats = ingest.finish()?;
     if interrupted.load(Ordering::Relaxed) && !ends_by_itself {
         return Err(Stopped.into());

@@ -35,13 +35,18 @@ pub enum Observation {
         line: Option<u64>,
         reason: String,
     },
-    /// A file of a folder that holds nothing of ours.
+    /// A file that holds nothing of a known form, with what was expected and what was seen.
     Skipped {
         source: Name,
+        reason: String,
+        /// The user asked for this file, not for a folder that it lies in, or it could not be read.
+        is_named: bool,
     },
-    /// A file whose content is used, told once.
+    /// A file of a known form has been read.
     File {
         source: Name,
+        /// Something of it went in, or it is a valid answer without content. Otherwise all of it was set aside.
+        is_used: bool,
     },
 }
 

@@ -42,13 +42,16 @@ pub(super) fn send_text(source: &str, stem: &str, machine_arn: Option<&str>, sin
         sink.recognise();
         return sink.quarantine(None, format!("definition: {}: {}", problem.path, problem.message));
     }
-    sink.observe(Observation::Definition(Box::new(DefinitionText {
-        machine_arn: machine_arn.map(Name::from),
-        name: stem.into(),
-        workflow_type: None,
-        text: source.into(),
-        seen_at: None,
-    })));
+    sink.observe(
+        Observation::Definition(Box::new(DefinitionText {
+            machine_arn: machine_arn.map(Name::from),
+            name: stem.into(),
+            workflow_type: None,
+            text: source.into(),
+            seen_at: None,
+        })),
+        None,
+    );
 }
 
 /// Sends the definition of a described machine. AWS runs it, so it is not judged.
@@ -57,19 +60,23 @@ pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink
         return;
     };
     if let Err(error) = StateMachine::parse(definition) {
+        sink.is_ours();
         return sink.quarantine(line, format!("definition: {error}"));
     }
     if let Some(settings) = settings(value, arn) {
-        sink.observe(Observation::Described(Box::new(settings)));
+        sink.observe(Observation::Described(Box::new(settings)), line);
     }
     let name = text(value, "name").or_else(|| arn.rsplit(':').next()).unwrap_or(arn);
-    sink.observe(Observation::Definition(Box::new(DefinitionText {
-        machine_arn: Some(arn.into()),
-        name: name.into(),
-        workflow_type: text(value, "type").and_then(WorkflowType::parse),
-        text: definition.into(),
-        seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time),
-    })));
+    sink.observe(
+        Observation::Definition(Box::new(DefinitionText {
+            machine_arn: Some(arn.into()),
+            name: name.into(),
+            workflow_type: text(value, "type").and_then(WorkflowType::parse),
+            text: definition.into(),
+            seen_at: value.get("updateDate").or_else(|| value.get("creationDate")).and_then(as_time),
+        })),
+        line,
+    );
 }
 
 /// How a described machine is set up; `None` where the description is only a part of one.

@@ -4,6 +4,7 @@ use analyzer::model::{ExecutionRecord, Name, Status};
 use serde_json::Value;
 
 use super::fields::{as_count, as_time, text};
+use super::seen;
 use super::sink::Sink;
 
 const STATUS_CHANGE: &str = "Step Functions Execution Status Change";
@@ -16,10 +17,12 @@ pub(super) fn is_event(value: &Value) -> bool {
 /// Sends a status change; other events are not ours.
 pub(super) fn send(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
     if text(value, "detail-type") != Some(STATUS_CHANGE) {
-        return;
+        let kind = text(value, "detail-type").unwrap_or_default();
+        return sink.see(|| format!("EventBridge events of the type `{}`", seen::quoted(kind)));
     }
     let detail = &value["detail"];
     let Some(arn) = text(detail, "executionArn") else {
+        sink.is_ours();
         sink.quarantine(line, "status change event: no `executionArn`");
         return;
     };
@@ -34,5 +37,5 @@ pub(super) fn send(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
         redrive_count: detail.get("redriveCount").and_then(as_count),
         ..ExecutionRecord::default()
     };
-    sink.record(arn.into(), record);
+    sink.record(arn.into(), record, line);
 }

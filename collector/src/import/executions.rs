@@ -30,20 +30,21 @@ pub(super) fn is_listing(value: &Value) -> bool {
 }
 
 /// Sends every entry of a listing.
-pub(super) fn send_listing(value: &Value, folder: &str, sink: &mut Sink<'_>) {
+pub(super) fn send_listing(value: &Value, folder: &str, line: Option<u64>, sink: &mut Sink<'_>) {
+    sink.is_used();
     for entry in value.get("executions").and_then(Value::as_array).into_iter().flatten() {
-        send_description(entry, folder, sink);
+        send_description(entry, folder, line, sink);
     }
     for entry in value.get("mapRuns").and_then(Value::as_array).into_iter().flatten() {
-        send_map_run(entry, sink);
+        send_map_run(entry, line, sink);
     }
 }
 
 /// Sends what a description tells of its execution.
-pub(super) fn send_description(value: &Value, folder: &str, sink: &mut Sink<'_>) {
+pub(super) fn send_description(value: &Value, folder: &str, line: Option<u64>, sink: &mut Sink<'_>) {
     let Some(arn) = text(value, "executionArn") else { return };
     let execution_arn = identity(arn, text(value, "name"), value.get("billingDetails").is_some(), folder);
-    sink.record(execution_arn, record(value));
+    sink.record(execution_arn, record(value), line);
 }
 
 /// An ARN that was masked before publication names nothing; such an execution is known by folder and name.
@@ -83,7 +84,7 @@ fn root_of_trace(header: &str) -> Option<&str> {
 }
 
 /// Sends what is known of a Map Run to the execution that started it.
-pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
+pub(super) fn send_map_run(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
     let (Some(arn), Some(parent)) = (text(value, "mapRunArn"), text(value, "executionArn")) else {
         return;
     };
@@ -95,5 +96,5 @@ pub(super) fn send_map_run(value: &Value, sink: &mut Sink<'_>) {
         max_concurrency: value.get("maxConcurrency").and_then(as_count),
     };
     let map_runs = BTreeMap::from([(Name::from(arn), run)]);
-    sink.record(parent.into(), ExecutionRecord { map_runs, ..ExecutionRecord::default() });
+    sink.record(parent.into(), ExecutionRecord { map_runs, ..ExecutionRecord::default() }, line);
 }

@@ -128,9 +128,25 @@ fn is_truncated(value: &Value) -> bool {
     }
 }
 
-/// A whole number, also one written as a text.
+/// A whole number, also one that is written as a text.
 pub(super) fn as_count(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    match value {
+        Value::Number(it) => it.as_u64().or_else(|| it.as_f64().and_then(whole)),
+        Value::String(it) if !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()) => {
+            Some(it.parse().unwrap_or(u64::MAX))
+        }
+        _ => None,
+    }
+}
+
+/// A whole number that a tool wrote as a floating-point one; one beyond 64 bits becomes the largest, which no bound lets pass.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and the sign is checked"
+)]
+fn whole(number: f64) -> Option<u64> {
+    (number >= 0.0 && number.fract() == 0.0).then_some(number as u64)
 }
 
 /// A point in time in any of the forms that AWS tools print.

@@ -15,19 +15,27 @@ pub(super) fn is_event(value: &Value) -> bool {
         && !value.as_object().is_some_and(|it| it.contains_key("detail-type"))
 }
 
+/// Where events stand: the line that their list begins in, and how many came before them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Position {
+    pub(super) line: Option<u64>,
+    pub(super) first_item: u64,
+}
+
 /// Sends the events of one execution; a damaged one is set aside with its position.
 pub(super) fn send_events(
     events: Vec<Value>,
     execution_arn: &Name,
-    line: Option<u64>,
+    at: Position,
     privacy: &Privacy,
     sink: &mut Sink<'_>,
 ) {
+    sink.is_used();
     let region = analyzer::model::ExecutionArn::parse(execution_arn).map(|it| it.region.to_owned());
-    for (position, value) in events.into_iter().enumerate() {
+    for (position, value) in (at.first_item + 1..).zip(events) {
         match event(value, region.as_deref(), privacy, &mut sink.names) {
-            Ok(event) => sink.event(execution_arn.clone(), event),
-            Err(reason) => sink.quarantine(line, format!("event {} of the history: {reason}", position + 1)),
+            Ok(event) => sink.event(execution_arn.clone(), event, at.line),
+            Err(reason) => sink.quarantine(at.line, format!("event {position} of the history: {reason}")),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn is_message(value: &Value) -> bool {
 /// Sends one log message. `bytes` is its size as CloudWatch bills it.
 pub(super) fn send(value: Value, bytes: usize, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
     match read(value, bytes, privacy, &mut sink.names) {
-        Ok((execution_arn, event)) => sink.event(execution_arn, event),
+        Ok((execution_arn, event)) => sink.event(execution_arn, event, line),
         Err(reason) => {
             sink.recognise();
             sink.quarantine(line, format!("log message: {reason}"));
@@ -79,8 +79,8 @@ pub(crate) fn message(text: &str, at: Option<Timestamp>, privacy: &Privacy, name
 /// Sends a message text out of an envelope.
 pub(super) fn send_text(text: &str, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
     match message(text, None, privacy, &mut sink.names) {
-        Message::Event(execution_arn, event) => sink.event(execution_arn, event),
-        Message::Report(it) => sink.observe(Observation::LambdaReport(Box::new(it))),
+        Message::Event(execution_arn, event) => sink.event(execution_arn, event, line),
+        Message::Report(it) => sink.observe(Observation::LambdaReport(Box::new(it)), line),
         Message::Damaged(reason) => {
             sink.recognise();
             sink.quarantine(line, reason);
@@ -109,7 +109,7 @@ fn messages(value: &Value) -> Option<&Vec<Value>> {
 
 /// Sends every message of an envelope.
 pub(super) fn send_envelope(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
-    sink.recognise();
+    sink.is_used();
     for message in messages(value).into_iter().flatten() {
         if let Some(message) = text(message, "message") {
             send_text(message, line, privacy, sink);

@@ -1,14 +1,16 @@
 //! Files, folders and streams in; observations out. One file per input form.
 //!
 //! ```text
-//!   paths -> source (folders, .gz, .zst, stdin) -> records (lines, documents) -> classify -> history | logs | xray | ...
+//!   paths -> source (folders, stdin) -> packed (.gz, .zst) -> records (lines, documents) -> classify -> history | logs | ...
+//!                                                                                                -> sane -> sink
 //! ```
 //!
 //! The form is told by content, never by name. What is damaged is set aside with source, line and reason, and the rest
-//! goes in.
+//! goes in. What is not of a known form is skipped, with what was seen instead.
 
 mod classify;
 mod definition;
+mod document;
 mod eventbridge;
 mod executions;
 pub(crate) mod fields;
@@ -18,10 +20,14 @@ mod history;
 mod lambda_report;
 pub(crate) mod logs;
 mod metrics;
+mod packed;
 mod privacy;
 mod records;
+pub(crate) mod sane;
 mod scan;
+mod seen;
 mod shape;
+mod sheet;
 mod sink;
 mod source;
 mod tags;
@@ -29,9 +35,10 @@ pub(crate) mod xray;
 
 use std::path::PathBuf;
 
-use analyzer::model::Observed;
+use analyzer::model::{Observed, Timestamp};
 
 pub use privacy::{PayloadPolicy, Privacy};
+pub use sane::weight;
 pub use sink::Stopped;
 
 /// What the user said about the input.
@@ -41,6 +48,14 @@ pub struct ImportOptions {
     pub execution_arn: Option<String>,
     pub state_machine_arn: Option<String>,
     pub privacy: Privacy,
+    /// The time of the clock: what is dated far ahead of it is set aside. Without it, only what is dated far back is.
+    pub now: Option<Timestamp>,
+}
+
+impl ImportOptions {
+    fn latest(&self) -> Timestamp {
+        self.now.map_or(Timestamp(i64::MAX), sane::latest)
+    }
 }
 
 /// The input forms that can be forced.
@@ -68,7 +83,7 @@ pub(crate) fn stream(
     options: &ImportOptions,
     send: &mut dyn FnMut(Observed) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
-    let mut sink = sink::Sink::new(send);
+    let mut sink = sink::Sink::new(send, options.latest());
     source::read_stream(input, name, std::path::Path::new(name), options, false, &mut sink)?;
     sink.flush()
 }
@@ -79,7 +94,7 @@ pub fn import(
     options: &ImportOptions,
     send: &mut dyn FnMut(Observed) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
-    let mut sink = sink::Sink::new(send);
+    let mut sink = sink::Sink::new(send, options.latest());
     for input in inputs {
         source::read(input, options, &mut sink)?;
     }

@@ -336,7 +336,7 @@ mod tests {
             }
             Ok(())
         };
-        let mut sink = crate::import::sink::Sink::new(&mut send);
+        let mut sink = crate::import::sink::Sink::new(&mut send, analyzer::model::Timestamp(i64::MAX));
         let value: Value = serde_json::from_str(line).ok()?;
         logs::send(value, line.len(), None, &policy.into(), &mut sink);
         sink.flush().ok()?;

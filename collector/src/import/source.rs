@@ -4,16 +4,15 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use serde_json::Value;
 
 use super::classify::{Place, Receiver};
+use super::packed::{self, Fault};
 use super::sink::{Sink, Stopped};
-use super::{Format, ImportOptions, Input, definition, fields, logs, records};
+use super::{Format, ImportOptions, Input, definition, fields, records, seen, sheet};
+use crate::limits::{MAX_DEFINITION_BYTES, MAX_SIDECAR_BYTES};
 
 const BUFFER: usize = 1 << 17;
-/// AWS takes definitions of at most 1 MB, so no larger text can be one.
-const LARGEST_DEFINITION: u64 = 1 << 20;
 
 /// Reads one input of the command line.
 pub(super) fn read(input: &Input, options: &ImportOptions, sink: &mut Sink<'_>) -> Result<(), Stopped> {
@@ -21,45 +20,88 @@ pub(super) fn read(input: &Input, options: &ImportOptions, sink: &mut Sink<'_>) 
         Input::Stdin => {
             read_stream(BufReader::with_capacity(BUFFER, io::stdin()), "-", Path::new("stdin"), options, true, sink)
         }
-        Input::Path(path) if path.is_dir() => read_folder(path, options, sink),
+        Input::Path(path) if path.is_dir() => {
+            let mut n_files = 0;
+            read_folder(path, &mut n_files, options, sink)?;
+            if n_files == 0 {
+                let reason = "the folder holds no files (hidden ones are passed over)".to_owned();
+                sink.refuse_source(&path.to_string_lossy(), reason, true)?;
+            }
+            Ok(())
+        }
         Input::Path(path) => read_file(path, options, true, sink),
     }
 }
 
 /// Reads a folder in the order of its names. Hidden files are none of ours.
-fn read_folder(folder: &Path, options: &ImportOptions, sink: &mut Sink<'_>) -> Result<(), Stopped> {
+fn read_folder(folder: &Path, n_files: &mut u64, options: &ImportOptions, sink: &mut Sink<'_>) -> Result<(), Stopped> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) => return refuse(folder, &error, sink),
+        Err(error) => {
+            *n_files += 1;
+            return sink.refuse_source(&folder.to_string_lossy(), cannot_be_read(&error), true);
+        }
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|it| it.path()).collect();
     paths.retain(|it| !it.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')));
     paths.sort();
     for path in paths {
         // A link to a folder is not followed: it may lead back up.
-        if fs::symlink_metadata(&path).is_ok_and(|it| it.is_dir()) {
-            read_folder(&path, options, sink)?;
-        } else if path.is_file() {
-            read_file(&path, options, false, sink)?;
+        let is_link = fs::symlink_metadata(&path).is_ok_and(|it| it.is_symlink());
+        if path.is_dir() {
+            if !is_link {
+                read_folder(&path, n_files, options, sink)?;
+            }
+            continue;
+        }
+        *n_files += 1;
+        match fs::metadata(&path) {
+            Ok(it) if it.is_file() => read_file(&path, options, false, sink)?,
+            Ok(it) => {
+                sink.refuse_source(&path.to_string_lossy(), format!("{}, not a regular file", kind(&it)), false)?
+            }
+            Err(error) => sink.refuse_source(&path.to_string_lossy(), cannot_be_read(&error), false)?,
         }
     }
     Ok(())
 }
 
-fn read_file(path: &Path, options: &ImportOptions, named_by_user: bool, sink: &mut Sink<'_>) -> Result<(), Stopped> {
+fn read_file(path: &Path, options: &ImportOptions, is_named: bool, sink: &mut Sink<'_>) -> Result<(), Stopped> {
     match File::open(path) {
         Ok(file) => {
             let input = BufReader::with_capacity(BUFFER, file);
-            read_stream(input, &path.to_string_lossy(), path, options, named_by_user, sink)
+            read_stream(input, &path.to_string_lossy(), path, options, is_named, sink)
         }
-        Err(error) => refuse(path, &error, sink),
+        Err(error) => sink.refuse_source(&path.to_string_lossy(), cannot_be_read(&error), true),
     }
 }
 
-fn refuse(path: &Path, error: &io::Error, sink: &mut Sink<'_>) -> Result<(), Stopped> {
-    sink.begin(&path.to_string_lossy());
-    sink.quarantine(None, format!("cannot be read: {error}"));
-    sink.end(true)
+fn cannot_be_read(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "cannot be read: permission denied".to_owned(),
+        io::ErrorKind::NotFound => "does not exist".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+/// What a path is that is no regular file.
+fn kind(it: &fs::Metadata) -> &'static str {
+    if it.is_dir() {
+        return "a folder";
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = it.file_type();
+        if kind.is_fifo() {
+            return "a named pipe";
+        } else if kind.is_socket() {
+            return "a socket";
+        } else if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+    }
+    "something else"
 }
 
 pub(super) fn read_stream(
@@ -67,54 +109,63 @@ pub(super) fn read_stream(
     source: &str,
     path: &Path,
     options: &ImportOptions,
-    named_by_user: bool,
+    is_named: bool,
     sink: &mut Sink<'_>,
 ) -> Result<(), Stopped> {
     sink.begin(source);
-    if let Err(error) = unpacked(input).and_then(|input| read_text(input, path, options, sink)) {
-        sink.quarantine(None, format!("breaks off: {error}"));
+    let (input, fault) = packed::unpacked(input);
+    let line = match read_text(input, &fault, path, options, sink) {
+        Ok(line) => line,
+        Err(error) => {
+            sink.cut(None, format!("breaks off: {error}"));
+            None
+        }
+    };
+    if let Some(reason) = fault.reason() {
+        sink.cut(line.filter(|it| *it > 0), reason);
     }
-    sink.end(named_by_user)
+    sink.end(is_named, seen::expected(options.format))
 }
 
-/// Unpacks gzip and zstd, told by their first bytes; what was packed twice on its way is unpacked twice.
-fn unpacked(input: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
-    let mut input: Box<dyn BufRead> = unpacked_once(input)?;
-    if input.fill_buf()?.starts_with(&[0x1f, 0x8b]) { unpacked_once(input) } else { Ok(input) }
-}
-
-fn unpacked_once(mut input: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
-    let head = input.fill_buf()?;
-    Ok(if head.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)))
-    } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(input)?))
-    } else {
-        Box::new(input)
-    })
-}
-
-fn read_text(mut input: Box<dyn BufRead>, path: &Path, options: &ImportOptions, sink: &mut Sink<'_>) -> io::Result<()> {
-    if input.fill_buf()?.iter().take(8_192).any(|&it| it == 0) {
-        return Ok(());
+/// Reads what was unpacked; the line that it ends in, where it has lines.
+fn read_text(
+    mut input: Box<dyn BufRead>,
+    fault: &Fault,
+    path: &Path,
+    options: &ImportOptions,
+    sink: &mut Sink<'_>,
+) -> io::Result<Option<u64>> {
+    if let Some(seen) = seen::bytes(input.fill_buf()?) {
+        sink.see(|| seen);
+        return Ok(None);
     }
-    let place = place_of(path, options);
+    let place = place_of(path, options, sink);
     let mut head = Vec::new();
-    input.by_ref().take(LARGEST_DEFINITION + 1).read_to_end(&mut head)?;
-    if head.len() as u64 <= LARGEST_DEFINITION && is_definition_text(&head, options) {
+    input.by_ref().take(MAX_DEFINITION_BYTES + 1).read_to_end(&mut head)?;
+    let is_whole = head.len() as u64 <= MAX_DEFINITION_BYTES && !fault.is_noted();
+    if is_whole && !head.is_empty() && is_definition_text(&head, options) {
         definition::send_text(&String::from_utf8_lossy(&head), &place.stem, options.state_machine_arn.as_deref(), sink);
-        return Ok(());
+        return Ok(None);
     }
-    let is_csv = is_insights_csv(&head);
+    if seen::names_ours(&head) {
+        sink.is_ours();
+    }
+    let no_json = seen::text(&head).filter(|_| !fault.is_noted());
+    let is_sheet = sheet::is_insights(&head) && options.format.is_none_or(|it| it == Format::Logs);
     let whole = Cursor::new(head).chain(input);
-    if is_csv && options.format.is_none_or(|it| it == Format::Logs) {
-        return read_csv(whole, options, sink);
+    let line = if is_sheet {
+        sheet::read(whole, || fault.is_noted(), options, sink)?
+    } else {
+        records::read(whole, fault, &mut Receiver::new(&place, sink))?
+    };
+    if let Some(no_json) = no_json {
+        sink.see(|| no_json);
     }
-    records::read(whole, &mut Receiver { place: &place, sink })
+    Ok(Some(line))
 }
 
 /// Names for what has none: the folder stands for the machine, the stem for the execution.
-fn place_of<'a>(path: &Path, options: &'a ImportOptions) -> Place<'a> {
+fn place_of<'a>(path: &Path, options: &'a ImportOptions, sink: &mut Sink<'_>) -> Place<'a> {
     let name = path.file_name().map_or_else(|| "input".to_owned(), |it| it.to_string_lossy().into_owned());
     let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -125,15 +176,30 @@ fn place_of<'a>(path: &Path, options: &'a ImportOptions) -> Place<'a> {
     let folder = folder.file_name().map_or_else(|| "local".to_owned(), |it| it.to_string_lossy().into_owned());
     Place {
         options,
-        described_arn: described_arn(&path.with_file_name(format!("{stem}.describe.json"))),
+        described_arn: described_arn(&path.with_file_name(format!("{stem}.describe.json")), sink),
         folder: folder.replace(':', "_"),
         stem: stem.to_owned(),
     }
 }
 
-fn described_arn(beside: &Path) -> Option<String> {
-    let value: Value = serde_json::from_str(&fs::read_to_string(beside).ok()?).ok()?;
-    fields::text(&value, "executionArn").map(str::to_owned)
+/// The execution that a description next to a history names. What cannot be an answer of DescribeExecution is left out.
+fn described_arn(beside: &Path, sink: &mut Sink<'_>) -> Option<String> {
+    let metadata = fs::metadata(beside).ok()?;
+    let reason = if !metadata.is_file() {
+        format!("{}, not a regular file", kind(&metadata))
+    } else if metadata.len() > MAX_SIDECAR_BYTES {
+        format!("longer than {MAX_SIDECAR_BYTES} bytes (`MAX_SIDECAR_BYTES`)")
+    } else {
+        let mut text = String::new();
+        let read = File::open(beside).and_then(|it| it.take(MAX_SIDECAR_BYTES).read_to_string(&mut text));
+        if read.is_err() {
+            return None;
+        }
+        let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
+        return fields::text(&value, "executionArn").map(str::to_owned);
+    };
+    sink.quarantine(None, format!("the description `{}` is left out: it is {reason}", beside.display()));
+    None
 }
 
 /// A whole text that is a definition in JSON5 or YAML. One in JSON is found among the records.
@@ -165,34 +231,4 @@ fn has_definition_keys(text: &str) -> bool {
     let starts_as_one = !text.trim_start().starts_with(['#', '|'])
         || text.lines().any(|it| it.starts_with("StartAt") || it.starts_with("States"));
     starts_as_one && key("StartAt") && key("States")
-}
-
-fn is_insights_csv(head: &[u8]) -> bool {
-    let first = head.split(|&it| it == b'\n').next().unwrap_or_default();
-    first.starts_with(b"@") && memchr::memmem::find(first, b"@message").is_some()
-        || first.starts_with(b"\"@") && memchr::memmem::find(first, b"@message").is_some()
-}
-
-/// The CSV of Logs Insights, with a column `@message`.
-fn read_csv(input: impl Read, options: &ImportOptions, sink: &mut Sink<'_>) -> io::Result<()> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    let column = reader.headers().map_err(io::Error::other)?.iter().position(|it| it == "@message");
-    let Some(column) = column else { return Ok(()) };
-    sink.recognise();
-    let mut row = csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut row) {
-            Ok(false) => return Ok(()),
-            Ok(true) => {
-                let line = row.position().map(csv::Position::line);
-                if let Some(message) = row.get(column) {
-                    logs::send_text(message, line, &options.privacy, sink);
-                }
-            }
-            Err(error) => sink.quarantine(error.position().map(csv::Position::line), format!("CSV: {error}")),
-        }
-        if sink.is_stopped() {
-            return Ok(());
-        }
-    }
 }

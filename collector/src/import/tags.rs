@@ -15,11 +15,11 @@ pub(super) fn is_tags(value: &Value) -> bool {
 /// Sends the tags of the machine that the document or the option names.
 pub(super) fn send(value: &Value, machine_arn: Option<&str>, line: Option<u64>, sink: &mut Sink<'_>) {
     let Some(machine_arn) = text(value, "resourceArn").or(machine_arn) else {
-        sink.quarantine(line, "tags without a machine: name it with `--state-machine`");
+        sink.is_ours();
+        sink.quarantine(line, "tags without a state machine: name it with `--state-machine`");
         return;
     };
     let tag = |it: &Value| Some((text(it, "key")?.to_owned(), text(it, "value").unwrap_or_default().to_owned()));
     let tags = value["tags"].as_array().into_iter().flatten().filter_map(tag).collect();
-    sink.recognise();
-    sink.observe(Observation::Tags(Box::new(MachineTags { machine_arn: machine_arn.into(), tags })));
+    sink.observe(Observation::Tags(Box::new(MachineTags { machine_arn: machine_arn.into(), tags })), line);
 }

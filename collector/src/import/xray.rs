@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Privacy;
 use super::fields::{as_time, text};
 use super::sink::Sink;
+use crate::limits::MAX_SEGMENT_BYTES;
 
 /// Whether this value is a segment document.
 pub(super) fn is_segment(value: &Value) -> bool {
@@ -19,13 +20,20 @@ pub(super) fn is_trace(value: &Value) -> bool {
 
 /// Sends every segment of a trace or of many.
 pub(super) fn send_traces(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
-    sink.recognise();
+    sink.is_used();
     for trace in value.get("Traces").and_then(Value::as_array).into_iter().flatten() {
         send_traces(trace, line, privacy, sink);
     }
     for entry in value.get("Segments").and_then(Value::as_array).into_iter().flatten() {
         match entry.get("Document") {
             // The API wraps each document into a text.
+            Some(Value::String(document)) if document.len() > MAX_SEGMENT_BYTES => {
+                let size = document.len();
+                sink.quarantine(
+                    line,
+                    format!("segment document: {size} bytes are more than {MAX_SEGMENT_BYTES} (`MAX_SEGMENT_BYTES`)"),
+                );
+            }
             Some(Value::String(document)) => match serde_json::from_str(document) {
                 Ok(document) => send_segment(document, line, privacy, sink),
                 Err(error) => sink.quarantine(line, format!("segment document: {error}")),
@@ -39,7 +47,7 @@ pub(super) fn send_traces(value: &Value, line: Option<u64>, privacy: &Privacy, s
 /// Sends one segment document.
 pub(super) fn send_segment(value: Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
     match segment(value, privacy) {
-        Some(it) => sink.observe(Observation::Segment(Box::new(it))),
+        Some(it) => sink.observe(Observation::Segment(Box::new(it)), line),
         None => sink.quarantine(line, "segment document: no `id`, `name` or readable `start_time`"),
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::connection;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, local_time};
 use super::{GapKind, Known, LiveOptions, LiveTarget, TargetGap};
 use crate::import::{ImportOptions, Stopped, stream};
 
@@ -205,7 +205,11 @@ impl<'a> Objects<'a> {
 
     /// Sends all that an object holds; what could not be fetched is sent as far as it came.
     async fn take(&self, subject: &str, object: GetObjectOutput) -> Result<Result<(), String>, Stopped> {
-        let options = ImportOptions { privacy: self.options.privacy.clone(), ..ImportOptions::default() };
+        let options = ImportOptions {
+            privacy: self.options.privacy.clone(),
+            now: Some(local_time()),
+            ..ImportOptions::default()
+        };
         let send = &mut |batch: Vec<Observation>| batch.into_iter().try_for_each(|it| self.outbox.observe(it));
         if object.content_length().is_some_and(|it| it <= IN_MEMORY) {
             return match object.body.collect().await {

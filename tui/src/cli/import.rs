@@ -5,15 +5,18 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use collector::import::{Format, ImportOptions, Input};
-use queries::ImportStats;
+use queries::{ImportStats, SkippedFile};
 use serde_json::{Map, Value, json};
 use tui::text;
 
 use super::Context;
 use crate::Outcome;
-use crate::failure::{EXIT_SET_ASIDE, Failure};
+use crate::failure::{EXIT_FAILED, EXIT_SET_ASIDE, Failure};
 use crate::output;
 use crate::report::{Report, TextTable};
+
+/// Files and records that are named on stderr.
+const MOST_TOLD: usize = 20;
 
 #[derive(Args)]
 pub(crate) struct ImportArguments {
@@ -36,9 +39,12 @@ pub(crate) struct ImportArguments {
     /// Take in executions again that were forgotten.
     #[arg(long)]
     again: bool,
-    /// End with 4 when some input was set aside.
+    /// End with 4 when some input was set aside, or a named file was skipped.
     #[arg(long)]
     strict: bool,
+    /// List every skipped file with the reason on stderr.
+    #[arg(long)]
+    verbose: bool,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -82,6 +88,8 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
         execution_arn: arguments.execution_arn.clone(),
         state_machine_arn: arguments.state_machine_arn.clone(),
         privacy: config.privacy()?,
+        // The clock's own time: `--now` says what "now" means in reports, not how wrong a time may be.
+        now: Some(super::now()?),
     };
     let begun = Instant::now();
     let prices = super::bill::price_lines(&context.price_books()?);
@@ -98,9 +106,37 @@ pub(crate) fn run(context: &Context, arguments: &ImportArguments) -> Outcome {
             send(batch)
         })
     })?;
-    let set_aside = stats.quarantined > 0;
+    tell(&stats, arguments.verbose);
     report(&stats, begun.elapsed().as_millis()).print(context.output)?;
-    Ok(if set_aside && arguments.strict { EXIT_SET_ASIDE } else { 0 })
+    let is_set_aside = stats.quarantined > 0 || stats.skipped_files.iter().any(|it| it.is_named);
+    Ok(match stats.used_files {
+        0 => EXIT_FAILED,
+        _ if is_set_aside && arguments.strict => EXIT_SET_ASIDE,
+        _ => 0,
+    })
+}
+
+/// Says on stderr what was passed over, and why nothing went in where nothing did.
+fn tell(stats: &ImportStats, is_verbose: bool) {
+    let is_nothing = stats.used_files == 0;
+    if is_nothing {
+        eprintln!("error: nothing was imported: no input is of a known form and readable");
+    }
+    let n_named = stats.skipped_files.iter().filter(|it| it.is_named).count();
+    let is_told = |it: &&SkippedFile| is_verbose || it.is_named || (is_nothing && n_named == 0);
+    let skipped: Vec<&SkippedFile> = stats.skipped_files.iter().filter(is_told).collect();
+    let most = if is_verbose { usize::MAX } else { MOST_TOLD };
+    for it in skipped.iter().take(most) {
+        eprintln!("skipped `{}`: {}", it.source, it.reason);
+    }
+    let n_more = skipped.len().saturating_sub(most);
+    if n_more > 0 {
+        eprintln!("… and {n_more} more; `--verbose` lists them all");
+    }
+    for it in stats.quarantine.iter().take(MOST_TOLD).filter(|_| is_nothing) {
+        let line = it.line.map(|it| format!(", line {it}")).unwrap_or_default();
+        eprintln!("set aside `{}`{line}: {}", it.source, it.reason);
+    }
 }
 
 fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
@@ -154,6 +190,8 @@ impl Drop for Progress {
 fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
     let quarantine: Vec<Value> =
         stats.quarantine.iter().map(|it| json!({"source": it.source, "line": it.line, "reason": it.reason})).collect();
+    let skipped_files: Vec<Value> =
+        stats.skipped_files.iter().map(|it| json!({"source": it.source, "reason": it.reason})).collect();
     let mut table = TextTable::with_columns(&["set aside", "#line", "reason"]);
     for it in stats.quarantine.iter().take(20) {
         table.rows.push(vec![
@@ -190,7 +228,7 @@ fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
         (_, true) => left_out,
         (_, false) => format!("{footer}\n{left_out}"),
     };
-    let fields: [(&str, Value); 12] = [
+    let fields: [(&str, Value); 13] = [
         ("files", stats.files.into()),
         ("executions", stats.executions.into()),
         ("events", stats.events.into()),
@@ -200,6 +238,7 @@ fn report(stats: &ImportStats, elapsed_ms: u128) -> Report {
         ("duplicates", stats.duplicates.into()),
         ("forgotten", stats.forgotten.into()),
         ("skipped", stats.skipped.into()),
+        ("skipped_files", skipped_files.into()),
         ("quarantined", stats.quarantined.into()),
         ("quarantine", quarantine.into()),
         ("elapsed_ms", u64::try_from(elapsed_ms).unwrap_or(u64::MAX).into()),
