@@ -60,17 +60,17 @@ fn check(arguments: &[String], form: &str, output: &Output, checked: &Mutex<Chec
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     let mut checked = checked.lock().expect("no test panics while it holds this");
     checked.outputs += 2;
-    check_lines(&place, &stderr);
+    check_lines(&place, &stderr, &mut checked);
     assert!(!stderr.contains("panicked"), "{place}: {stderr}");
     match form {
         "json" => check_json(&place, &stdout, &mut checked),
         "ndjson" => stdout.lines().for_each(|it| check_json(&place, it, &mut checked)),
-        "csv" => check_csv(&place, &stdout),
+        "csv" => check_csv(&place, &stdout, &mut checked),
         "markdown" => check_markdown(&place, &stdout, &mut checked),
-        "plain" => check_plain(&place, &stdout),
+        "plain" => check_plain(&place, &stdout, &mut checked),
         "bytes" => {}
         _ => {
-            check_lines(&place, &stdout);
+            check_lines(&place, &stdout, &mut checked);
             checked.commands.extend(rules::commands_in(&stdout));
         }
     }
@@ -118,6 +118,8 @@ fn nothing_that_is_printed_is_obeyed() {
     }
     let mut checked = checked.into_inner().expect("no thread panicked");
     files(bench.folder.path(), &mut checked);
+    let faults = &checked.faults;
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     rules::check_commands(&checked.commands, &names(), bench.folder.path());
     eprintln!(
         "{} outputs of {} commands in {} runs; {} files; {} shell commands given to a shell",
@@ -139,11 +141,11 @@ fn files(folder: &Path, checked: &mut Checked) {
         checked.files += 1;
         checked.outputs += 1;
         match path.extension().and_then(|it| it.to_str()) {
-            Some("html") => check_html(&place, &text),
+            Some("html") => check_html(&place, &text, checked),
             Some("md") => check_markdown(&place, &text, checked),
-            Some("csv") => check_csv(&place, &text),
+            Some("csv") => check_csv(&place, &text, checked),
             Some("json") => check_json(&place, &text, checked),
-            Some("txt") => check_lines(&place, &text),
+            Some("txt") => check_lines(&place, &text, checked),
             _ => {}
         }
     }

@@ -12,6 +12,16 @@ pub(super) struct Checked {
     pub(super) files: usize,
     /// Commands that were suggested.
     pub(super) commands: Vec<String>,
+    /// What does not hold.
+    pub(super) faults: Vec<String>,
+}
+
+impl Checked {
+    fn hold(&mut self, is_so: bool, otherwise: impl FnOnce() -> String) {
+        if !is_so {
+            self.faults.push(otherwise().chars().take(600).collect());
+        }
+    }
 }
 
 fn is_dangerous(it: char) -> bool {
@@ -21,29 +31,32 @@ fn is_dangerous(it: char) -> bool {
 }
 
 /// Nothing that a terminal obeys.
-pub(super) fn check_plain(place: &str, text: &str) {
+pub(super) fn check_plain(place: &str, text: &str, checked: &mut Checked) {
     if let Some(found) = text.chars().find(|it| *it != '\n' && is_dangerous(*it)) {
         let at = text.find(found).unwrap_or(0);
         let around: String = text[at..].chars().take(40).collect();
         let before: String = text[..at].chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
-        panic!("{place}: {found:?} after {before:?} in {around:?}");
+        checked.hold(false, || format!("{place}: {found:?} after {before:?} in {around:?}"));
     }
 }
 
 /// The same, and no line that only looks like one of ours.
-pub(super) fn check_lines(place: &str, text: &str) {
-    check_plain(place, text);
+pub(super) fn check_lines(place: &str, text: &str, checked: &mut Checked) {
+    check_plain(place, text, checked);
     let forged = text.lines().find(|it| it.starts_with("FORGED"));
-    assert!(forged.is_none(), "{place}: {forged:?}");
+    checked.hold(forged.is_none(), || format!("{place}: {forged:?}"));
 }
 
 pub(super) fn check_json(place: &str, text: &str, checked: &mut Checked) {
-    check_plain(place, text);
+    check_plain(place, text, checked);
     if text.trim().is_empty() {
         return;
     }
-    let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{place}: {error}: {text}"));
-    commands_of(&value, &mut checked.commands);
+    let value: Result<Value, _> = serde_json::from_str(text);
+    match value {
+        Ok(value) => commands_of(&value, &mut checked.commands),
+        Err(error) => checked.hold(false, || format!("{place}: {error}: {text}")),
+    }
 }
 
 fn commands_of(value: &Value, found: &mut Vec<String>) {
@@ -62,16 +75,17 @@ fn commands_of(value: &Value, found: &mut Vec<String>) {
 }
 
 /// Cells are texts and numbers, and every row has as many.
-pub(super) fn check_csv(place: &str, text: &str) {
+pub(super) fn check_csv(place: &str, text: &str, checked: &mut Checked) {
     let allowed = |it: char| it == '\n' || it == '\t';
-    assert!(!text.chars().any(|it| is_dangerous(it) && !allowed(it)), "{place}: {text:?}");
+    checked.hold(!text.chars().any(|it| is_dangerous(it) && !allowed(it)), || format!("{place}: {text:?}"));
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     for record in reader.records() {
-        for cell in &record.unwrap_or_else(|error| panic!("{place}: {error}")) {
+        let Ok(record) = record else { return checked.hold(false, || format!("{place}: {record:?}")) };
+        for cell in &record {
             let is_number = cell.parse::<f64>().is_ok();
-            assert!(
+            checked.hold(
                 is_number || !cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r']),
-                "{place}: {cell:?}"
+                || format!("{place}: {cell:?}"),
             );
         }
     }
@@ -79,7 +93,7 @@ pub(super) fn check_csv(place: &str, text: &str) {
 
 /// No HTML, no link, no cell that breaks its table.
 pub(super) fn check_markdown(place: &str, text: &str, checked: &mut Checked) {
-    check_plain(place, text);
+    check_plain(place, text, checked);
     let mut is_in_fence = false;
     let mut n_cells = None;
     for line in text.lines() {
@@ -91,25 +105,25 @@ pub(super) fn check_markdown(place: &str, text: &str, checked: &mut Checked) {
         let tag = line
             .match_indices('<')
             .find(|it| line[it.0 + 1..].starts_with(|it: char| it.is_ascii_alphabetic() || "/!?".contains(it)));
-        assert!(tag.is_none(), "{place}: {line}");
-        assert!(!line.contains("]("), "{place}: {line}");
-        assert!(is_code || !line.starts_with("FORGED"), "{place}: {line}");
+        checked.hold(tag.is_none(), || format!("{place}: {line}"));
+        checked.hold(!line.contains("]("), || format!("{place}: {line}"));
+        checked.hold(is_code || !line.starts_with("FORGED"), || format!("{place}: {line}"));
         if is_in_fence {
             checked.commands.extend(commands_in(line));
         }
         let n_bars = line.replace("\\\\", "").replace("\\|", "").matches('|').count();
         n_cells = if line.starts_with('|') && !is_code {
-            assert!(n_cells.is_none_or(|it| it == n_bars), "{place}: {n_cells:?} {n_bars} {line}");
+            checked.hold(n_cells.is_none_or(|it| it == n_bars), || format!("{place}: {n_cells:?} {n_bars} {line}"));
             Some(n_bars)
         } else {
             None
         };
     }
-    assert!(!is_in_fence, "{place}: code without an end");
+    checked.hold(!is_in_fence, || format!("{place}: code without an end"));
 }
 
 /// Only our own elements and attributes, and a policy that lets nothing be fetched or run.
-pub(super) fn check_html(place: &str, text: &str) {
+pub(super) fn check_html(place: &str, text: &str, checked: &mut Checked) {
     const KNOWN: [&str; 31] = [
         "!doctype",
         "html",
@@ -143,14 +157,17 @@ pub(super) fn check_html(place: &str, text: &str) {
         "g",
         "path",
     ];
-    check_plain(place, text);
-    assert!(text.contains("Content-Security-Policy") && text.contains("default-src 'none'"), "{place}");
+    check_plain(place, text, checked);
+    checked
+        .hold(text.contains("Content-Security-Policy") && text.contains("default-src 'none'"), || format!("{place}"));
     let body = text.split("</style>").nth(1).unwrap_or_default();
     for (at, _) in body.match_indices('<') {
         let tag = body[at + 1..].split('>').next().unwrap_or_default().trim_start_matches('/');
         let name = tag.split([' ', '\n']).next().unwrap_or_default();
-        assert!(KNOWN.contains(&name), "{place}: <{tag}>");
-        assert!(!tag.contains(" on") && !tag.contains("javascript:") && !tag.contains("href"), "{place}: <{tag}>");
+        checked.hold(KNOWN.contains(&name), || format!("{place}: <{tag}>"));
+        checked.hold(!tag.contains(" on") && !tag.contains("javascript:") && !tag.contains("href"), || {
+            format!("{place}: <{tag}>")
+        });
     }
 }
 

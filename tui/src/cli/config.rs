@@ -1,11 +1,15 @@
 //! `config`: the configuration in force, without what is secret in it.
 
+use std::io::Write;
+
 use serde_json::{Map, Value};
+use tui::safe::markdown_code;
 
 use super::Context;
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::output;
+use crate::report::{Output, Report, TextTable};
 
 /// What stands for a value that is not shown.
 const HIDDEN: &str = "***";
@@ -70,6 +74,15 @@ pub(crate) fn run(context: &Context) -> Outcome {
         _ => Map::new(),
     };
     let text = toml::to_string(&fields).map_err(|error| Failure::new(error.to_string()))?;
+    if context.output == Output::Markdown {
+        // What can be pasted into a file is a block of code.
+        let mut out = output::text();
+        for line in text.lines() {
+            writeln!(out, "    {}", markdown_code(line))?;
+        }
+        out.flush()?;
+        return Ok(0);
+    }
     let report = Report {
         command: "config",
         fields,

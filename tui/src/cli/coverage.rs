@@ -44,7 +44,7 @@ impl Coverage {
             if !report.footer.is_empty() {
                 report.footer.push('\n');
             }
-            report.footer += &note;
+            report.footer += &tui::safe::plain(&note);
         }
     }
 

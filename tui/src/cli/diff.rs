@@ -15,7 +15,7 @@ use super::compare::sides::around;
 use super::{Context, select};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 #[derive(Args)]
 pub(crate) struct DiffArguments {
@@ -231,6 +231,6 @@ fn report(changes: &[Change], did: Option<&Effect>) -> Report {
         } else {
             String::new()
         },
-        footer: footer.iter().map(|it| format!("=> {it}")).collect::<Vec<_>>().join("\n"),
+        footer: sentences(footer.iter().map(|it| format!("=> {it}"))),
     }
 }

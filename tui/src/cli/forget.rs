@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Context, select, when};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 #[derive(Args)]
 pub(crate) struct ForgetArguments {
@@ -45,6 +45,7 @@ pub(crate) fn forget(context: &Context, arguments: &ForgetArguments) -> Outcome 
         [arn] => format!("`{arn}` is forgotten; rewriting the database took {}.", seconds(begun)),
         _ => format!("{} executions are forgotten; rewriting the database took {}.", forgot.executions, seconds(begun)),
     };
+    let heading = sentences([heading]);
     let mut footer = "Imports and collectors leave them out from now on; `--again` takes them in.".to_owned();
     if !files.is_empty() {
         footer = format!("Also removed from: {}.\n{footer}", files.join(", "));

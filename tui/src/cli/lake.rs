@@ -8,7 +8,7 @@ use tui::text;
 use super::Context;
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 #[derive(Args)]
 pub(crate) struct LakeArguments {
@@ -118,5 +118,5 @@ fn footer(it: &LakeStatus) -> String {
             "{doubles} executions are stored twice, and counted twice: `stepscope lake compact` puts them together."
         ));
     }
-    lines.join("\n")
+    sentences(&lines)
 }

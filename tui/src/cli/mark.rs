@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Context, select, when};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 #[derive(Args)]
 pub(crate) struct MarkArguments {
@@ -57,7 +57,14 @@ pub(crate) fn run(context: &Context, arguments: &MarkArguments) -> Outcome {
         ("new", is_new.into()),
     ];
     let fields: Map<String, Value> = fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect();
-    Report { command: "mark", fields, rows: "", table: TextTable::default(), heading: said, footer: String::new() }
-        .print(context.output)?;
+    Report {
+        command: "mark",
+        fields,
+        rows: "",
+        table: TextTable::default(),
+        heading: sentences([said]),
+        footer: String::new(),
+    }
+    .print(context.output)?;
     Ok(0)
 }

@@ -15,7 +15,7 @@ use super::{
     whatif,
 };
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 /// Commands whose reports can be shown.
 pub(crate) const SHOWN: [&str; 10] = [
@@ -104,7 +104,7 @@ fn collector(context: &Context) -> Result<Report, Failure> {
         (false, 0) => "No gap is known.".to_owned(),
         (false, gaps) => format!("{gaps} gaps that cannot be filled."),
     };
-    Ok(Report { command: "collector", fields: Map::new(), rows: "apis", table, heading, footer: notes.join("\n") })
+    Ok(Report { command: "collector", fields: Map::new(), rows: "apis", table, heading, footer: sentences(&notes) })
 }
 
 /// Up to when each source was read: how far it lags behind, and where something is still to be read.

@@ -12,7 +12,7 @@ use tui::text;
 use super::{Context, select};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 /// A Standard execution can be redriven for 14 days after it closed.
 const WINDOW: Micros = Micros(14 * 86_400_000_000);
@@ -90,7 +90,7 @@ fn report(groups: &[((String, String), Vec<ExecutionRow>)]) -> Report {
         } else {
             String::new()
         },
-        footer: commands.join("\n"),
+        footer: sentences(&commands),
     }
 }
 

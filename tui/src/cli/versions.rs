@@ -14,7 +14,7 @@ use super::compare::sides::around;
 use super::{Context, select};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 /// Changes that are told of an entry.
 const TOLD: usize = 12;
@@ -157,9 +157,9 @@ fn report(
 /// The log in words, the newest entry first.
 fn footer(steps: &[Vec<String>], log: &[Entry]) -> String {
     if log.is_empty() {
-        let said =
-            steps.first().map(|it| format!("The newest definition against the one before it:\n  {}", it.join("\n  ")));
-        return said.unwrap_or_default();
+        let Some(changes) = steps.first() else { return String::new() };
+        let heading = "The newest definition against the one before it:".to_owned();
+        return sentences(std::iter::once(heading).chain(changes.iter().map(|it| format!("  {it}"))));
     }
     let mut lines = Vec::new();
     for it in log {
@@ -175,7 +175,7 @@ fn footer(steps: &[Vec<String>], log: &[Entry]) -> String {
             None => lines.push("    => what it did is not known: no execution on one of the sides".to_owned()),
         }
     }
-    lines.join("\n")
+    sentences(&lines)
 }
 
 fn minute(at: Option<Timestamp>) -> String {

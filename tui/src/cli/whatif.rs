@@ -19,7 +19,7 @@ use super::show::for_each_run;
 use super::{Context, select};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
@@ -263,7 +263,7 @@ fn report(machine: &Name, found: &Found, notes: &[String]) -> Report {
         rows: "whatif",
         table,
         heading: format!("{} executions re-simulated; without a change the replay is exact", found.before.0.n_runs),
-        footer: notes.join("\n"),
+        footer: sentences(&notes),
     }
 }
 

@@ -87,6 +87,11 @@ impl TextTable {
     }
 }
 
+/// Sentences, each on a line of its own, whatever is in it: a name with a line break begins no line.
+pub(crate) fn sentences<Sentence: AsRef<str>>(all: impl IntoIterator<Item = Sentence>) -> String {
+    all.into_iter().map(|it| tui::safe::plain(it.as_ref())).collect::<Vec<_>>().join("\n")
+}
+
 impl Report {
     pub(crate) fn print(&self, output: Output) -> Result<(), Failure> {
         let mut out = output.out();

@@ -8,7 +8,7 @@ use tui::text;
 use super::practices::NAMES;
 use super::{Audited, Ranked};
 use crate::cli::bill::number;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 /// States that a line names.
 const NAMED: usize = 3;
@@ -63,7 +63,7 @@ fn scorecard(machines: &[Audited]) -> String {
         lines.push(format!("{:width$}  {signs}", it.name).trim_end().to_owned());
     }
     lines.push(String::new());
-    lines.join("\n")
+    sentences(&lines)
 }
 
 fn footer(ranked: &[Ranked], n_shown: usize) -> String {
@@ -84,7 +84,7 @@ fn footer(ranked: &[Ranked], n_shown: usize) -> String {
         );
     }
     lines.push("`?` is not known: no definition is stored, or the machine was not described (`stepscope collect`, or import a `describe-state-machine` answer).".to_owned());
-    lines.join("\n")
+    sentences(&lines)
 }
 
 fn to_json(rank: u64, it: &Ranked) -> Value {

@@ -49,7 +49,7 @@ pub(crate) fn report(found: &[Found], prices: &Prices, is_approximate: bool) -> 
         sentences.extend(stuck.iter().take(3).map(|it| format!("{machine}: {}", it.sentence())));
     }
     let machines: Vec<Value> = found.iter().map(|it| to_json(it, prices)).collect();
-    by_machine("bottlenecks", is_approximate, machines, table, sentences.join("\n"))
+    by_machine("bottlenecks", is_approximate, machines, table, crate::report::sentences(&sentences))
 }
 
 fn table_row(machine: &str, it: &StateFinding) -> Vec<String> {

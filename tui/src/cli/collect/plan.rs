@@ -9,7 +9,7 @@ use super::options::Resolved;
 use crate::Outcome;
 use crate::cli::bill::number;
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 pub(super) fn run(context: &Context, resolved: &Resolved) -> Outcome {
     let report = collector::live::plan(&resolved.targets, &resolved.options, &resolved.known)
@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, resolved: &Resolved) -> Outcome {
     ];
     Report {
         command: "collect",
-        footer: footer.join("\n"),
+        footer: sentences(&footer),
         fields: fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect(),
         rows: "plan",
         table,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tui::text;
 
 use crate::cli::bill::number;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 pub(super) fn report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128) -> Report {
     let columns = ["account", "region", "#machines", "#executions", "#events", "#segments", "denied", "#gaps"];
@@ -55,7 +55,7 @@ pub(super) fn report(report: &LiveReport, stats: &ImportStats, elapsed_ms: u128)
         rows: "targets",
         table,
         heading: heading(report, stats, elapsed_ms),
-        footer: footer.join("\n"),
+        footer: sentences(&footer),
     }
 }
 

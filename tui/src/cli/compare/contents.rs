@@ -15,8 +15,8 @@ use super::sides::Sides;
 use super::{Explained, TOLD, minute, ms, short};
 use crate::cli::incidents;
 use crate::failure::Failure;
-use crate::report::Report;
 use crate::report::page::{Chart, Durations, Page, Section};
+use crate::report::{Report, sentences};
 
 /// The range on the clock of whoever asks; `None` where that is UTC, or not known.
 pub(super) fn local_range(since: Timestamp, until: Timestamp) -> Option<String> {
@@ -181,7 +181,7 @@ pub(super) fn sections(it: &Explained, told: &Report, notes: &[String]) -> Vec<S
     // What has a section of its own is not said twice.
     let notes = Section {
         title: "How sure".to_owned(),
-        said: notes.iter().cloned().chain(throttled_told(it.throttled)).collect::<Vec<_>>().join("\n"),
+        said: sentences(notes.iter().cloned().chain(throttled_told(it.throttled))),
         columns: columns(&[]),
         rows: Vec::new(),
     };

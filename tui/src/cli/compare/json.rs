@@ -12,7 +12,7 @@ use super::evidence::{
 use super::exemplars::{self, side_by_side};
 use super::sides::Sides;
 use super::{Explained, TOLD, cause_row, errors_told, findings, heading, listed};
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 pub(super) fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, rate: Option<Usd>) -> Report {
     let compared = &it.compared;
@@ -45,7 +45,7 @@ pub(super) fn report(machine: &Name, it: &Explained, sides: &Sides, all: bool, r
         .chain(it.slices.iter().take(TOLD).map(slice_sentence))
         .chain(errors_told(it))
         .chain(it.deployments.iter().flat_map(deployment_told));
-    let footer = footer.collect::<Vec<_>>().join("\n");
+    let footer = sentences(footer);
     Report { command: "compare", fields, rows: "causes", table, heading: heading(machine, compared, sides), footer }
 }
 

@@ -30,7 +30,7 @@ use super::show::for_each_run_of;
 use super::{Context, incidents};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, page};
+use crate::report::{Report, page, sentences};
 use beside::Beside;
 use contents::page_of;
 use evidence::slice_sentence;
@@ -386,10 +386,7 @@ fn heading(machine: &Name, compared: &Compared, sides: &Sides) -> String {
             signed(shift.high)
         );
     }
-    if !sides.chosen.is_empty() {
-        heading = format!("{}\n{heading}", sides.chosen);
-    }
-    heading
+    sentences([sides.chosen.as_str(), &heading].into_iter().filter(|it| !it.is_empty()))
 }
 
 fn cause_row(rank: u64, it: &Cause) -> [String; 8] {

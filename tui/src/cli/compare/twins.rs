@@ -9,7 +9,7 @@ use tui::text;
 
 use crate::cli::{select, show};
 use crate::failure::Failure;
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 pub(super) fn found(reader: &Reader, first: &str, second: &str) -> Result<Report, Failure> {
     let rows = [select::execution(reader, first)?, select::execution(reader, second)?];
@@ -61,15 +61,15 @@ fn report(rows: &[ExecutionRow; 2], first: &Run, second: &Run) -> Report {
         .collect(),
         rows: "parts",
         table,
-        heading: format!(
+        heading: sentences([format!(
             "{} took {}, {} took {}: {}, which is the sum of what follows.",
             rows[0].name,
             text::opt_span(rows[0].duration),
             rows[1].name,
             text::opt_span(rows[1].duration),
             text::signed_span(difference)
-        ),
-        footer: partly.collect::<Vec<_>>().join("\n"),
+        )]),
+        footer: sentences(partly),
     }
 }
 

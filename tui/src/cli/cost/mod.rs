@@ -129,7 +129,7 @@ fn add_calibrations(report: &mut Report, found: &[Calibration], prices: &Prices)
     let line = |it: &Calibration| json!({"state_machine_arn": it.machine_arn, "days": it.days, "executions": it.executions, "extra_per_execution": (it.extra * 1_000.0).round() / 1_000.0});
     report.fields.insert("calibration".to_owned(), found.iter().map(line).collect());
     for it in found {
-        let name = it.machine_arn.rsplit(':').next().unwrap_or(&it.machine_arn);
+        let name = text::plain(it.machine_arn.rsplit(':').next().unwrap_or(&it.machine_arn));
         report.footer += &format!(
             "\n{name}: CloudWatch's ConsumedCapacity has {:.3} transitions per execution beyond those counted, over {} days \
              and {} executions; the price book has {} (`transitions_per_execution_extra`).",
@@ -196,13 +196,12 @@ fn report(all: &[(MachineCost, Advice)], states: &[StateTransitions], prices: &P
         rows: "machines",
         table,
         heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book().as_of, prices.book().source),
-        footer: all
-            .iter()
-            .flat_map(|(it, advice)| sentences(it, advice))
-            .chain(left_out(all))
-            .chain(assumptions(all, prices))
-            .collect::<Vec<_>>()
-            .join("\n"),
+        footer: crate::report::sentences(
+            all.iter()
+                .flat_map(|(it, advice)| sentences(it, advice))
+                .chain(left_out(all))
+                .chain(assumptions(all, prices)),
+        ),
     }
 }
 

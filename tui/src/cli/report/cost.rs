@@ -18,7 +18,7 @@ use crate::cli::cost::{self, MachinePeriod, Outlook};
 use crate::cli::coverage::Coverage;
 use crate::failure::Failure;
 use crate::report::page::{Bars, Chart, Page, Section};
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 /// A machine in both periods.
 struct Line {
@@ -309,6 +309,6 @@ fn report(
     let footer = actions
         .iter()
         .filter_map(|it| Some(format!("{}: saves {} a month. {}", it.what, text::usd(it.usd_per_month?), it.command)));
-    let footer = footer.collect::<Vec<_>>().join("\n");
+    let footer = sentences(footer);
     Report { command: "report", fields, rows: "machines", table, heading: String::new(), footer }
 }

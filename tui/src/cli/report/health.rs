@@ -14,7 +14,7 @@ use crate::cli::coverage::Coverage;
 use crate::cli::incidents::{self, Found};
 use crate::failure::Failure;
 use crate::report::page::{Page, Section};
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 
 /// Failure rates differ from this p-value on.
 const ALPHA: f64 = 0.01;
@@ -253,6 +253,6 @@ fn report(lines: &[Line], errors: &Errors, actions: &[Action]) -> Report {
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .collect();
-    let footer = actions.iter().map(|it| format!("{}: {}", it.what, it.command)).collect::<Vec<_>>().join("\n");
+    let footer = sentences(actions.iter().map(|it| format!("{}: {}", it.what, it.command)));
     Report { command: "report", fields, rows: "machines", table, heading: String::new(), footer }
 }

@@ -19,7 +19,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::output;
 use crate::report::page::{self, Page};
-use crate::report::{Output, Report, TextTable};
+use crate::report::{Output, Report, TextTable, sentences};
 
 const DAY: Micros = Micros(86_400_000_000);
 
@@ -225,7 +225,7 @@ pub(crate) fn told(context: &Context, reader: &Reader, kind: Kind, asked: &Asked
     fields.insert("before".to_owned(), span_to_json(asked.before));
     fields.insert("answer".to_owned(), page.answer.clone().into());
     fields.extend(told.fields);
-    let heading = format!("{}\n{}", page.title, page.answer.join(" "));
+    let heading = sentences([&page.title, &page.answer.join(" ")]);
     Ok(Told { report: Report { command: "report", fields, heading, ..told }, page })
 }
 
