@@ -206,7 +206,8 @@ impl Receiver<'_, '_> {
             executions::send_description(description, &self.place.folder, at.line, self.sink);
         }
         if ["nextToken", "NextToken"].iter().any(|it| text(&value, it).is_some_and(|it| !it.is_empty())) {
-            self.sink.record(arn.clone(), ExecutionRecord { has_next_page: true, ..ExecutionRecord::default() });
+            let record = ExecutionRecord { has_next_page: true, ..ExecutionRecord::default() };
+            self.sink.record(arn.clone(), record, at.line);
         }
         let events = match value.get_mut("events").map(Value::take) {
             Some(Value::Array(events)) => events,

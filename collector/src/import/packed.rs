@@ -555,7 +555,7 @@ mod tests {
             let whole = text(3_000);
             let mut packed = if is_gzip { gzip(&whole) } else { zstd(&whole) };
             let at = at.index(packed.len());
-            packed[at] ^= 1 << bit;
+            packed[at] ^= 1_u8 << bit;
             read(packed);
         }
     }

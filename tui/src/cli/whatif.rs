@@ -263,7 +263,7 @@ fn report(machine: &Name, found: &Found, notes: &[String]) -> Report {
         rows: "whatif",
         table,
         heading: format!("{} executions re-simulated; without a change the replay is exact", found.before.0.n_runs),
-        footer: sentences(&notes),
+        footer: sentences(notes),
     }
 }
 
