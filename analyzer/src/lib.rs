@@ -11,6 +11,7 @@ pub mod digest;
 pub mod eligibility;
 pub mod error_groups;
 pub mod execution;
+pub mod failure_rate;
 pub mod gaps;
 pub mod histogram;
 pub mod hybrid;

@@ -1,7 +1,8 @@
 -- Which executions are there? Newest first; $1 machine ARN, $2 status code, $3 since, $4 until, $5 limit, $6 ARN or name
--- or a part of the ARN, $7 error, $8 version or alias, $9 a text in the ARN, the error or a kept payload, $10 the outermost
+-- or a part of the ARN, $7 an error that it met or ended with, $8 version or alias, $9 a text in the ARN, in such an error or in a kept payload, $10 the outermost
 -- states in the order in which they were entered first, $11 and $12 path and value of a business key, $13 the Map Run that
--- it is a child of; NULL leaves a condition out. $14 turns the order round.
+-- it is a child of; NULL leaves a condition out. $14 turns the order round; $15 takes executions from all over
+-- the range instead of the newest, always the same ones.
 WITH ways AS (
     SELECT v.execution_id, string_agg(s.text, ' → ' ORDER BY v.visit_id) AS way
     FROM (
@@ -26,13 +27,14 @@ WHERE ($1 IS NULL OR m.arn = $1)
     AND ($3 IS NULL OR e.started_at >= $3)
     AND ($4 IS NULL OR e.started_at < $4)
     AND ($6 IS NULL OR e.arn = $6 OR e.name = $6 OR contains(e.arn, $6))
-    AND ($7 IS NULL OR x.text = $7)
+    AND ($7 IS NULL OR x.text = $7 OR e.id IN (SELECT d.execution_id FROM event_detail d JOIN name n ON n.id = d.error_id WHERE n.text = $7))
     AND ($8 IS NULL OR e.version_arn = $8 OR ends_with(e.version_arn, ':' || $8))
-    AND ($9 IS NULL OR contains(e.arn, $9) OR contains(x.text, $9) OR e.id IN (SELECT execution_id FROM payload WHERE contains(body, $9)))
+    AND ($9 IS NULL OR contains(e.arn, $9) OR contains(x.text, $9) OR e.id IN (SELECT execution_id FROM payload WHERE contains(body, $9))
+        OR e.id IN (SELECT d.execution_id FROM event_detail d JOIN name n ON n.id = d.error_id WHERE contains(n.text, $9)))
     AND ($11 IS NULL OR e.id IN (
         SELECT execution_id FROM payload WHERE field = 5 AND json_extract_string(body, '/' || replace(replace($11, '~', '~0'), '/', '~1')) = $12
     ))
     AND ($13 IS NULL OR e.map_run_arn = $13)
     AND ($10 IS NULL OR e.id IN (SELECT execution_id FROM ways WHERE way = $10))
-ORDER BY CASE WHEN $14 THEN e.started_at END, e.started_at DESC NULLS LAST, e.arn
+ORDER BY CASE WHEN $15 THEN hash(e.arn_hash) END, CASE WHEN $14 THEN e.started_at END, e.started_at DESC NULLS LAST, e.arn
 LIMIT $5

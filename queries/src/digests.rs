@@ -1,7 +1,7 @@
 //! What is kept of the executions of a machine to compare them?
 
 use analyzer::digest::Digest;
-use analyzer::model::{Micros, Name, PayloadField, Timestamp, WorkflowType};
+use analyzer::model::{Micros, Name, PayloadField, Status, Timestamp, WorkflowType};
 use rustc_hash::FxHashMap;
 
 use crate::cell::Take;
@@ -21,6 +21,8 @@ pub struct DigestRow {
     pub workflow_type: WorkflowType,
     /// `None` of an execution that is open or not known in full.
     pub digest: Option<Digest>,
+    /// How long it took and whether it failed, of one that has closed.
+    pub outcome: Option<(Micros, bool)>,
     /// Whether a trace or a Lambda report may know more of it.
     pub may_be_traced: bool,
 }
@@ -85,6 +87,7 @@ fn row(cells: Vec<Cell>, names: &FxHashMap<u64, Name>) -> Result<DigestRow, Stor
     let (started_at, duration) = (it.opt_int().map(Timestamp), it.opt_int().map(Micros));
     let (error, version_arn) = (it.opt_text().map(Name::from), it.opt_text().map(Name::from));
     let transitions = it.count()?;
+    let outcome = duration.filter(|_| status.is_closed()).map(|it| (it, status != Status::Succeeded));
     let digest = match (it.opt_bytes(), started_at, duration) {
         (Some(packed), Some(started_at), Some(duration)) => {
             let sums = unpack(&packed, started_at, |id| names.get(&id))?;
@@ -92,5 +95,5 @@ fn row(cells: Vec<Cell>, names: &FxHashMap<u64, Name>) -> Result<DigestRow, Stor
         }
         _ => None,
     };
-    Ok(DigestRow { id, workflow_type, digest, may_be_traced: it.flag() })
+    Ok(DigestRow { id, workflow_type, digest, outcome, may_be_traced: it.flag() })
 }

@@ -67,10 +67,11 @@ pub struct ExecutionFilter {
     pub limit: Option<u64>,
     /// An ARN, a name, or a part of an ARN.
     pub matching: Option<String>,
+    /// An error that it ended with, or that an attempt or a caught state failed with.
     pub error: Option<String>,
     /// A version's or alias's ARN, or what stands behind the machine's ARN.
     pub version: Option<String>,
-    /// A text in the ARN, the error or a kept payload.
+    /// A text in the ARN, in such an error or in a kept payload.
     pub search: Option<String>,
     /// The outermost states in the order in which they were entered first, with ` → ` between them.
     pub path: Option<String>,
@@ -79,6 +80,8 @@ pub struct ExecutionFilter {
     /// The Map Run that it is a child of.
     pub map_run: Option<String>,
     pub is_oldest_first: bool,
+    /// With a limit: executions from all over the range instead of the newest, always the same ones.
+    pub is_spread: bool,
 }
 
 impl Reader {
@@ -98,6 +101,7 @@ impl Reader {
             text(filter.key.as_ref().map(|it| it.1.as_str())),
             text(filter.map_run.as_deref()),
             Cell::Bool(filter.is_oldest_first),
+            Cell::Bool(filter.is_spread),
         ];
         self.query(SQL, &params)?.into_iter().map(row).collect()
     }

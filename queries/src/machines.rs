@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use analyzer::failure_rate::FailureRate;
 use analyzer::model::{Micros, Timestamp, WorkflowType};
 
 use crate::cell::Take;
@@ -38,6 +39,7 @@ pub struct MachineRow {
     pub transitions: u64,
     pub complete: u64,
     pub closed: u64,
+    pub failure_rate: FailureRate,
 }
 
 /// One row of `month_transitions.sql`.
@@ -210,7 +212,8 @@ impl Reader {
     }
 
     pub fn machines(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<MachineRow>, StoreError> {
-        self.portable(MACHINES, &[time(since), time(until)])?.into_iter().map(machine).collect()
+        let rows = self.portable(MACHINES, &[time(since), time(until)])?.into_iter().map(machine);
+        self.with_failure_rates(rows.collect::<Result<_, _>>()?, (since, until))
     }
 
     /// What went on on each machine between two instants, in so many equal spans.
@@ -299,7 +302,7 @@ pub(crate) fn text(it: Option<&str>) -> Cell {
 
 pub(crate) fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
     let mut it = Take::new(cells);
-    Ok(MachineRow {
+    let mut row = MachineRow {
         arn: it.text()?,
         name: it.text()?,
         region: it.text()?,
@@ -316,5 +319,8 @@ pub(crate) fn machine(cells: Vec<Cell>) -> Result<MachineRow, StoreError> {
         transitions: it.count()?,
         complete: it.count()?,
         closed: it.count()?,
-    })
+        failure_rate: FailureRate::default(),
+    };
+    row.failure_rate = FailureRate::Stored { failed: row.failed, of: row.closed };
+    Ok(row)
 }

@@ -306,7 +306,8 @@ impl Reader {
             let quantile = |q: f64| histogram::quantile(own, q);
             Ok(MachineRow { p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99), ..machine })
         };
-        self.query(MACHINES, &[])?.into_iter().map(row).collect()
+        let rows = self.query(MACHINES, &[])?.into_iter().map(row).collect::<Result<_, StoreError>>()?;
+        self.with_failure_rates(rows, (None, None))
     }
 
     /// What went on on each machine in so many equal spans of the stored hours, and how long a span is. What has not ended is

@@ -3,6 +3,7 @@
 mod advising;
 mod attribution;
 mod automation;
+mod changes;
 mod command_line;
 mod concurrency;
 mod corpus;

@@ -1,5 +1,6 @@
 //! How spans, amounts and counts are written for people.
 
+use analyzer::failure_rate::FailureRate;
 use analyzer::model::{Micros, Timestamp, Usd};
 
 pub use crate::safe::{plain, quoted};
@@ -108,6 +109,15 @@ pub fn short_count(it: u64) -> String {
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "–".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+}
+
+/// A failure rate, and where it is known from if not from the stored executions.
+pub fn failure_rate(it: FailureRate) -> String {
+    match it {
+        FailureRate::Stored { failed, of } => percent(failed, of),
+        FailureRate::Counted { failed, of } => format!("{} (CloudWatch)", percent(failed, of)),
+        FailureRate::Unknown { .. } => "not known".to_owned(),
+    }
 }
 
 /// Cuts a text to a width in terminal columns, as a terminal may show it; the last column shows that something is missing.

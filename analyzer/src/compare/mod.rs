@@ -33,6 +33,8 @@ const RISEN: f64 = 0.01;
 pub struct Comparison {
     baseline: Vec<Seen>,
     incident: Vec<Seen>,
+    /// Durations of closed executions that are not known in full, and whether they failed: baseline, incident.
+    partial: [Vec<(Micros, bool)>; 2],
     states: States,
     groups: BTreeMap<Vec<State>, u32>,
     /// The Map that a state runs inside of.
@@ -48,10 +50,12 @@ pub enum Side {
     Incident,
 }
 
-/// Durations of one side.
+/// The closed executions of one side.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SideSummary {
     pub n: usize,
+    /// Those of them whose parts are not known: they count in every figure here, and in no cause.
+    pub n_partial: usize,
     pub failed: u64,
     pub p50: Option<Micros>,
     pub p95: Option<Micros>,
@@ -173,13 +177,15 @@ impl Comparison {
     pub fn finish(mut self) -> Compared {
         self.split_cold_starts();
         let (b, i) = (&self.baseline, &self.incident);
-        let sorted = |side: &[Seen]| {
-            let mut all: Vec<i64> = side.iter().map(|it| it.duration.0).collect();
+        let sorted = |side: &[Seen], partial: &[(Micros, bool)]| {
+            let partial = partial.iter().map(|it| it.0);
+            let mut all: Vec<i64> = side.iter().map(|it| it.duration).chain(partial).map(|it| it.0).collect();
             all.sort_unstable();
             all
         };
-        let (before, after) = (sorted(b), sorted(i));
-        let (baseline, incident) = (summary(b, &before), summary(i, &after));
+        let [partial_b, partial_i] = &self.partial;
+        let (before, after) = (sorted(b, partial_b), sorted(i, partial_i));
+        let (baseline, incident) = (summary(b, partial_b, &before), summary(i, partial_i, &after));
         let difference_ms = incident.mean_ms.zip(baseline.mean_ms).map(|(i, b)| i - b);
         let milli = |it: Estimate| Estimate { estimate: it.estimate / 1e3, low: it.low / 1e3, high: it.high / 1e3 };
         let mut causes = if b.is_empty() || i.is_empty() { Vec::new() } else { self.causes() };
@@ -188,7 +194,7 @@ impl Comparison {
             cause.q_value = q_value;
             cause.share = difference_ms.filter(|it| *it != 0.0).map_or(0.0, |it| cause.contribution_ms / it);
         }
-        let failures = proportions(baseline.failed, b.len() as u64, incident.failed, i.len() as u64);
+        let failures = proportions(baseline.failed, baseline.n as u64, incident.failed, incident.n as u64);
         let has_risen = failures.is_some_and(|(it, p)| it.estimate >= RISEN && p <= Q);
         causes.sort_by(|x, y| {
             let first = |it: &Cause| has_risen && it.kind == CauseKind::Errors && it.is_named();
@@ -258,15 +264,17 @@ impl Comparison {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "means")]
-fn summary(side: &[Seen], sorted: &[i64]) -> SideSummary {
+fn summary(side: &[Seen], partial: &[(Micros, bool)], sorted: &[i64]) -> SideSummary {
     let spans: Vec<Micros> = sorted.iter().map(|&it| Micros(it)).collect();
-    let mean = |sum: f64| (!side.is_empty()).then(|| sum / side.len() as f64);
+    let mean = |sum: f64, n: usize| (n > 0).then(|| sum / n as f64);
+    let failed = side.iter().filter(|it| it.failure.is_some()).count() + partial.iter().filter(|it| it.1).count();
     SideSummary {
-        n: side.len(),
-        failed: side.iter().filter(|it| it.failure.is_some()).count() as u64,
+        n: sorted.len(),
+        n_partial: partial.len(),
+        failed: failed as u64,
         p50: crate::quantile::of_sorted(&spans, 0.5),
         p95: crate::quantile::of_sorted(&spans, 0.95),
-        mean_ms: mean(sorted.iter().sum::<i64>() as f64 / 1e3),
-        mean_transitions: mean(side.iter().map(|it| it.transitions).sum::<u64>() as f64),
+        mean_ms: mean(sorted.iter().sum::<i64>() as f64 / 1e3, sorted.len()),
+        mean_transitions: mean(side.iter().map(|it| it.transitions).sum::<u64>() as f64, side.len()),
     }
 }

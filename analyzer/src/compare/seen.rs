@@ -129,6 +129,11 @@ impl Comparison {
         }
     }
 
+    /// Takes a closed execution in of which only the duration and the outcome are known.
+    pub fn add_partial(&mut self, duration: Micros, has_failed: bool, side: Side) {
+        self.partial[side as usize].push((duration, has_failed));
+    }
+
     fn add_state(&mut self, it: &StateSums, seen: &mut Seen) {
         let state = self.states.id(&it.state);
         seen.critical

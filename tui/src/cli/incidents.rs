@@ -3,7 +3,7 @@
 use analyzer::change_point::{ALPHA, ChangePoint, change_points};
 use analyzer::model::{Micros, Name, Timestamp};
 use clap::Args;
-use queries::{MachineRow, Reader, SpanRow};
+use queries::{Figures, MachineRow, Reader, SpanRow};
 use serde_json::{Value, json};
 use tui::text;
 
@@ -24,7 +24,7 @@ pub(crate) struct IncidentsArguments {
     range: Range,
 }
 
-/// A change of a machine, with the ranges to compare.
+/// A change of a machine. `before` and `after` are the figures of its two ranges, wherever it is shown.
 pub(super) struct Found {
     pub(super) machine: Name,
     /// `None` of the machine as a whole.
@@ -145,7 +145,12 @@ pub(super) fn found(
     since: Option<Timestamp>,
     until: Option<Timestamp>,
 ) -> Result<Vec<Found>, Failure> {
-    Ok(series(reader, machine, since, until)?.map_or_else(Vec::new, |it| found_in(machine, &it)))
+    series(reader, machine, since, until)?.map_or(Ok(Vec::new()), |it| found_in(reader, machine, None, &it))
+}
+
+/// The newest change; of those at the same time the p95 says most.
+pub(super) fn newest<'a>(found: impl IntoIterator<Item = &'a Found>) -> Option<&'a Found> {
+    found.into_iter().min_by_key(|it| (std::cmp::Reverse(it.at), it.metric != "p95_ms"))
 }
 
 /// The same of a machine as it was found in the range.
@@ -155,7 +160,7 @@ pub(super) fn found_of(
     range: (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<Vec<Found>, Failure> {
     let series = series_of(reader, machine, range)?;
-    Ok(series.map_or_else(Vec::new, |it| found_in(&machine.arn.as_str().into(), &it)))
+    series.map_or(Ok(Vec::new()), |it| found_in(reader, &machine.arn.as_str().into(), None, &it))
 }
 
 /// The changes of a machine's states. There are many series, so each has to be surer.
@@ -171,15 +176,54 @@ fn found_in_states(
     let mut all = Vec::new();
     for (state, spans) in states {
         let series = Series { spans, span: Micros::from_seconds(seconds), last };
-        let found = found_in(&machine.arn.as_str().into(), &series);
-        let sure = found.into_iter().filter(|it| it.p_value <= alpha);
-        all.extend(sure.map(|it| Found { state: Some(state.clone()), ..it }));
+        let found = found_in(reader, &machine.arn.as_str().into(), Some(&state), &series)?;
+        all.extend(found.into_iter().filter(|it| it.p_value <= alpha));
     }
     Ok(all)
 }
 
-/// The changes in a series.
-pub(super) fn found_in(machine: &Name, Series { spans: series, last, .. }: &Series) -> Vec<Found> {
+/// The changes in a series of a machine, or of one of its states, that are large enough to call anybody for.
+pub(super) fn found_in(
+    reader: &Reader,
+    machine: &Name,
+    state: Option<&str>,
+    series: &Series,
+) -> Result<Vec<Found>, Failure> {
+    let mut all = Vec::new();
+    for mut it in detected(machine, state, series).into_iter().filter(is_large) {
+        let has_risen = it.after > it.before;
+        let figures = |range| reader.figures(machine, state, range);
+        let (before, after) = (value(it.metric, &figures(it.baseline)?), value(it.metric, &figures(it.incident)?));
+        let (Some(before), Some(after)) = (before, after) else { continue };
+        (it.before, it.after) = (before, after);
+        // The detector's levels are means over spans: what the executions themselves do not show is no change.
+        if is_large(&it) && (it.after > it.before) == has_risen {
+            all.push(it);
+        }
+    }
+    Ok(all)
+}
+
+/// A figure of a range by the name of its metric.
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn value(metric: &str, of: &Figures) -> Option<f64> {
+    match metric {
+        "failure_rate" => (of.n > 0).then(|| of.failed as f64 / of.n as f64),
+        "p50_ms" => of.p50.map(Micros::as_millis),
+        _ => of.p95.map(Micros::as_millis),
+    }
+}
+
+/// Whether a level moved by a tenth and by more than clocks of milliseconds can tell, or a rate by a point.
+fn is_large(it: &Found) -> bool {
+    match it.metric {
+        "failure_rate" => (it.after - it.before).abs() >= 0.01,
+        _ => (it.after / it.before.max(1e-9) - 1.0).abs() >= 0.1 && (it.after - it.before).abs() >= 2.0,
+    }
+}
+
+/// What the detector finds, with the levels that it saw.
+fn detected(machine: &Name, state: Option<&str>, Series { spans: series, last, .. }: &Series) -> Vec<Found> {
     #[expect(clippy::cast_precision_loss, reason = "logarithms of durations")]
     let logs = |of: fn(&SpanRow) -> Micros| series.iter().map(|it| (of(it).0.max(1) as f64).ln()).collect::<Vec<f64>>();
     #[expect(clippy::cast_precision_loss, reason = "rates")]
@@ -190,20 +234,14 @@ pub(super) fn found_in(machine: &Name, Series { spans: series, last, .. }: &Seri
         for (index, change) in changes.iter().enumerate() {
             let from = if index == 0 { 0 } else { changes[index - 1].at };
             let to = changes.get(index + 1).map_or(series.len(), |it| it.at);
-            all.push(of_change(machine, metric, series, (from, to), change, *last));
+            all.push(of_change((machine, state), metric, series, (from, to), change, *last));
         }
     }
-    // A level that moved by less than a tenth, or than clocks of milliseconds can tell, or a rate by less than a point, is nothing
-    // anybody is called for.
-    all.retain(|it| match it.metric {
-        "failure_rate" => (it.after - it.before).abs() >= 0.01,
-        _ => (it.after / it.before.max(1e-9) - 1.0).abs() >= 0.1 && (it.after - it.before).abs() >= 2.0,
-    });
     all
 }
 
 fn of_change(
-    machine: &Name,
+    (machine, state): (&Name, Option<&str>),
     metric: &'static str,
     series: &[SpanRow],
     (from, to): (usize, usize),
@@ -216,7 +254,7 @@ fn of_change(
     let value = |log: f64| if metric == "failure_rate" { log } else { log.exp() / 1e3 };
     Found {
         machine: machine.clone(),
-        state: None,
+        state: state.map(str::to_owned),
         metric,
         at,
         before: value(change.before),

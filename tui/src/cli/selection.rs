@@ -13,13 +13,13 @@ pub(crate) struct Selection {
     /// Only executions of this status, such as FAILED.
     #[arg(long)]
     status: Option<String>,
-    /// Only executions that ended with this error.
+    /// Only executions that met this error: that ended with it, or of which an attempt or a caught state failed with it.
     #[arg(long)]
     error: Option<String>,
     /// Only executions of this version or alias: its ARN, or what stands behind the machine's ARN.
     #[arg(long)]
     version: Option<String>,
-    /// Only executions with this text in their ARN, in their error, or in what is kept of their inputs and outputs.
+    /// Only executions with this text in their ARN, in an error that they met, or in what is kept of their inputs and outputs.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// Only executions that took this way: their outermost states in order, such as "Validate > Charge".

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use analyzer::asl::StateMachine;
 use analyzer::execution::Run;
+use analyzer::failure_rate::FailureRate;
 use analyzer::model::{Micros, StateType, Status, Timestamp, Usd};
 use analyzer::outcome::Distribution;
 use analyzer::population::Findings;
@@ -53,6 +54,7 @@ pub struct MachineItem {
     pub running: u64,
     pub failed: u64,
     pub closed: u64,
+    pub failure_rate: FailureRate,
     pub complete: u64,
     /// Executions that are known in full, and those that there were, where CloudWatch has counted them.
     pub counted: Option<(u64, u64)>,
@@ -74,6 +76,8 @@ pub struct Look {
     pub what: String,
     pub detail: String,
     pub view: View,
+    /// The two ranges of a change, whose figures these are.
+    pub ranges: Option<(Span, Span)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,11 +174,11 @@ impl OpenedRun {
 #[derive(Clone, Debug, Default)]
 pub struct Study {
     pub definition: Option<StateMachine>,
-    /// From a sample: the newest.
+    /// Slack, gains and ways from a sample of the range, percentiles and shares from all of it.
     pub findings: Findings,
     /// What else they do that costs time or money, in sentences.
     pub patterns: Vec<String>,
-    /// Runs that the findings rest on, and executions in the range.
+    /// Executions that were replayed, and all in the range.
     pub sampled: u64,
     pub of: u64,
     /// Whether there are more than are looked at.

@@ -35,7 +35,7 @@ pub(super) fn measured(
     let window = rule.window.as_deref().map(|it| span(rule, it)).transpose()?;
     let it = Watch { context, reader, rule, machine, window, now };
     match rule.rule.as_str() {
-        "failure_rate" => it.each(it.back(HOUR), |it| rate(it.failed, it.closed)),
+        "failure_rate" => it.each(it.back(HOUR), |it| it.failure_rate.value()),
         "p95_ms" => it.each(it.back(HOUR), |it| it.p95.map(Micros::as_millis)),
         "p95_ratio" => it.p95_ratio(),
         "stuck_executions" => it.stuck(),
@@ -53,9 +53,9 @@ pub(super) fn measured(
             it.each(it.back(DAY), |it| coverage.of(&it.arn))
         }
         "collector_lag_s" => Ok(vec![(None, reader.newest_collected()?.map(|newest| seconds(now - newest)))]),
-        "anomaly_failures" => it.anomaly(|row, _| Ok(Some((row.failed, row.closed)))),
+        "anomaly_failures" => it.anomaly(|row, _| Ok(row.failure_rate.counts())),
         "anomaly_latency" => it.anomaly(|row, usual| it.slower(row, usual)),
-        "slo_success" => it.burning(|_, row| Ok(rate(row.failed, row.closed))),
+        "slo_success" => it.burning(|_, row| Ok(row.failure_rate.value())),
         "slo_latency" => it.burning(|since, row| it.slow(since, &row.arn)),
         other => {
             let what = format!("unknown rule `{other}` of the alert `{}`", rule.name);

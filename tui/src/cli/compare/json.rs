@@ -96,7 +96,7 @@ pub(super) fn fields(
     let (b, i) = (&compared.baseline, &compared.incident);
     let side = |it: &SideSummary| {
         let ms = |it: Option<Micros>| it.map(Micros::as_millis);
-        json!({"n": it.n, "p50_ms": ms(it.p50), "p95_ms": ms(it.p95), "mean_ms": it.mean_ms.map(rounded)})
+        json!({"n": it.n, "n_partial": it.n_partial, "p50_ms": ms(it.p50), "p95_ms": ms(it.p95), "mean_ms": it.mean_ms.map(rounded)})
     };
     let range = |it: &ExecutionFilter| json!({"from": it.since.map(analyzer::time::format), "to": it.until.map(analyzer::time::format), "version": it.version});
     let shift = compared

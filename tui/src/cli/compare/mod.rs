@@ -126,7 +126,7 @@ fn paged(
     if it.compared.baseline.n == 0 || it.compared.incident.n == 0 {
         let which = if it.compared.baseline.n == 0 { "baseline" } else { "incident" };
         return Err(Failure::usage(format!(
-            "no closed and complete execution of `{}` is in the {which}",
+            "no closed execution of `{}` is in the {which}",
             short(&machine)
         ))
         .hint("`stepscope executions` lists what is stored, `stepscope incidents` proposes ranges"));
@@ -151,7 +151,7 @@ fn paged(
 /// Two sides with everything that explains their difference.
 struct Explained {
     compared: Compared,
-    /// Executions that are running, or not known in full.
+    /// Executions that have not ended, or whose duration is not known.
     left_out: u64,
     is_express: bool,
     slices: Vec<Slice>,
@@ -201,21 +201,31 @@ fn carriers(slices: Vec<Slice>, it: &Compared) -> Vec<Slice> {
 /// Two sides, and how many executions they rest on.
 struct Measured {
     compared: Compared,
-    /// Executions that are running, or not known in full.
+    /// Executions that have not ended, or whose duration is not known.
     left_out: u64,
     /// Whether a side has as many executions as were asked for.
     is_cut: bool,
     is_express: bool,
 }
 
+/// A closed execution as it is compared.
+enum Closed {
+    Whole(Box<Digest>),
+    /// Its duration, and whether it failed.
+    Partial(Micros, bool),
+}
+
 /// Both sides against each other: one thread reads, another compares.
 fn measured(reader: &Reader, filters: [&ExecutionFilter; 2], beside: &mut Beside) -> Result<Measured, Failure> {
     let (mut left_out, mut is_cut, mut is_express) = (0, false, false);
     let compared = thread::scope(|scope| {
-        let (hand_on, handed_on) = bounded::<(Digest, Side)>(TOGETHER);
+        let (hand_on, handed_on) = bounded::<(Closed, Side)>(TOGETHER);
         let comparing = scope.spawn(move || {
             let mut comparison = Comparison::default();
-            handed_on.iter().for_each(|(it, side)| comparison.add(&it, side));
+            handed_on.iter().for_each(|(it, side)| match it {
+                Closed::Whole(it) => comparison.add(&it, side),
+                Closed::Partial(duration, has_failed) => comparison.add_partial(duration, has_failed, side),
+            });
             comparison.finish()
         });
         let stopped = || Failure::new("the comparison has stopped");
@@ -229,9 +239,14 @@ fn measured(reader: &Reader, filters: [&ExecutionFilter; 2], beside: &mut Beside
                     Some(_) if row.may_be_traced => traced.push(row.id),
                     Some(it) => {
                         beside.add(row.id, &it, side);
-                        hand_on.send((it, side)).map_err(|_| stopped())?;
+                        hand_on.send((Closed::Whole(Box::new(it)), side)).map_err(|_| stopped())?;
                     }
-                    None => left_out += 1,
+                    None => match row.outcome {
+                        Some((duration, has_failed)) => {
+                            hand_on.send((Closed::Partial(duration, has_failed), side)).map_err(|_| stopped())?;
+                        }
+                        None => left_out += 1,
+                    },
                 }
                 Ok::<_, Failure>(())
             })?;
@@ -240,7 +255,7 @@ fn measured(reader: &Reader, filters: [&ExecutionFilter; 2], beside: &mut Beside
             for_each_run_of(reader, &traced, |id, run| {
                 let Some(it) = Digest::of(run) else { return Ok(()) };
                 beside.add(id, &it, side);
-                hand_on.send((it, side)).map_err(|_| stopped())
+                hand_on.send((Closed::Whole(Box::new(it)), side)).map_err(|_| stopped())
             })?;
         }
         drop(hand_on);
@@ -250,25 +265,24 @@ fn measured(reader: &Reader, filters: [&ExecutionFilter; 2], beside: &mut Beside
     Ok(Measured { compared, left_out, is_cut, is_express })
 }
 
-/// The first cause of a change, of at most so many executions of each range.
+/// The first cause of a change.
 pub(super) fn first_cause(
     reader: &Reader,
     machine: &Name,
     ranges: (Span, Span),
-    limit: u64,
 ) -> Result<Option<tui::dash::CauseItem>, Failure> {
-    let filters = [ranges.0, ranges.1].map(|it| newest(machine, it, limit));
+    let filters = [ranges.0, ranges.1].map(|it| newest(machine, it, None));
     let it = measured(reader, [&filters[0], &filters[1]], &mut Beside::default())?;
     Ok(it.compared.causes.iter().find(|it| it.is_named()).map(cause_item))
 }
 
 /// The newest executions of a range.
-fn newest(machine: &Name, (since, until): Span, limit: u64) -> ExecutionFilter {
+fn newest(machine: &Name, (since, until): Span, limit: Option<u64>) -> ExecutionFilter {
     ExecutionFilter {
         machine_arn: Some(machine.clone()),
         since: Some(since),
         until: Some(until),
-        limit: Some(limit),
+        limit,
         ..ExecutionFilter::default()
     }
 }
@@ -281,7 +295,7 @@ pub(super) fn told(
     all: bool,
     (limit, rate): (u64, Option<Usd>),
 ) -> Result<Option<tui::dash::Compared>, Failure> {
-    let filters = [baseline, incident].map(|it| newest(machine, it, limit));
+    let filters = [baseline, incident].map(|it| newest(machine, it, Some(limit)));
     let mut beside = Beside::with_slices();
     let Measured { compared, left_out, is_cut, is_express } =
         measured(reader, [&filters[0], &filters[1]], &mut beside)?;
@@ -429,7 +443,13 @@ fn findings(compared: &Compared, named: &[&Cause], all: bool, left_out: u64) -> 
         ));
     }
     if left_out > 0 {
-        lines.push(format!("{} executions are left out: running, or not known in full.", text::count(left_out)));
+        let n = text::count(left_out);
+        lines.push(format!("{n} executions are left out: they have not ended, or their duration is not known."));
+    }
+    let n_partial = compared.baseline.n_partial + compared.incident.n_partial;
+    if n_partial > 0 {
+        let n = text::count(n_partial as u64);
+        lines.push(format!("{n} executions are not known in full: they count in the figures, but in no cause."));
     }
     lines
 }

@@ -73,8 +73,8 @@ pub(super) fn sides(
         let (chosen, baseline, incident) = around_deployment(reader, machine, label)?;
         return Ok(between(chosen, baseline, incident));
     }
-    let newest = incidents::found(reader, machine, None, None)?.into_iter().max_by_key(|it| it.at);
-    let Some(it) = newest else {
+    let changes = incidents::found(reader, machine, None, None)?;
+    let Some(it) = incidents::newest(&changes) else {
         return Err(Failure::usage(format!("nothing changed significantly in `{}`", short(machine))).hint(
             "give --baseline FROM/TO --incident FROM/TO, --around TIME or --versions OLD,NEW to compare anyway",
         ));

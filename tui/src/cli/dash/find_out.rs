@@ -17,8 +17,6 @@ use crate::failure::Failure;
 
 /// Executions from which on only the newest days are looked at one by one.
 const MANY: u64 = 200_000;
-/// Executions of each range that are compared for the first cause.
-const COMPARED: u64 = 2_000;
 /// Running executions that are looked at: the oldest.
 const OPEN: u64 = 1_000;
 /// A saving is worth a line from a dollar a month on.
@@ -79,7 +77,7 @@ fn changes(reader: &Reader, machine: &MachineRef, mut found: Vec<incidents::Foun
         };
         let kind = if it.after > it.before { name } else { LookKind::Better };
         let (before, after) = (text::measure(it.metric, it.before), text::measure(it.metric, it.after));
-        let cause = compare::first_cause(reader, &arn, (it.baseline, it.incident), COMPARED)?;
+        let cause = compare::first_cause(reader, &arn, (it.baseline, it.incident))?;
         looks.push(Look {
             kind,
             machine: machine.clone(),
@@ -96,6 +94,7 @@ fn changes(reader: &Reader, machine: &MachineRef, mut found: Vec<incidents::Foun
                 ))
             ),
             view: View::Incident,
+            ranges: Some((it.baseline, it.incident)),
         });
     }
     Ok(looks)
@@ -103,13 +102,15 @@ fn changes(reader: &Reader, machine: &MachineRef, mut found: Vec<incidents::Foun
 
 /// Failing all the time, which is no change.
 fn failing(it: &Spending, machine: &MachineRef) -> Option<Look> {
-    let row = &it.cost.machine;
-    (row.closed >= 20 && row.failed * 20 > row.closed).then(|| Look {
+    let rate = it.cost.machine.failure_rate;
+    let (failed, of) = rate.counts()?;
+    (of >= 20 && failed * 20 > of).then(|| Look {
         kind: LookKind::Failing,
         machine: machine.clone(),
-        what: format!("{} of all runs fail", text::percent(row.failed, row.closed)),
-        detail: format!("{} of {}", text::count(row.failed), text::count(row.closed)),
+        what: format!("{} of all executions fail", text::failure_rate(rate)),
+        detail: format!("{} of {}", text::count(failed), text::count(of)),
         view: View::Executions,
+        ranges: None,
     })
 }
 
@@ -169,6 +170,7 @@ fn stuck_look(
         what,
         detail: format!("{}; its own p99 is {}", text::opt_span(age), text::opt_span(it.cost.machine.p99)),
         view: View::Executions,
+        ranges: None,
     })
 }
 
@@ -180,6 +182,7 @@ fn unseen(coverage: &Coverage, machine: &MachineRef) -> Option<Look> {
         what: format!("only {} is known in full", text::percent(seen, started)),
         detail: format!("CloudWatch counted {} executions", text::count(started)),
         view: View::Collector,
+        ranges: None,
     })
 }
 
@@ -192,5 +195,6 @@ fn saving(it: &Spending, machine: &MachineRef) -> Option<Look> {
         what: format!("{} a month can be saved", text::usd(*usd)),
         detail: how.clone(),
         view: View::Cost,
+        ranges: None,
     })
 }

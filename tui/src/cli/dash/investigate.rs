@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// How much earlier than a range the chart begins.
 pub(super) const DAY: Micros = Micros(86_400_000_000);
 /// Executions of each range that are compared: the newest.
-pub(super) const COMPARED: u64 = 20_000;
+pub(super) const COMPARED: u64 = 100_000;
 
 pub(super) fn incident(
     loader: &Loader,
@@ -25,10 +25,11 @@ pub(super) fn incident(
     // What is slow all the time shows against the day before.
     let before = since.map(|it| Timestamp(it.0 - DAY.0));
     let Some(series) = incidents::series(reader, &arn, before, until)? else { return Ok(Incident::default()) };
-    let mut changes: Vec<ChangeItem> = incidents::found_in(&arn, &series).iter().map(change).collect();
-    // The newest first; of those at the same time the p95 says most.
+    let found = incidents::found_in(reader, &arn, None, &series)?;
+    let newest = incidents::newest(found.iter().filter(|it| is_within(it.incident, since)));
+    let ranges = load.ranges.or(newest.map(|it| (it.baseline, it.incident)));
+    let mut changes: Vec<ChangeItem> = found.iter().map(change).collect();
     changes.sort_by_key(|it| (std::cmp::Reverse(it.at), it.metric != "p95_ms"));
-    let ranges = load.ranges.or_else(|| changes.iter().find(|it| is_within(it.ranges.1, since)).map(|it| it.ranges));
     let compared = match ranges {
         Some(ranges) => compare::told(reader, &arn, ranges, load.has_all, (COMPARED, rate))?,
         None => None,
@@ -37,7 +38,7 @@ pub(super) fn incident(
         (None, _) => {
             Some("nothing changed significantly: no change of p50, p95 or failure rate stands the test".to_owned())
         }
-        (Some(_), None) => Some("one of the two ranges has no closed and complete execution".to_owned()),
+        (Some(_), None) => Some("one of the two ranges has no closed execution".to_owned()),
         _ => None,
     };
     let name = |it: &str| it.rsplit(':').next().unwrap_or(it).to_owned();

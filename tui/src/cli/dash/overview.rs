@@ -72,6 +72,7 @@ fn machine(it: MachineRow, activity: &[Activity]) -> MachineItem {
         running: it.running,
         failed: it.failed,
         closed: it.closed,
+        failure_rate: it.failure_rate,
         complete: it.complete,
         p50: it.p50,
         p95: it.p95,

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use analyzer::asl::StateMachine;
 use analyzer::model::{Micros, Name, Timestamp, WorkflowType};
 use analyzer::outcome::{Rehearsal, Side};
-use analyzer::population::Population;
+use analyzer::population::{Findings, Population, StateFinding};
 use analyzer::pricing::billed_memory_mb;
 use analyzer::what_if::Scenario;
-use queries::{ExecutionFilter, Hours, Reader, Runs, StateRow, VersionRow};
+use queries::{ExecutionFilter, Hours, PathRow, Reader, Runs, StateRow, VersionRow};
 use tui::dash::{Effects, MachineRef, StateItem, Study, TimeRange, VersionItem};
 
 use super::loader::Loader;
@@ -17,10 +17,10 @@ use crate::cli::bottlenecks::pattern_sentence;
 use crate::cli::show::for_each_run;
 use crate::failure::Failure;
 
-/// Runs that are looked at one by one: the newest.
+/// Executions that are replayed: from all over the range.
 const SAMPLE: u64 = 2_000;
-/// So many executions are read one by one for the sums of their states.
-const FEW: u64 = 20_000;
+/// With more executions than this, figures are within one percent, from the sums of whole hours.
+const FEW: u64 = 100_000;
 
 type Range = (Option<Timestamp>, Option<Timestamp>);
 
@@ -45,6 +45,7 @@ pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, rang
         since: range.0,
         until: range.1,
         limit: Some(SAMPLE),
+        is_spread: true,
         ..ExecutionFilter::default()
     };
     let rows = reader.executions(&filter)?;
@@ -58,12 +59,11 @@ pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, rang
     let is_express = rows.first().is_some_and(|it| it.workflow_type == WorkflowType::Express);
     let prepared = Prepared { machine_arn: machine.arn.clone(), range, is_express, rehearsal };
     *loader.rehearsals.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
-    let findings = population.finish();
+    let mut findings = population.finish();
     let of =
         reader.machines(range.0, range.1)?.into_iter().find(|it| it.arn == machine.arn).map_or(0, |it| it.executions);
     let hours = Hours::around(range.0, range.1);
-    // Of a range that is not whole hours, few executions are read one by one.
-    let is_exact = Hours::of(range.0, range.1).is_none() && of <= FEW;
+    let is_exact = of <= FEW;
     let (paths, states) = if is_exact {
         let runs = Runs { machine: Some(machine.arn.clone()), since: range.0, until: range.1, ids: None };
         (reader.paths(&runs)?, reader.states(&runs)?)
@@ -71,6 +71,10 @@ pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, rang
         reader.rolled_up(Some(&machine.arn), hours)?
     };
     let histograms = reader.rolled_up_histograms(&machine.arn, hours)?;
+    // The sample says what would help; how long executions take, and what they spend it on, all of the range say.
+    if let Some(path) = paths.first() {
+        rest_on_all(&mut findings, path, &states);
+    }
     let path = paths.first().map_or(Micros::ZERO, |it| it.path);
     let state = |it: StateRow| {
         let histogram = histograms.iter().find(|row| row.state == it.state);
@@ -91,6 +95,25 @@ pub(super) fn study(loader: &Loader, reader: &Reader, machine: &MachineRef, rang
         states: states.into_iter().map(state).collect(),
         versions: reader.versions(&machine.arn)?.iter().map(version_item).collect(),
     })
+}
+
+/// Puts the figures of all executions in the place of the sample's.
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn rest_on_all(findings: &mut Findings, path: &PathRow, states: &[StateRow]) {
+    (findings.p50, findings.p95, findings.p99) = (path.p50, path.p95, path.p99);
+    for row in states {
+        let known = findings.states.iter().position(|it| *it.state == *row.state).unwrap_or_else(|| {
+            findings.states.push(StateFinding { state: row.state.as_str().into(), ..StateFinding::default() });
+            findings.states.len() - 1
+        });
+        let it = &mut findings.states[known];
+        it.kind = it.kind.or(row.kind);
+        (it.visits, it.failures, it.retries) = (row.visits, row.failures, row.retries);
+        (it.p50, it.p95, it.p99, it.max) = (row.p50, row.p95, row.p99, row.max);
+        (it.split, it.critical_total) = (row.split, row.critical);
+        it.share = if path.path > Micros::ZERO { row.critical.0 as f64 / path.path.0 as f64 } else { 0.0 };
+    }
+    findings.states.sort_by(|a, b| b.share.total_cmp(&a.share));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share")]

@@ -9,11 +9,14 @@ use crate::failure::Failure;
 /// A metric: its name, what it means, and its value for a machine.
 type Metric = (&'static str, &'static str, fn(&MachineCost) -> Option<f64>);
 
-const METRICS: [Metric; 9] = [
+const METRICS: [Metric; 10] = [
     ("stepscope_executions", "Executions stored.", |it| Some(count(it.machine.executions))),
     ("stepscope_executions_running", "Executions that have not ended.", |it| Some(count(it.machine.running))),
     ("stepscope_executions_failed", "Executions that failed, timed out or were aborted.", |it| {
         Some(count(it.machine.failed))
+    }),
+    ("stepscope_execution_failure_ratio", "Failed executions of all; absent where only failures are logged.", |it| {
+        it.machine.failure_rate.value()
     }),
     ("stepscope_execution_duration_p50_seconds", "Median duration.", |it| seconds(it.machine.p50)),
     ("stepscope_execution_duration_p95_seconds", "95th percentile of the duration.", |it| seconds(it.machine.p95)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use analyzer::failure_rate::FailureRate;
 use analyzer::model::Micros;
 use analyzer::statistics::proportions;
 use queries::{MachineRow, Reader};
@@ -37,18 +38,17 @@ pub(super) fn told(reader: &Reader, asked: &Asked) -> Result<(Report, Page), Fai
     let lines = lines(reader, asked)?;
     let errors = errors(reader, asked)?;
     let sum = |of: fn(&MachineRow) -> u64| lines.iter().map(|it| of(&it.now)).sum::<u64>();
-    let (executions, failed) = (sum(|it| it.executions), sum(|it| it.failed));
-    let before = |of: fn(&MachineRow) -> u64| lines.iter().filter_map(|it| it.before.as_ref()).map(of).sum::<u64>();
-    let (n_before, failed_before) = (before(|it| it.closed), before(|it| it.failed));
-    let closed = sum(|it| it.closed);
+    let executions = sum(|it| it.executions);
+    let failed = FailureRate::of_all(lines.iter().map(|it| it.now.failure_rate));
+    let before = FailureRate::of_all(lines.iter().filter_map(|it| it.before.as_ref()).map(|it| it.failure_rate));
     let actions = actions(&lines);
-    let answer = answer(reader, &lines, executions, (closed, failed), (n_before, failed_before))?;
+    let answer = answer(reader, &lines, executions, failed, before)?;
     let coverage = Coverage::load(reader, Some(asked.period.0), Some(asked.period.1))?;
     let notes = coverage.notes(asked.machine.as_deref()).collect::<Vec<_>>().join(" ");
     let facts = [
         ("executions", text::count(executions)),
-        ("failed", format!("{} ({})", text::count(failed), text::percent(failed, closed))),
-        ("failed before", format!("{} ({})", text::count(failed_before), text::percent(failed_before, n_before))),
+        ("failed", format!("{} ({})", text::count(failed.failed()), text::failure_rate(failed))),
+        ("failed before", format!("{} ({})", text::count(before.failed()), text::failure_rate(before))),
         ("running now", text::count(sum(|it| it.running))),
     ];
     let rest = Section::new(
@@ -79,19 +79,33 @@ fn lines(reader: &Reader, asked: &Asked) -> Result<Vec<Line>, Failure> {
     let ((since, until), (from, to)) = (asked.period, asked.before);
     let mut before: BTreeMap<String, MachineRow> =
         reader.machines(Some(from), Some(to))?.into_iter().map(|it| (it.arn.clone(), it)).collect();
+    // Changes are looked for in both periods together, as `report incident` does: the same change has the same ranges.
+    let both = reader.machines(Some(from), Some(until))?;
     let mut lines = Vec::new();
     for now in reader.machines(Some(since), Some(until))?.into_iter().filter(|it| asked.is_wanted(&it.arn)) {
         let before = before.remove(&now.arn);
-        let p_value =
-            before.as_ref().and_then(|it| proportions(it.failed, it.closed, now.failed, now.closed)).map(|it| it.1);
-        // What changed may have changed against the period before, too.
-        let changes = incidents::found_of(reader, &now, (Some(from), Some(until)))?;
-        let changes = changes.into_iter().filter(|it| it.at >= since).collect();
+        let counts = before.as_ref().and_then(|it| it.failure_rate.counts()).zip(now.failure_rate.counts());
+        let p_value = counts.and_then(|((b, of_b), (i, of_i))| proportions(b, of_b, i, of_i)).map(|it| it.1);
+        let mut changes = Vec::new();
+        if let Some(row) = both.iter().find(|it| it.arn == now.arn) {
+            changes = incidents::found_of(reader, row, (Some(from), Some(until)))?;
+            changes.retain(|it| it.at >= since);
+        }
         lines.push(Line { now, before, p_value, changes });
     }
     // What ran before and not now is told, too.
     for it in before.into_values().filter(|it| asked.is_wanted(&it.arn)) {
-        let now = MachineRow { executions: 0, running: 0, failed: 0, closed: 0, p50: None, p95: None, ..it.clone() };
+        let failure_rate = FailureRate::default();
+        let now = MachineRow {
+            executions: 0,
+            running: 0,
+            failed: 0,
+            closed: 0,
+            failure_rate,
+            p50: None,
+            p95: None,
+            ..it.clone()
+        };
         lines.push(Line { now, before: Some(it), p_value: None, changes: Vec::new() });
     }
     lines.sort_by_key(|it| std::cmp::Reverse((it.changes.len(), it.now.failed)));
@@ -115,20 +129,26 @@ fn answer(
     reader: &Reader,
     lines: &[Line],
     executions: u64,
-    (closed, failed): (u64, u64),
-    (n_before, failed_before): (u64, u64),
+    failed: FailureRate,
+    before: FailureRate,
 ) -> Result<Vec<String>, Failure> {
     if executions == 0 {
         return Ok(vec![nothing(reader)?]);
     }
-    let mut answer = vec![format!(
-        "{} of {} executions failed ({}; {} of {} before).",
-        text::count(failed),
-        text::count(executions),
-        text::percent(failed, closed),
-        text::percent(failed_before, n_before),
-        text::count(n_before)
-    )];
+    let mut answer = vec![match failed.counts() {
+        Some((n, of)) => {
+            let before = match before.counts() {
+                Some((_, 0)) => "no executions in the previous period".to_owned(),
+                _ => format!("{} in the previous period", text::failure_rate(before)),
+            };
+            let (n, of, rate) = (text::count(n), text::count(of), text::failure_rate(failed));
+            format!("{n} of {of} closed executions failed ({rate}; {before}).")
+        }
+        None => format!(
+            "{} executions failed; how many succeeded is not known, because some state machines log only failures.",
+            text::count(failed.failed())
+        ),
+    }];
     let changed: Vec<&Line> = lines.iter().filter(|it| !it.changes.is_empty()).collect();
     answer.extend(changed.iter().map(|it| {
         let said = it.changes.iter().map(change_said).collect::<Vec<_>>().join("; ");
@@ -176,7 +196,7 @@ const COLUMNS: [&str; 8] =
 
 fn machine_row(it: &Line) -> Vec<String> {
     let before = it.before.as_ref();
-    let rate = |it: &MachineRow| text::percent(it.failed, it.closed);
+    let rate = |it: &MachineRow| text::failure_rate(it.failure_rate);
     let span = |it: Option<Micros>| text::opt_span(it);
     vec![
         it.now.name.clone(),
@@ -231,7 +251,7 @@ fn report(lines: &[Line], errors: &Errors, actions: &[Action]) -> Report {
     table.rows = lines.iter().map(machine_row).collect();
     let side = |it: &MachineRow| {
         json!({
-            "executions": it.executions, "failed": it.failed, "running": it.running,
+            "executions": it.executions, "failed": it.failed, "failure_rate": it.failure_rate.value(), "running": it.running,
             "p50_ms": it.p50.map(Micros::as_millis), "p95_ms": it.p95.map(Micros::as_millis),
         })
     };

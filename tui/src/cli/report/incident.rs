@@ -11,7 +11,7 @@ use crate::report::page::Page;
 use crate::report::{Report, TextTable};
 
 pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<(Report, Page), Failure> {
-    let mut newest = None;
+    let mut changes = Vec::new();
     let mut n_machines = 0;
     for machine in reader.machines(Some(asked.before.0), Some(asked.period.1))? {
         if !asked.is_wanted(&machine.arn) {
@@ -19,10 +19,9 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
         }
         n_machines += 1;
         let found = incidents::found_of(reader, &machine, (Some(asked.before.0), Some(asked.period.1)))?;
-        let own = found.into_iter().filter(|it| it.at >= asked.period.0).max_by_key(|it| it.at);
-        newest = newest.into_iter().chain(own).max_by_key(|it| it.at);
+        changes.extend(found.into_iter().filter(|it| it.at >= asked.period.0));
     }
-    let Some(it) = newest else {
+    let Some(it) = incidents::newest(&changes) else {
         let said = if n_machines == 0 {
             nothing(reader)?
         } else {

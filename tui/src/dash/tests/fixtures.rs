@@ -31,6 +31,7 @@ pub(super) fn machine(name: &str, failed: u64) -> MachineItem {
         running: 2,
         failed,
         closed: 1_098,
+        failure_rate: analyzer::failure_rate::FailureRate::Stored { failed, of: 1_098 },
         complete: 1_098,
         counted: None,
         p50: Some(Micros::from_millis(978)),
@@ -59,6 +60,7 @@ pub(super) fn findout() -> Findout {
         what: what.to_owned(),
         detail: detail.to_owned(),
         view,
+        ranges: None,
     };
     let money = |name: &str| MoneyItem {
         arn: reference(name).arn,

@@ -400,6 +400,7 @@ fn stuck_runs_are_listed_whenever_they_began() {
         what: String::new(),
         detail: String::new(),
         view: View::Executions,
+        ranges: None,
     };
     let (ui, _) = start(Ui::new("stepscope", Preferences::default(), NOW, (100, 24)));
     let ui = update(ui, Msg::Loaded(1, Ok(overview()))).0;

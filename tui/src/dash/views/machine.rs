@@ -100,13 +100,13 @@ fn unvisited(it: &State) -> StateItem {
     }
 }
 
-/// Which runs were looked at one by one.
+/// What the figures rest on, and what slack, gains and what-if do.
 pub(super) fn runs(study: &Study) -> String {
     let (n, of) = (text::count(study.sampled), text::count(study.of));
     match (study.is_cut, study.sampled < study.of) {
-        (true, _) => format!("{n} runs, of the newest of {of}"),
-        (false, true) => format!("{n} of {of} runs: closed and complete"),
-        (false, false) => format!("{n} runs"),
+        (true, _) => format!("{of} executions; replayed: {n}, from all over the range"),
+        (false, true) => format!("{of} executions; replayed: the {n} that are closed and known in full"),
+        (false, false) => format!("{n} executions"),
     }
 }
 
@@ -121,7 +121,7 @@ impl Panel for Machine {
             "The definition from top to bottom, and its states as numbers. h turns the heat: share of the critical",
             "path, failures, money, visits. ◇ Choice  · Wait  ○ Pass  ✓ Succeed  ✗ Fail  ↺ leads back to.",
             "Double boxes are Parallel and Map. Percentages at edges: how often the way was taken, in the sample.",
-            "Percentiles are within one percent (≈), from the sums of whole hours.",
+            "Beyond 100,000 executions figures are within one percent, from the sums of whole hours.",
         ]
     }
 

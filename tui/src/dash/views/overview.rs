@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use analyzer::failure_rate::FailureRate;
 use analyzer::model::{Micros, Usd};
 
 use super::super::charts::{sparkline, squeezed};
@@ -43,8 +44,7 @@ fn machines(ui: &Ui) -> Vec<&MachineItem> {
     };
     let mut rows: Vec<&MachineItem> =
         overview(ui).map(|it| it.machines.iter().filter(fits).collect()).unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "only the order matters")]
-    let share = |it: &MachineItem| it.failed as f64 / it.closed.max(1) as f64;
+    let share = |it: &MachineItem| it.failure_rate.value().unwrap_or(0.0);
     // Those with something to look at come first, in the order of what it is.
     let looks = &ui.findout.looks;
     let worst = |it: &MachineItem| looks.iter().position(|look| look.machine.arn == it.arn).unwrap_or(usize::MAX);
@@ -123,7 +123,7 @@ impl Panel for Overview {
         let (complete, there_were) =
             rows.iter().map(|it| covered(&it)).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         let paid: Option<Usd> = rows.iter().map(|it| money_of(ui, it).and_then(|it| it.paid)).sum();
-        let failed = sum(|it| it.failed);
+        let failed = FailureRate::of_all(rows.iter().map(|it| it.failure_rate));
         let n_wrong = ui.findout.looks.iter().filter(|it| it.kind < LookKind::Money).count();
         let mut line = match n_wrong {
             0 if ui.findout_trouble.is_some() => Line::toned("whether anything is wrong is not known", Tone::Warn),
@@ -136,8 +136,8 @@ impl Panel for Overview {
                 "   {} machines, {} executions   {} failed ({})   paid {}   coverage {}",
                 rows.len(),
                 text::count(sum(|it| it.executions)),
-                text::count(failed),
-                text::percent(failed, sum(|it| it.closed)),
+                text::count(failed.failed()),
+                text::failure_rate(failed),
                 match paid {
                     Some(paid) => text::usd(paid),
                     None if ui.findout.money.is_empty() => "…".to_owned(),
@@ -228,6 +228,8 @@ impl Panel for Overview {
 /// Where a look leads: to the executions that it is about, where it is about some.
 fn stop_of(look: &Look) -> Stop {
     let mut stop = Stop::new(look.view, Some(look.machine.clone()), Subject::Nothing);
+    // The view shows the figures of the same ranges.
+    (stop.baseline, stop.incident) = look.ranges.unzip();
     match look.kind {
         LookKind::Stuck | LookKind::Unseen if look.view == View::Executions => {
             stop.subject = Subject::Open;
@@ -328,13 +330,17 @@ fn table(ui: &Ui) -> Table {
 
 fn machine_cells(it: &MachineItem, costs: Option<&MoneyItem>) -> Vec<Value> {
     let span = |it: Option<Micros>| Value::text(text::opt_span(it));
-    let failing = if it.failed * 20 > it.closed { Tone::Bad } else { Tone::Plain };
+    let failing = match it.failure_rate.value() {
+        Some(rate) if rate > 0.05 => Tone::Bad,
+        Some(_) => Tone::Plain,
+        None => Tone::Dim,
+    };
     let trend: Vec<Option<i64>> = it.trend.iter().map(|it| it.map(|it| it.0)).collect();
     let starts: Vec<Option<i64>> = it.starts.iter().map(|it| Some(it.cast_signed())).collect();
     vec![
         Value::text(it.name.clone()),
         Value::text(if it.workflow_type == "EXPRESS" { "EXP" } else { "STD" }),
-        Value::text(text::percent(it.failed, it.closed)).toned(failing),
+        Value::text(text::failure_rate(it.failure_rate)).toned(failing),
         span(it.p50),
         span(it.p95),
         Value::text(text::count(it.executions)),
