@@ -1,4 +1,4 @@
--- Of which Express state machines are only failures logged, so that nobody can tell how many executions succeeded? Those whose log level
+-- Of which Express state machines are only failures logged, so that it is unknown how many executions succeeded? Those whose log level
 -- is ERROR or FATAL, and where no level is known, those of which no execution is known to have succeeded or is known in full. With them what
 -- CloudWatch counted, if it did: $1 since, $2 until; hours that begin in the range.
 WITH express AS (

@@ -30,7 +30,6 @@ struct Migration {
     changes_analysis: bool,
 }
 
-
 /// The file is one of several databases of its instance, and each connection has to be told.
 pub(crate) const USE: &str = "USE stepscope";
 pub(crate) const LOCAL: &str = include_str!("../sql/local.sql");

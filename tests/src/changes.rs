@@ -112,8 +112,13 @@ fn a_failure_rate_is_not_known_where_only_failures_are_logged() {
     let failures: String = (0..30)
         .map(|run| {
             let at = 1_793_491_200_000 + run as u64 * 60_000;
-            line(run, 4, "TaskFailed", r#"{"resourceType":"lambda","resource":"invoke","error":"Boom","cause":"x"}"#, at)
-                + &line(run, 5, "ExecutionFailed", r#"{"error":"Boom","cause":"x"}"#, at + 5)
+            line(
+                run,
+                4,
+                "TaskFailed",
+                r#"{"resourceType":"lambda","resource":"invoke","error":"Boom","cause":"x"}"#,
+                at,
+            ) + &line(run, 5, "ExecutionFailed", r#"{"error":"Boom","cause":"x"}"#, at + 5)
         })
         .collect();
     let log = bench.write("errors.jsonl", failures);

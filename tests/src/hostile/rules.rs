@@ -83,10 +83,10 @@ pub(super) fn check_csv(place: &str, text: &str, checked: &mut Checked) {
         let Ok(record) = record else { return checked.hold(false, || format!("{place}: {record:?}")) };
         for cell in &record {
             let is_number = cell.parse::<f64>().is_ok();
-            checked.hold(
-                is_number || !cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r']),
-                || format!("{place}: {cell:?}"),
-            );
+            checked
+                .hold(is_number || !cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r']), || {
+                    format!("{place}: {cell:?}")
+                });
         }
     }
 }

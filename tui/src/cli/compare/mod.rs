@@ -125,11 +125,8 @@ fn paged(
     let it = explained(reader, &machine, &sides)?;
     if it.compared.baseline.n == 0 || it.compared.incident.n == 0 {
         let which = if it.compared.baseline.n == 0 { "baseline" } else { "incident" };
-        return Err(Failure::usage(format!(
-            "no closed execution of `{}` is in the {which}",
-            short(&machine)
-        ))
-        .hint("`stepscope executions` lists what is stored, `stepscope incidents` proposes ranges"));
+        return Err(Failure::usage(format!("no closed execution of `{}` is in the {which}", short(&machine)))
+            .hint("`stepscope executions` lists what is stored, `stepscope incidents` proposes ranges"));
     }
     let rate = by_transitions(Prices::new(context)?.transitions(&machine, 1), it.is_express);
     let mut told = report(&machine, &it, &sides, arguments.all, rate);
