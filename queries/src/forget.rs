@@ -35,8 +35,10 @@ const TELLING: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgot {
     pub executions: u64,
-    /// Texts that stand for them, to be looked for in other files.
-    pub texts: Vec<String>,
+    /// What stands for them in other files: ARNs, telling names, requests and traces.
+    pub ids: Vec<String>,
+    /// Names and errors that nothing else has.
+    pub names: Vec<String>,
 }
 
 /// What was pruned.
@@ -63,36 +65,36 @@ impl Store {
     pub fn forget(&self, execution_arns: &[String]) -> Result<Forgot, StoreError> {
         let mut forgot = Forgot::default();
         for arn in execution_arns {
-            let (n, texts) = self.forget_one(arn)?;
-            forgot.executions += n;
-            forgot.texts.extend(texts);
+            self.forget_one(arn, &mut forgot)?;
         }
         self.checkpoint()?;
         Ok(forgot)
     }
 
-    fn forget_one(&self, arn: &str) -> Result<(u64, Vec<String>), StoreError> {
+    fn forget_one(&self, arn: &str, forgot: &mut Forgot) -> Result<(), StoreError> {
         let mut forgotten = Forgotten::load(&self.connection, false)?;
         let found = self.belongings(arn, &mut forgotten)?;
         if found.ids.is_empty() {
-            return Ok((0, Vec::new()));
+            return Ok(());
         }
         self.remember(&found.hashes, forgotten.new_salt.as_deref())?;
         self.scrub_others(arn, &found.ids)?;
         let name = ExecutionArn::parse(arn).map(|it| it.name.to_owned()).filter(|it| it.len() >= TELLING);
-        let mut texts = Vec::new();
+        let mut names = Vec::new();
         self.in_transaction(|| {
             writer::delete(&self.connection, &found.ids)?;
             self.delete_belongings(arn, name.as_deref(), &found, &forgotten)?;
             self.delete_machine_of_nothing()?;
-            texts = self.delete_unused_names()?;
+            names = self.delete_unused_names()?;
             Ok(())
         })?;
-        texts.push(arn.to_owned());
-        texts.extend(name);
-        texts.extend(found.requests);
-        texts.extend(found.traces);
-        Ok((found.ids.len() as u64, texts))
+        forgot.executions += found.ids.len() as u64;
+        forgot.names.append(&mut names);
+        forgot.ids.push(arn.to_owned());
+        forgot.ids.extend(name);
+        forgot.ids.extend(found.requests);
+        forgot.ids.extend(found.traces);
+        Ok(())
     }
 
     fn belongings(&self, arn: &str, forgotten: &mut Forgotten) -> Result<Belongings, StoreError> {

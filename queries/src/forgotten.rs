@@ -154,7 +154,7 @@ impl Forgotten {
 
     /// A text without what it says of forgotten executions; `None` where it says nothing.
     pub(crate) fn scrubbed(&self, text: &str) -> Option<String> {
-        if self.is_empty() || !may_name_one(text) {
+        if self.is_empty() || self.is_again || !may_name_one(text) {
             return None;
         }
         self.scrubbed_at(text, 0)

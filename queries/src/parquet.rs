@@ -72,10 +72,11 @@ pub fn export_parquet(database: &Path, folder: &Path, is_partitioned: bool) -> R
 fn opened(database: &Path, spill: &Spill) -> Result<Connection, StoreError> {
     // Rows may come in any order, so that few of them have to be held.
     let config = Config::default()
+        .with("temp_directory", spill.setting())?
         .with("enable_external_access", "true")?
         .with("memory_limit", MEMORY_LIMIT)?
         .with("preserve_insertion_order", "false")?;
-    open_with(database, spill, config).map_err(|error| match error {
+    open_with(database, config).map_err(|error| match error {
         error if is_locked(&error) => StoreError::Busy(database.to_owned()),
         error => not_ours(database, error),
     })

@@ -218,14 +218,15 @@ impl<E, F: FnMut(Vec<Cell>) -> Result<(), E>> Sink<E> for EachRow<F> {
 }
 
 fn open_here(path: &Path, spill: &Spill) -> Result<Connection, duckdb::Error> {
-    open_with(path, spill, Config::default().with("enable_external_access", "false")?)
+    // In this order: a closed database does not take another folder.
+    let config = Config::default().with("temp_directory", spill.setting())?;
+    open_with(path, config.with("enable_external_access", "false")?)
 }
 
 /// Opens the database for reading; only our own export may write files beside it.
-pub(crate) fn open_with(path: &Path, spill: &Spill, config: Config) -> Result<Connection, duckdb::Error> {
+pub(crate) fn open_with(path: &Path, config: Config) -> Result<Connection, duckdb::Error> {
     let config = config
         .access_mode(AccessMode::ReadOnly)?
-        .with("temp_directory", spill.setting())?
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
         .with("lock_configuration", "true")?;

@@ -2,11 +2,12 @@
 //!
 //! Backups of migrations go as a whole. State of alerts and schedules, and logs of collectors, lose what names it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What stands in the place of what was forgotten.
+use serde_json::{Map, Value};
+
 use crate::forgotten::MARK;
 
 /// A file larger than this is none of ours: state and logs are small.
@@ -14,12 +15,14 @@ const LARGEST: u64 = 256 << 20;
 /// A shorter text is left alone: it would stand in what has nothing to do with it.
 const SHORTEST: usize = 8;
 
-/// Removes from the files of a database what any of the texts stands in; says which files changed or went.
-pub fn scrub_sidecars(database: &Path, texts: &[String]) -> io::Result<Vec<PathBuf>> {
+/// Removes from the files of a database what stands for an execution, and names that it alone had; says which files changed
+/// or went.
+pub fn scrub_sidecars(database: &Path, ids: &[String], names: &[String]) -> io::Result<Vec<PathBuf>> {
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else { return Ok(Vec::new()) };
     let name = format!("{}.", name.to_string_lossy());
-    let texts: Vec<&str> = texts.iter().map(String::as_str).filter(|it| it.len() >= SHORTEST).collect();
+    let long = |texts: &[String]| texts.iter().filter(|it| it.len() >= SHORTEST).cloned().collect::<Vec<String>>();
+    let (ids, names) = (long(ids), long(names));
     let mut changed = Vec::new();
     for entry in fs::read_dir(folder)?.flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
@@ -29,7 +32,7 @@ pub fn scrub_sidecars(database: &Path, texts: &[String]) -> io::Result<Vec<PathB
         if is_backup(rest) {
             fs::remove_file(&path)?;
             changed.push(path);
-        } else if is_file && is_ours(rest) && scrub(&path, &texts)? {
+        } else if is_file && is_ours(rest) && scrub(&path, &ids, &names)? {
             changed.push(path);
         }
     }
@@ -48,25 +51,66 @@ fn is_ours(rest: &str) -> bool {
 }
 
 /// Rewrites a text file without the texts; says whether they were there.
-fn scrub(path: &Path, texts: &[&str]) -> io::Result<bool> {
+fn scrub(path: &Path, ids: &[String], names: &[String]) -> io::Result<bool> {
+    let _alone = lock(path)?;
     let Ok(content) = fs::read_to_string(path) else { return Ok(false) };
-    if !texts.iter().any(|it| content.contains(it)) {
-        return Ok(false);
-    }
+    let has_one = |text: &str| ids.iter().chain(names).any(|it| text.contains(it));
     let is_log = path.extension().is_some_and(|it| it == "log");
     let clean = if is_log {
-        content.split_inclusive('\n').filter(|line| !texts.iter().any(|it| line.contains(it))).collect()
+        content.split_inclusive('\n').filter(|line| !has_one(line)).collect()
+    } else if let Ok(value) = serde_json::from_str::<Value>(&content) {
+        let clean = without(&value, ids, names);
+        if clean == value {
+            return Ok(false);
+        }
+        format!("{clean:#}")
     } else {
-        texts.iter().fold(content, |content, it| content.replace(it, MARK))
+        replaced(&content, ids)
     };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".scrubbed");
+    if clean == content {
+        return Ok(false);
+    }
+    let beside = with(path, ".scrubbed");
     let permissions = fs::metadata(path)?.permissions();
     fs::write(&beside, clean)?;
     fs::set_permissions(&beside, permissions)?;
-    fs::File::open(&beside)?.sync_all()?;
+    File::open(&beside)?.sync_all()?;
     fs::rename(&beside, path)?;
     Ok(true)
+}
+
+/// Waits until no other process changes the file, where it is one that has a lock beside it.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    match File::open(with(path, ".lock")) {
+        Ok(file) => {
+            file.lock()?;
+            Ok(Some(file))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Keys are of our own making, and only name executions where they hold an id.
+fn without(value: &Value, ids: &[String], names: &[String]) -> Value {
+    match value {
+        Value::String(text) => replaced(&replaced(text, ids), names).into(),
+        Value::Array(items) => items.iter().map(|it| without(it, ids, names)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, it)| (replaced(key, ids), without(it, ids, names)));
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
+
+fn replaced(text: &str, texts: &[String]) -> String {
+    texts.iter().fold(text.to_owned(), |text, it| text.replace(it.as_str(), MARK))
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 #[cfg(test)]
@@ -81,15 +125,16 @@ mod tests {
         write("db", "");
         write("db.v1.bak", "secret-name");
         write("db.collect.log", "one\ntwo secret-name\nthree\n");
-        write("db.alerts.json", r#"{"of":"secret-name"}"#);
+        write("db.alerts.json", r#"{"of":"secret-name","States.Odd":"it is States.Odd"}"#);
         write("db.v1.bak.txt", "secret-name");
         write("dbother.log", "secret-name");
         let texts = ["secret-name".to_owned(), "on".to_owned()];
-        let changed = scrub_sidecars(&folder.path().join("db"), &texts).expect("it works");
+        let changed = scrub_sidecars(&folder.path().join("db"), &texts, &["States.Odd".to_owned()]).expect("it works");
         assert_eq!(changed.len(), 3, "{changed:?}");
         assert!(!folder.path().join("db.v1.bak").exists());
         assert_eq!(read("db.collect.log"), "one\nthree\n");
-        assert_eq!(read("db.alerts.json"), r#"{"of":"[forgotten]"}"#);
+        let state: Value = serde_json::from_str(&read("db.alerts.json")).expect("JSON");
+        assert_eq!(state, serde_json::json!({"of": "[forgotten]", "States.Odd": "it is [forgotten]"}));
         assert_eq!(read("dbother.log"), "secret-name", "of another database");
     }
 }

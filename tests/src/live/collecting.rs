@@ -309,3 +309,24 @@ fn business_keys_are_kept_without_payloads_and_rules_run_before_anything_is_writ
         "{bodies:?}"
     );
 }
+
+#[test]
+fn what_was_forgotten_is_not_collected_until_it_is_wanted_again() {
+    let (_, address) = served(service(two_machines(4)));
+    let bench = Bench::new();
+    let sources = ["--source", "history", "--payloads", "redacted"];
+    result(&collect(&bench, &address, &sources));
+    let whole = bench.everything();
+    let arn = bench.rows("SELECT min(execution_arn) FROM executions")[0].trim_matches(['[', ']', '"']).to_owned();
+    bench.json(&["forget", &arn]);
+    let rest = bench.everything();
+    assert_ne!(rest, whole);
+    for more in [&[][..], &["--since", "2026-09-01"]] {
+        let collected = result(&collect(&bench, &address, &[&sources, more].concat()));
+        crate::command_line::is_valid(&bench, "collect", &collected);
+        assert!(bench.everything() == rest, "{more:?}: {collected}");
+    }
+    let collected = result(&collect(&bench, &address, &[&sources[..], &["--again"]].concat()));
+    assert_eq!(collected["forgotten"], 0, "{collected}");
+    assert!(bench.everything() == whole, "{collected}");
+}

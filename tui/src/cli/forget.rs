@@ -39,7 +39,7 @@ pub(crate) fn forget(context: &Context, arguments: &ForgetArguments) -> Outcome 
     let store = Store::open_alone(&path)?;
     let forgot = store.forget(&arns)?;
     store.erase(&path).map_err(|error| unfinished(error.into()))?;
-    let files = scrub_sidecars(&context.config.local_file(), &forgot.texts)?;
+    let files = scrub_sidecars(&context.config.local_file(), &forgot.ids, &forgot.names)?;
     let files: Vec<String> = files.iter().map(|it| it.display().to_string()).collect();
     let heading = match arns.as_slice() {
         [arn] => format!("`{arn}` is forgotten; rewriting the database took {}.", seconds(begun)),
