@@ -230,7 +230,9 @@ pub(crate) fn open_with(path: &Path, config: Config) -> Result<Connection, duckd
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
         .with("lock_configuration", "true")?;
-    let connection = Connection::open_with_flags(path, config)?;
+    // DuckDB follows links, and a closed database finds only what it was told of.
+    let real = path.canonicalize();
+    let connection = Connection::open_with_flags(real.as_deref().unwrap_or(path), config)?;
     crate::unpacked::register(&connection)?;
     connection.execute_batch(crate::store::LOCAL)?;
     Ok(connection)

@@ -384,7 +384,9 @@ fn attached(path: &Path, spill: &Spill) -> Result<Connection, duckdb::Error> {
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?;
     let connection = Connection::open_in_memory_with_flags(config)?;
-    let file = path.to_string_lossy().replace('\'', "''");
+    // DuckDB follows links, and once it is closed finds only what it was told of.
+    let real = path.canonicalize();
+    let file = real.as_deref().unwrap_or(path).to_string_lossy().replace('\'', "''");
     connection.execute_batch(&format!("ATTACH '{file}' AS stepscope (ROW_GROUP_SIZE {ROW_GROUP_SIZE})"))?;
     connection.execute_batch("SET enable_external_access = false; SET lock_configuration = true")?;
     connection.execute_batch(USE)?;

@@ -106,7 +106,7 @@ fn log_lines(planter: &mut Planter, arn: &str) -> Vec<String> {
     let kinds: [(&str, Value); 12] = [
         ("ExecutionStarted", json!({"input": planter.payload(), "roleArn": "arn:aws:iam::123456789012:role/r"})),
         ("TaskStateEntered", json!({"name": "A", "input": planter.payload(), "inputDetails": {"truncated": true}})),
-        ("TaskScheduled", json!({"resourceType": "lambda", "resource": "invoke", "region": "eu-west-1", "parameters": planter.payload(), "timeoutInSeconds": planter.value(0), "taskCredentials": {"roleArn": planter.text()}})),
+        ("TaskScheduled", json!({"resourceType": "lambda", "resource": "invoke", "region": "eu-west-1", "parameters": planter.payload(), "timeoutInSeconds": [planter.value(0)], "taskCredentials": {"roleArn": planter.text()}})),
         ("TaskStarted", json!({"resourceType": "lambda", "resource": "invoke", "name": planter.text(), "index": 3})),
         ("TaskFailed", json!({"resourceType": "lambda", "resource": "invoke", "error": "E", "cause": planter.payload()})),
         ("TaskStateExited", json!({"name": "A", "output": planter.payload(), "assignedVariables": {"v": planter.payload()}})),
