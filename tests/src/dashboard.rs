@@ -12,7 +12,7 @@ const VIEWS: [(&str, &[&str]); 12] = [
     ("bottlenecks order-processing", &["ChargeCard", "of the critical path", "What if"]),
     ("cost ml-inference", &["$", "Standard (now)", "Hybrid", "blocker"]),
     ("incident order-processing", &["ChargeCard", "backoff", "bbbi"]),
-    ("collector", &["Nobody has collected"]),
+    ("collector", &["No collector has written"]),
     ("states order-processing", &["ChargeCard", "ValidateOrder"]),
     ("bottlenecks", &["ChargeCard", "RunTransform"]),
     ("cost", &["$", "order-processing"]),

@@ -34,11 +34,17 @@ struct Terminal {
 
 impl Terminal {
     fn open(tmux: PathBuf) -> Self {
-        let bench = Bench::demo(1_000);
+        Self::open_on(tmux, Bench::demo(1_000), "")
+    }
+
+    /// The dashboard with more arguments, and with credentials that are good for a stand-in.
+    fn open_on(tmux: PathBuf, bench: Bench, more: &str) -> Self {
         let socket = bench.folder.path().join("tmux").to_string_lossy().into_owned();
         let it = Self { tmux, socket, bench };
         let shell = format!(
-            "stty -a > before; '{}' --db '{}' dash; echo code=$?; stty -a > after; echo done; sleep 600",
+            "export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true; \
+             export AWS_CONFIG_FILE=/nowhere/config AWS_SHARED_CREDENTIALS_FILE=/nowhere/credentials; \
+             stty -a > before; '{}' --db '{}' dash {more}; echo code=$?; stty -a > after; echo done; sleep 600",
             binary().display(),
             it.bench.db().display()
         );
@@ -108,6 +114,34 @@ fn the_dashboard_is_walked_through_shaken_and_left_as_it_was_found() {
     leave(&terminal);
 }
 
+/// What the collector says about itself, next to the database.
+fn collector_state(bench: &Bench) -> serde_json::Value {
+    let path = format!("{}.collector.json", bench.db().display());
+    fs::read_to_string(path).ok().and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default()
+}
+
+#[test]
+fn a_collector_that_is_killed_is_shown_and_started_again() {
+    let Some(tmux) = tmux() else {
+        eprintln!("left out: tmux is missing");
+        return;
+    };
+    let (service, address) = crate::live::served_in_real_time();
+    let terminal = Terminal::open_on(tmux, Bench::new(), &format!("--region us-east-1 --endpoint-url {address}"));
+    terminal.shows(&["● live"]);
+    let first = collector_state(&terminal.bench)["pid"].as_u64().expect("a process");
+    assert!(Command::new("kill").args(["-9", &first.to_string()]).status().is_ok_and(|it| it.success()));
+    terminal.shows(&["✗ collector ended", "killed by signal 9"]);
+    let screen = terminal.shows(&["● live"]);
+    assert!(!screen.contains("collector ended"), "{screen}");
+    assert_ne!(collector_state(&terminal.bench)["pid"].as_u64(), Some(first));
+    *service.outage.lock().expect("the lock") = crate::stand_in::Outage::Down;
+    terminal.shows(&["✗ AWS unreachable since"]);
+    *service.outage.lock().expect("the lock") = crate::stand_in::Outage::None;
+    terminal.shows(&["● live"]);
+    leave(&terminal);
+}
+
 /// Every view by its keys, from what is wrong to who is to blame.
 fn walk(terminal: &Terminal) {
     terminal.shows(&["3 machines", "Needs a look", "order-processing", "p95"]);
@@ -138,7 +172,7 @@ fn walk(terminal: &Terminal) {
     terminal.press("c");
     terminal.shows(&["[5 Cost]", "Standard (now)"]);
     terminal.press("L");
-    terminal.shows(&["[7 Collector]", "Nobody has collected"]);
+    terminal.shows(&["[7 Collector]", "No collector has written"]);
     terminal.press(":");
     terminal.type_in("stat");
     terminal.press("Tab Enter");

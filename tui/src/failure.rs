@@ -55,6 +55,11 @@ impl Failure {
         self.closed_pipe
     }
 
+    /// What can be done about it.
+    pub(crate) fn what_to_do(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// What and why.
     pub(crate) fn in_a_line(&self) -> String {
         std::iter::once(&self.what).chain(&self.why).map(String::as_str).collect::<Vec<_>>().join(": ")

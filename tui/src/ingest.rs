@@ -1,6 +1,6 @@
 //! Joins a source and the store: the source runs in a thread of its own, and a bounded channel lies between them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,14 +41,24 @@ pub(crate) struct Pace {
     pub(crate) retain: Option<Micros>,
     /// A source that watches for interruptions ends by itself, and is waited for.
     pub(crate) ends_by_itself: bool,
+    /// Where the time of each commit is noted, in microseconds.
+    pub(crate) stored_at: Option<Arc<AtomicI64>>,
 }
 
 impl Pace {
-    pub(crate) const BULK: Self = Self { commit_after: None, retain: None, ends_by_itself: false };
+    pub(crate) const BULK: Self = Self { commit_after: None, retain: None, ends_by_itself: false, stored_at: None };
     pub(crate) const ONCE: Self = Self { commit_after: Some(Duration::from_secs(2)), ..Self::BULK };
     /// Each commit to a lake makes files.
     pub(crate) const LAKE: Self = Self { commit_after: Some(Duration::from_secs(5)), ..Self::BULK };
     pub(crate) const FOLLOW: Self = Self { commit_after: Some(Duration::from_millis(150)), ..Self::BULK };
+}
+
+impl Pace {
+    fn note_commit(&self) {
+        if let (Some(at), Ok(now)) = (&self.stored_at, crate::cli::now()) {
+            at.store(now.0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Many small transactions leave things behind that are tidied up after this.
@@ -148,8 +158,10 @@ pub(crate) fn run_live(
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if pace.commit_after.is_some_and(|it| committed.elapsed() >= it) {
+            // All that was read is stored then, also where nothing new was.
             ingest.flush()?;
             committed = Instant::now();
+            pace.note_commit();
         }
         if pace.commit_after.is_some() && tidied.elapsed() >= TIDY_AFTER {
             ingest.tidy()?;
@@ -162,6 +174,7 @@ pub(crate) fn run_live(
     }
     drop(closing);
     let stats = ingest.finish()?;
+    pace.note_commit();
     if interrupted.load(Ordering::Relaxed) && !ends_by_itself {
         return Err(Stopped.into());
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::sleep;
 
 use super::budget::{Budget, Priority};
-use super::clock::ServiceClock;
+use super::clock::wall;
 use super::health::Pulse;
 use super::quotas::action;
 use crate::synthetic::Random;
@@ -21,6 +22,9 @@ const TRIES: u32 = 7;
 const TRIES_WHEN_THROTTLED: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// What is said of credentials that were there and are no longer valid.
+const EXPIRED: &str = "the credentials have expired";
 
 /// What kind of a no it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,11 @@ impl Refused {
         self.code.as_deref() == Some(code)
     }
 
+    /// Whether credentials were there, and are no longer valid.
+    pub(super) fn has_expired(&self) -> bool {
+        self.message == EXPIRED || self.code.as_ref().is_some_and(|it| it.contains("Expired"))
+    }
+
     pub(super) fn permission(&self) -> String {
         if self.trouble == Trouble::Encrypted { "kms:Decrypt".to_owned() } else { action(self.api) }
     }
@@ -77,15 +86,13 @@ pub(super) struct Caller {
     pub(super) calls: RefCell<BTreeMap<&'static str, u64>>,
     pub(super) throttled: RefCell<BTreeMap<&'static str, u64>>,
     pub(super) pulse: Pulse,
-    clock: ServiceClock,
     random: RefCell<Random>,
 }
 
 impl Caller {
-    pub(super) fn new(budget: Rc<Budget>, seed: u64, clock: ServiceClock) -> Self {
+    pub(super) fn new(budget: Rc<Budget>, seed: u64) -> Self {
         Self {
             pulse: Pulse::default(),
-            clock,
             budget: RefCell::new(budget),
             calls: RefCell::default(),
             throttled: RefCell::default(),
@@ -114,12 +121,12 @@ impl Caller {
             let answer = Box::pin(request()).await;
             let refused = match answer {
                 Ok(answer) => {
-                    self.pulse.answered(api, self.clock.moment().local());
+                    self.pulse.answered(api, wall());
                     return Ok(answer);
                 }
                 Err(error) => refused(api, &error),
             };
-            self.pulse.failed(&refused, self.clock.moment().local());
+            self.pulse.failed(&refused, wall());
             match refused.trouble {
                 Trouble::Throttled => {
                     *self.throttled.borrow_mut().entry(api).or_default() += 1;
@@ -134,7 +141,7 @@ impl Caller {
             }
             tracing::debug!(api, tries, code = refused.code, "a call is made again");
             let pause = self.pause(tries);
-            self.pulse.tries_again(self.clock.moment().local(), pause);
+            self.pulse.tries_again(wall(), pause);
             sleep(pause).await;
         }
     }
@@ -161,7 +168,7 @@ pub(super) fn refused<E: ProvideErrorMetadata>(api: &'static str, error: &SdkErr
         (Some(code), _) => trouble(code, status),
         (None, SdkError::ConstructionFailure(_)) => Trouble::Credentials,
         (None, SdkError::DispatchFailure(failure)) if failure.is_user() => Trouble::Lasting,
-        (None, SdkError::DispatchFailure(failure)) if failure.is_other() => Trouble::Credentials,
+        (None, SdkError::DispatchFailure(_)) if credentials_trouble(error).is_some() => Trouble::Credentials,
         (None, SdkError::ServiceError(_)) => status.map_or(Trouble::Passing, of_status),
         (None, _) => Trouble::Passing,
     };
@@ -235,15 +242,26 @@ fn of_status(status: u16) -> Trouble {
     }
 }
 
+/// What is wrong with the credentials, where that is why a request was not sent: other failures of the connection say nothing of
+/// them.
+fn credentials_trouble<E>(error: &SdkError<E, HttpResponse>) -> Option<&'static str> {
+    let SdkError::DispatchFailure(failure) = error else { return None };
+    let cause = failure.as_connector_error().filter(|it| it.is_other())?;
+    let text = DisplayErrorContext(cause).to_string().to_lowercase();
+    let is_about_them = ["credential", "identity", "sso", "assume"].iter().any(|it| text.contains(it));
+    match (is_about_them, text.contains("expired")) {
+        (true, true) => Some(EXPIRED),
+        (true, false) => Some("the request could not be signed: are there credentials?"),
+        _ => None,
+    }
+}
+
 /// What went wrong where the service said nothing.
 fn unspoken<E>(error: &SdkError<E, HttpResponse>) -> &'static str {
     match error {
         SdkError::ConstructionFailure(_) => "the request could not be made: are there credentials and a region?",
         SdkError::TimeoutError(_) => "the service did not answer in time",
-        SdkError::DispatchFailure(failure) if failure.is_other() => {
-            "the request could not be signed: are there credentials?"
-        }
-        SdkError::DispatchFailure(_) => "the service could not be reached",
+        SdkError::DispatchFailure(_) => credentials_trouble(error).unwrap_or("the service could not be reached"),
         _ => "the answer could not be understood",
     }
 }

@@ -40,12 +40,12 @@ pub(super) struct Moment {
     at: Instant,
 }
 
-impl Moment {
-    /// What the clock of this machine showed.
-    pub(super) fn local(&self) -> Timestamp {
-        self.local
-    }
+/// The clock of this machine, whatever it is moved by.
+pub(super) fn wall() -> Timestamp {
+    Timestamp(real_us())
+}
 
+impl Moment {
     /// How long ago it was.
     pub(super) fn age(&self) -> Duration {
         self.at.elapsed()

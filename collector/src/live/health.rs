@@ -34,10 +34,8 @@ impl Obstacle {
             Trouble::Denied | Trouble::Encrypted => Self::Denied,
             Trouble::Clock => Self::WrongClock,
             Trouble::Throttled => Self::Throttled,
+            Trouble::Credentials if refused.has_expired() => Self::ExpiredCredentials,
             Trouble::Credentials if refused.code.is_none() => Self::NoCredentials,
-            Trouble::Credentials if refused.code.as_ref().is_some_and(|it| it.contains("Expired")) => {
-                Self::ExpiredCredentials
-            }
             Trouble::Credentials => Self::InvalidCredentials,
             Trouble::Passing | Trouble::Lasting if refused.code.is_none() => Self::Unreachable,
             Trouble::Passing => Self::ServiceError,

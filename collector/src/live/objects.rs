@@ -16,7 +16,10 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use super::call::refused;
+use super::clock::wall;
 use super::connection;
+use super::health::{Health, Pulse};
 use super::outbox::{Outbox, local_time};
 use super::{GapKind, Known, LiveOptions, LiveTarget, TargetGap};
 use crate::import::{ImportOptions, Stopped, stream};
@@ -42,6 +45,9 @@ pub struct ObjectsReport {
     pub objects: u64,
     pub bytes: u64,
     pub gaps: Vec<TargetGap>,
+    /// How the bucket answers at this moment.
+    #[serde(skip)]
+    pub health: Health,
 }
 
 /// Objects under a prefix.
@@ -58,7 +64,8 @@ pub(super) struct Objects<'a> {
     /// Marks that are to be sent.
     marks: RefCell<Vec<Collected>>,
     marked: RefCell<Instant>,
-    pub(super) report: RefCell<ObjectsReport>,
+    report: RefCell<ObjectsReport>,
+    pulse: Pulse,
 }
 
 /// An object as a listing shows it.
@@ -101,7 +108,13 @@ impl<'a> Objects<'a> {
             marks: RefCell::default(),
             marked: RefCell::new(Instant::now()),
             report: RefCell::new(ObjectsReport { source: place.to_owned(), ..ObjectsReport::default() }),
+            pulse: Pulse::default(),
         }
+    }
+
+    /// What was read, and how the bucket answers.
+    pub(super) fn report(&self) -> ObjectsReport {
+        ObjectsReport { health: self.pulse.health(), ..self.report.borrow().clone() }
     }
 
     /// Reads every object that was not read yet.
@@ -115,7 +128,9 @@ impl<'a> Objects<'a> {
         self.read_all().await?;
         let mut looks = 0_u32;
         loop {
-            sleep(self.options.interval.min(Duration::from_secs(15))).await;
+            let pause = self.options.interval.min(Duration::from_secs(15));
+            self.pulse.tries_again(wall(), pause);
+            sleep(pause).await;
             looks += 1;
             let from = if looks.is_multiple_of(WHOLE_EVERY)
                 || self.read.borrow().len() < FEW
@@ -138,8 +153,12 @@ impl<'a> Objects<'a> {
             let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix);
             let request = request.set_start_after(from.clone()).set_continuation_token(token.clone());
             let page = match request.send().await {
-                Ok(page) => page,
+                Ok(page) => {
+                    self.pulse.answered("ListObjectsV2", wall());
+                    page
+                }
                 Err(error) => {
+                    self.pulse.failed(&refused("ListObjectsV2", &error), wall());
                     self.gap(format!(
                         "s3://{}/{} cannot be listed: {}",
                         self.bucket,
@@ -173,8 +192,14 @@ impl<'a> Objects<'a> {
             tries += 1;
             let object = self.client.get_object().bucket(&self.bucket).key(&it.key).send().await;
             let done = match object {
-                Ok(object) => self.take(&subject, object).await?,
-                Err(error) => Err(DisplayErrorContext(&error).to_string()),
+                Ok(object) => {
+                    self.pulse.answered("GetObject", wall());
+                    self.take(&subject, object).await?
+                }
+                Err(error) => {
+                    self.pulse.failed(&refused("GetObject", &error), wall());
+                    Err(DisplayErrorContext(&error).to_string())
+                }
             };
             match done {
                 Err(_) if tries < TRIES => sleep(Duration::from_millis(200 << tries)).await,

@@ -7,6 +7,7 @@ use super::budget::Priority;
 use super::call_prices::{CALL_PRICES, times};
 use super::executions::{Listing, OVERLAP_US};
 use super::logs::Group;
+use super::probe::logging_command;
 use super::walk::Walk;
 use super::{Planned, executions, logs, metrics};
 use crate::import::Stopped;
@@ -111,11 +112,8 @@ impl Walk<'_> {
     /// What the settings of a machine make impossible, and what would change that.
     fn limits_of_settings(&self, arn: &Name, is_express: bool, level: &str) -> Vec<String> {
         let mut limits = Vec::new();
-        let fix = format!(
-            "aws stepfunctions update-state-machine --state-machine-arn {arn} --logging-configuration \
-             'level=ALL,includeExecutionData=false,destinations=[{{cloudWatchLogsLogGroup={{logGroupArn=ARN:*}}}}]'"
-        );
         let settings = self.with_machine(arn, |it| it.settings.clone());
+        let fix = logging_command(arn, settings.as_ref().and_then(|it| it.log_group_arn.as_deref()));
         match (&settings, is_express, level) {
             (None, ..) => limits.push("its settings cannot be read: its log group is not known".to_owned()),
             (_, true, "OFF") => limits.push(format!("Express without logs: nothing of it can be seen. `{fix}`")),

@@ -194,6 +194,41 @@ fn of_refusal(what: &str, refused: &Refused) -> Check {
     }
 }
 
+/// The command that makes a state machine log everything, to its log group or to a new one.
+pub(super) fn logging_command(arn: &str, log_group: Option<&str>) -> String {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let [_, partition, _, region, account, _, name] = parts[..] else {
+        return format!("set the logging level of {} to ALL", shell(arn));
+    };
+    let group = format!("/aws/vendedlogs/states/{name}-Logs");
+    let (make, group) = match log_group {
+        Some(group) => (String::new(), group.trim_end_matches(":*").to_owned()),
+        None => {
+            let make = format!("aws logs create-log-group --region {region} --log-group-name {} && ", shell(&group));
+            (make, format!("arn:{partition}:logs:{region}:{account}:log-group:{group}"))
+        }
+    };
+    let configuration = format!(
+        "level=ALL,includeExecutionData=false,destinations=[{{cloudWatchLogsLogGroup={{logGroupArn={group}:*}}}}]"
+    );
+    let update = format!(
+        "aws stepfunctions update-state-machine --region {region} --state-machine-arn {} --logging-configuration {}",
+        shell(arn),
+        shell(&configuration)
+    );
+    make + &update
+}
+
+/// A word as a shell takes it, whatever is in it.
+fn shell(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "_-./:".contains(it);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    let clean: String = word.chars().filter(|it| !it.is_control()).collect();
+    format!("'{}'", clean.replace('\'', r"'\''"))
+}
+
 /// What the settings of one machine make impossible.
 fn of_settings(arn: &str, is_express: bool, settings: &MachineSettings) -> Vec<Check> {
     let name = arn.rsplit(':').next().unwrap_or(arn);
@@ -203,10 +238,7 @@ fn of_settings(arn: &str, is_express: bool, settings: &MachineSettings) -> Vec<C
             "OFF" => format!("`{name}` is Express and logs nothing: nothing of it can be seen"),
             level => format!("`{name}` is Express and logs at level {level}: failures can be seen, timelines cannot"),
         };
-        let fix = format!(
-            "aws stepfunctions update-state-machine --state-machine-arn {arn} --logging-configuration level=ALL,…"
-        );
-        checks.push(Check::wrong("logging", detail, fix));
+        checks.push(Check::wrong("logging", detail, logging_command(arn, settings.log_group_arn.as_deref())));
     }
     if let Some(key) = &settings.kms_key {
         let detail = format!("`{name}` is encrypted with `{key}`");
@@ -218,4 +250,26 @@ fn of_settings(arn: &str, is_express: bool, settings: &MachineSettings) -> Vec<C
         });
     }
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_for_logging_can_be_pasted() {
+        let arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:it's";
+        let command = logging_command(arn, None);
+        assert!(!command.contains('…') && !command.contains("ARN"), "{command}");
+        assert!(command.starts_with(
+            r"aws logs create-log-group --region eu-west-1 --log-group-name '/aws/vendedlogs/states/it'\''s-Logs' && "
+        ));
+        assert!(command.contains(r"--state-machine-arn 'arn:aws:states:eu-west-1:123456789012:stateMachine:it'\''s'"));
+        let known = logging_command(
+            "arn:aws:states:eu-west-1:1:stateMachine:a",
+            Some("arn:aws:logs:eu-west-1:1:log-group:g:*"),
+        );
+        assert!(known.contains("logGroupArn=arn:aws:logs:eu-west-1:1:log-group:g:*}"), "{known}");
+        assert!(known.starts_with("aws stepfunctions "), "{known}");
+    }
 }

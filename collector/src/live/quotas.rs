@@ -65,7 +65,11 @@ impl Quotas {
 
 /// The IAM action that an API needs.
 pub(super) fn action(api: &str) -> String {
-    BUILT_IN.get(api).map_or_else(|| api.to_owned(), |it| it.action.clone())
+    match api {
+        "ListObjectsV2" => "s3:ListBucket".to_owned(),
+        "GetObject" => "s3:GetObject".to_owned(),
+        _ => BUILT_IN.get(api).map_or_else(|| api.to_owned(), |it| it.action.clone()),
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use futures_util::future::{Either, join_all, select, try_join, try_join_all, try
 use tokio::time::{Instant, sleep};
 
 use super::budget::Priority;
-use super::clock::Moment;
+use super::clock::{Moment, wall};
 use super::history::End;
 use super::logs::Group;
 use super::objects::Objects;
@@ -40,12 +40,13 @@ const FORGET: Duration = Duration::from_secs(3_600);
 
 type Send<'a> = &'a mut dyn FnMut(Observed) -> Result<(), Stopped>;
 
-/// Collects once from every target.
+/// Collects once from every target, telling about once a second how it goes.
 pub fn collect(
     targets: &[LiveTarget],
     options: &LiveOptions,
     known: &Known,
     send: Send<'_>,
+    tell: &mut dyn FnMut(LiveReport),
 ) -> Result<LiveReport, CollectError> {
     runtime()?.block_on(async {
         let (outbox, accounts) = (Outbox::new(send), Accounts::default());
@@ -53,10 +54,21 @@ pub fn collect(
         let objects = objects(targets, options, known, &outbox).await;
         let reading =
             try_join(try_join_all(walks.iter().map(once)), try_join_all(objects.iter().map(Objects::read_all)));
-        reading.await.map_err(|Stopped| CollectError::Stopped)?;
+        let telling = tell_often(|| tell(report(&walks, &objects)));
+        if let Either::Left((read, _)) = select(reading.boxed_local(), telling.boxed_local()).await {
+            read.map_err(|Stopped| CollectError::Stopped)?;
+        }
         outbox.flush().map_err(|Stopped| CollectError::Stopped)?;
         Ok(report(&walks, &objects))
     })
+}
+
+/// Tells how it goes until it is dropped.
+async fn tell_often(mut tell: impl FnMut()) {
+    loop {
+        sleep(TELL).await;
+        tell();
+    }
 }
 
 /// Collects from every target until `stop` says so, telling about once a second how it goes.
@@ -170,7 +182,7 @@ async fn objects<'a>(
 }
 
 fn report(walks: &[Walk<'_>], objects: &[Objects<'_>]) -> LiveReport {
-    let objects = objects.iter().map(|it| it.report.borrow().clone()).collect();
+    let objects = objects.iter().map(Objects::report).collect();
     let mut all = LiveReport { objects, ..LiveReport::default() };
     for walk in walks {
         all.targets.push(TargetReport { health: walk.caller.pulse.health(), ..walk.report.borrow().clone() });
@@ -228,7 +240,7 @@ async fn forever(walk: &Walk<'_>, outbox: &Outbox<'_>) -> Result<(), Stopped> {
     while !walk.find_machines().await? {
         walk.tell_use()?;
         let pause = walk.options.interval.max(Duration::from_secs(5));
-        walk.caller.pulse.tries_again(walk.clock.moment().local(), pause);
+        walk.caller.pulse.tries_again(wall(), pause);
         sleep(pause).await;
     }
     walk.report.borrow_mut().ok = true;
@@ -410,7 +422,7 @@ async fn follow_sides(walk: &Walk<'_>) -> Result<(), Stopped> {
             walk.traces(Priority::Fresh).await?;
         }
         let pause = walk.options.interval.max(Duration::from_secs(1));
-        walk.caller.pulse.tries_again(walk.clock.moment().local(), pause);
+        walk.caller.pulse.tries_again(wall(), pause);
         sleep(pause).await;
         if forgiven.elapsed() >= FORGIVE {
             forgiven = Instant::now();

@@ -90,6 +90,8 @@ struct Covered {
     claims: Vec<(Span, Moment)>,
     source: &'static str,
     is_checked: bool,
+    /// A mark was taken back, which is to be stored.
+    is_cut: bool,
 }
 
 /// One account and region, with everything that reading it needs.
@@ -134,12 +136,9 @@ pub(super) struct Walk<'a> {
 }
 
 impl Covered {
-    /// What is to be stored, if anything.
-    fn marked(&self, subject: &Name) -> Option<Collected> {
-        let spans = self.stored.clone();
-        let (source, wanted_from) = (self.source, self.wanted_from);
-        let is_any = !spans.as_slice().is_empty();
-        is_any.then(|| Collected { source, subject: subject.clone(), wanted_from, spans })
+    /// What is to be stored.
+    fn marks(&self, subject: Name) -> Collected {
+        Collected { source: self.source, subject, wanted_from: self.wanted_from, spans: self.stored.clone() }
     }
 
     fn of((wanted_from, spans): &(Timestamp, Spans)) -> Self {
@@ -183,7 +182,7 @@ impl<'a> Walk<'a> {
             clients: RefCell::new(clients),
             reconnected: Cell::new(None),
             reconnecting: tokio::sync::Mutex::new(()),
-            caller: Caller::new(budget, options.seed, clock.clone()),
+            caller: Caller::new(budget, options.seed),
             clock,
             outbox,
             names: RefCell::new(Interner::with_capacity(INTERNED)),
@@ -434,6 +433,7 @@ impl<'a> Walk<'a> {
         let known = collected
             .entry((source.to_owned(), subject.to_owned()))
             .or_insert_with(|| Covered { wanted_from: default(), ..Covered::default() });
+        known.source = source;
         if !std::mem::replace(&mut known.is_checked, true) {
             self.cut_off_future(known);
         }
@@ -453,6 +453,7 @@ impl<'a> Walk<'a> {
         tracing::warn!("marks in the future are cut off: they were made by a wrong clock");
         known.read = newest.map(|it| known.read.until(it)).unwrap_or_default();
         known.stored = known.read.clone();
+        known.is_cut = true;
     }
 
     /// What of a source is missing up to an instant, in ascending order. What was read last is read again from `overlap`
@@ -481,24 +482,28 @@ impl<'a> Walk<'a> {
         let marked = {
             let mut collected = self.collected.borrow_mut();
             let known = collected.entry((source.to_owned(), subject.to_string())).or_default();
-            known.source = source;
             known.claims.push((span, *moment));
             self.settle(known);
-            known.marked(subject)
+            known.is_cut = false;
+            known.marks(subject.clone())
         };
-        marked.map_or(Ok(()), |it| self.observe(Observation::Collected(Box::new(it))))
+        if marked.spans.as_slice().is_empty() {
+            return Ok(());
+        }
+        self.observe(Observation::Collected(Box::new(marked)))
     }
 
     /// Records that came since may show that what was read before reached further than was certain then.
     pub(super) fn settle_marks(&self) -> Result<(), Stopped> {
         let settled: Vec<Collected> = {
             let mut collected = self.collected.borrow_mut();
-            let claimed = collected.iter_mut().filter(|(_, it)| !it.claims.is_empty());
+            let claimed = collected.iter_mut().filter(|(_, it)| it.is_cut || !it.claims.is_empty());
             claimed
                 .filter_map(|((_, subject), known)| {
                     let before = known.stored.clone();
                     self.settle(known);
-                    known.marked(&Name::from(subject.as_str())).filter(|it| it.spans != before)
+                    let is_news = std::mem::take(&mut known.is_cut) || known.stored != before;
+                    is_news.then(|| known.marks(subject.as_str().into()))
                 })
                 .collect()
         };

@@ -1,6 +1,6 @@
 //! Clocks that are wrong: whichever it is and by how much, nothing is lost, nothing comes twice, and the report says so.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use collector::synthetic::{Plan, Random, image_ingest, order_processing};
 use serde_json::{Value, json};
@@ -15,9 +15,12 @@ const HOUR_US: i64 = 60 * MINUTE_US;
 const EXECUTIONS: usize = 70;
 /// When executions begin, and when each run takes place: while they begin, and a while after.
 const START_US: i64 = BEGIN_US + 2 * HOUR_US + 7 * MINUTE_US;
-const RUNS_S: [i64; 5] = [11, 23, 36, 48, 75];
+const RUNS_S: [i64; 4] = [11, 30, 48, 75];
 const IDLE: &str = "idle";
-const TABLES: [&str; 5] = ["executions", "events", "visits", "attempts", "segments"];
+/// Everything else is made of these.
+const TABLES: [&str; 3] = ["executions", "events", "segments"];
+/// What one run with right clocks stores after all of it.
+static EXPECTED: OnceLock<Vec<Vec<String>>> = OnceLock::new();
 
 /// A state machine of a plan under another name.
 fn machine(plan: &Plan, name: &str, is_express: bool, log_level: &'static str) -> Machine {
@@ -75,11 +78,14 @@ fn check(header: DateHeader, local_us: i64) -> Vec<Value> {
     service.world.set_now(START_US + 20 * MINUTE_US);
     let last = run(&service, &bench, &address, 0);
     assert_eq!(clock_gap(&last), None, "{what}");
-    let reference = Bench::new();
-    run(&service, &reference, &address, 0);
-    for ((table, rows), expected) in TABLES.iter().zip(everything(&bench)).zip(everything(&reference)) {
+    let expected = EXPECTED.get_or_init(|| {
+        let reference = Bench::new();
+        run(&service, &reference, &address, 0);
+        everything(&reference)
+    });
+    for ((table, rows), expected) in TABLES.iter().zip(everything(&bench)).zip(expected) {
         assert_eq!(rows.len(), expected.len(), "{what}: {table}");
-        assert!(rows == expected, "{what}: {table} differs");
+        assert!(rows == *expected, "{what}: {table} differs");
     }
     let complete = bench.rows("SELECT count(*), count(*) FILTER (WHERE complete) FROM executions");
     let all = 3 * EXECUTIONS + 5;

@@ -6,6 +6,7 @@ mod emulated;
 mod faults;
 mod following;
 mod sources;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
@@ -84,6 +85,11 @@ pub(crate) fn command_of_stand_in(bench: &Bench, address: &str, more: &[&str]) -
 /// Two machines with so many executions each, served.
 pub(crate) fn served_machines(n_executions: usize) -> (Arc<Service>, String) {
     served(service(two_machines(n_executions)))
+}
+
+/// A service without state machines whose clock is that of this machine.
+pub(crate) fn served_in_real_time() -> (Arc<Service>, String) {
+    served(Service::new(World::in_real_time(1)))
 }
 
 /// Made-up credentials, and nothing that belongs to the machine.

@@ -154,7 +154,10 @@ impl Service {
         match *self.outage.lock().expect("the lock") {
             Outage::None => {}
             Outage::Down => return Answer::Reset,
-            Outage::Refuses(code, message) => return Answer::error(400, code, message),
+            Outage::Refuses(code, message) => {
+                let status = if code == "InternalFailure" { 500 } else { 400 };
+                return Answer::error(status, code, message);
+            }
         }
         if self.denied.contains(action.as_str()) || self.lost.lock().expect("the lock").contains(action.as_str()) {
             return Answer::error(400, "AccessDeniedException", "not authorized");

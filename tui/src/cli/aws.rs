@@ -1,10 +1,12 @@
 //! Which account and region does a command speak to?
 
 use clap::Args;
-use collector::live::LiveTarget;
+use collector::live::{LiveTarget, profile_files, profiles};
+use tui::text;
 
 use super::Context;
 use crate::config::TargetConfig;
+use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct AwsArguments {
@@ -34,6 +36,21 @@ impl AwsArguments {
     /// Whether anything was said.
     pub(crate) fn is_given(&self) -> bool {
         !(self.profile.is_empty() && self.region.is_empty() && self.role_arn.is_empty() && self.endpoint_url.is_none())
+    }
+
+    /// Refuses a profile that is not in the files of the AWS configuration.
+    pub(crate) fn check_profiles(&self) -> Result<(), Failure> {
+        let known = profiles();
+        let Some(unknown) = self.profile.iter().find(|it| !known.contains(*it)) else { return Ok(()) };
+        let files: Vec<String> = profile_files().iter().map(|it| format!("`{}`", it.display())).collect();
+        let failure = Failure::usage(format!("unknown profile `{}`", text::plain(unknown)))
+            .because(format!("it is not in {}", files.join(" or ")));
+        Err(if known.is_empty() {
+            failure.hint(format!("create it: `aws configure sso --profile {}`", text::quoted(unknown)))
+        } else {
+            let known: Vec<String> = known.iter().map(|it| format!("`{}`", text::plain(it))).collect();
+            failure.hint(format!("these profiles exist: {}", known.join(", ")))
+        })
     }
 
     /// Every account and region: each profile with each role in each region; where nothing is said, those of the configuration.

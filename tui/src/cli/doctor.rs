@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use analyzer::model::{ApiUse, Micros};
+use analyzer::model::{ApiUse, Micros, Timestamp};
 use clap::Args;
 use collector::live::{Check as LiveCheck, probe};
 use queries::Reader;
 use serde_json::{Value, json};
+use tui::collecting::Colour;
 use tui::text;
 
-use super::Context;
 use super::aws::AwsArguments;
 use super::collect::{SourceArguments, live_options};
+use super::{Context, collector_state};
 use crate::Outcome;
 use crate::failure::EXIT_FAILED;
 use crate::report::{Report, TextTable};
@@ -30,6 +31,9 @@ pub(crate) struct DoctorArguments {
     offline: bool,
 }
 
+/// A collector that ended longer ago is not looked at.
+const A_DAY: Micros = Micros(86_400_000_000);
+
 struct Check {
     what: String,
     /// `None` for what was not looked at.
@@ -41,7 +45,8 @@ struct Check {
 pub(crate) fn run(context: &Context, arguments: &DoctorArguments) -> Outcome {
     let path = context.config.db_path();
     let has_db = context.config.has_db();
-    let mut checks = vec![database(&path, has_db), prices(context)?];
+    arguments.aws.check_profiles()?;
+    let mut checks = vec![database(&path, has_db), prices(context)?, collecting(context)?];
     checks.extend(allowance(&path));
     checks.extend(service(context, arguments)?);
     let is_well = checks.iter().all(|it| it.ok != Some(false));
@@ -94,6 +99,28 @@ fn prices(context: &Context) -> Result<Check, crate::failure::Failure> {
         detail: format!("{} of {}, {} regions", book.source, book.as_of, book.regions().count()),
         fix,
     })
+}
+
+/// How the last collector of this database goes, or how it ended.
+fn collecting(context: &Context) -> Result<Check, crate::failure::Failure> {
+    let what = "collector".to_owned();
+    let Some(state) = collector_state::read(context) else {
+        let detail = "none has written to this database".to_owned();
+        return Ok(Check { what, ok: None, detail, fix: None });
+    };
+    let now = collector_state::now();
+    let light = state.light(now);
+    let is_old = state.ended.as_ref().is_some_and(|it| now - Timestamp(it.at_us) > A_DAY);
+    let ok = match light.colour {
+        Colour::Off | Colour::Live => Some(true),
+        Colour::Starting => None,
+        Colour::Partly | Colour::Down => (!is_old).then_some(false),
+    };
+    let at = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), |it| analyzer::time::format(Timestamp(it)));
+    let answered = state.answered_at().map(|it| it.0);
+    let next = light.next.iter().map(|it| format!("; {it}")).collect::<String>();
+    let detail = format!("{}{next}; last answer {}, last stored {}", light.words, at(answered), at(state.stored_at_us));
+    Ok(Check { what, ok, detail, fix: light.fix })
 }
 
 /// How much of its allowance the collector used when it last said so, where it waited or was throttled.

@@ -6,6 +6,7 @@ mod aws;
 mod bill;
 mod bottlenecks;
 mod collect;
+mod collector_state;
 mod compare;
 mod completions;
 mod config;

@@ -100,7 +100,12 @@ fn collector(context: &Context) -> Result<Report, Failure> {
     notes.extend(gaps.iter().map(|(subject, reason)| format!("lost: {subject}: {reason}")));
     notes.extend(set_aside.iter().map(|(source, reason)| format!("set aside: {source}: {reason}")));
     let heading = match (uses.is_empty(), gaps.len()) {
-        (true, _) => "Nobody has collected into this database: `stepscope collect`, or `dash` with targets.".to_owned(),
+        (true, _) if super::collector_state::read(context).is_some() => {
+            "Nothing has been stored by a collector.".to_owned()
+        }
+        (true, _) => {
+            "No collector has written to this database: `stepscope collect`, or `dash` with targets.".to_owned()
+        }
         (false, 0) => "No gap is known.".to_owned(),
         (false, gaps) => format!("{gaps} gaps that cannot be filled."),
     };

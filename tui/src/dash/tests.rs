@@ -64,6 +64,26 @@ fn every_view_in_ascii_and_in_the_smallest_frame() {
 }
 
 #[test]
+fn what_the_collector_says_is_in_the_header_the_overview_and_its_own_view() {
+    for (name, state) in collectors() {
+        let told = |ui: Ui| update(ui, Msg::Collector(Box::new(state.clone()))).0;
+        let head = |width: u16| {
+            let drawn = draw(&told(showing(View::Overview, (width, 12))));
+            drawn.lines().next().unwrap_or_default().to_owned()
+        };
+        let (ui, ticket) = waiting(View::Overview, (100, 7));
+        let empty = update(ui, Msg::Loaded(ticket, Ok(Content::Overview(Arc::default())))).0;
+        let (ui, ticket) = waiting(View::Collector, (100, 8));
+        let collector = update(ui, Msg::Loaded(ticket, Ok(content(View::Collector)))).0;
+        let mut ascii = told(showing(View::Overview, (100, 12)));
+        ascii.preferences.is_ascii = true;
+        let ascii = draw(&ascii).lines().next().unwrap_or_default().to_owned();
+        let parts = [head(60), head(100), head(160), ascii, draw(&told(empty)), draw(&told(collector))];
+        insta::assert_snapshot!(format!("collector_{name}"), parts.join("\n\n"));
+    }
+}
+
+#[test]
 fn the_help_and_the_menus_lie_over_the_view() {
     insta::assert_snapshot!("help", draw(&press(showing(View::Incident, (80, 24)), "?").0));
     insta::assert_snapshot!("ranges", draw(&press(showing(View::Overview, (80, 24)), "t").0));

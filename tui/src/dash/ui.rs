@@ -9,6 +9,7 @@ use super::data::{Content, ExecutionItem, Findout};
 use super::keys::KeyMap;
 use super::screen::{Heat, MachineRef, Sort, Stop, Subject, TimeRange, Trail, View};
 use super::theme::Theme;
+use crate::collecting::{self, CollectorState, Light};
 
 /// What the keyboard is for at the moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -110,8 +111,8 @@ pub struct Ui {
     pub is_finding_out: bool,
     pub findout_trouble: Option<String>,
     pub is_frozen: bool,
-    /// Whether somebody collects while it is open.
-    pub is_live: bool,
+    /// What the collector of this database last said about itself.
+    pub collecting: Option<CollectorState>,
     /// Something that was done, in a sentence, until the next key.
     pub notice: Option<String>,
     pub title: String,
@@ -139,7 +140,7 @@ impl Ui {
             is_finding_out: false,
             findout_trouble: None,
             is_frozen: false,
-            is_live: false,
+            collecting: None,
             notice: None,
             title: title.into(),
             now,
@@ -155,6 +156,11 @@ impl Ui {
 
     pub(super) fn stop_mut(&mut self) -> &mut Stop {
         self.trail.last_mut()
+    }
+
+    /// How collecting goes at this moment.
+    pub fn light(&self) -> Light {
+        self.collecting.as_ref().map_or_else(collecting::unknown, |it| it.light(self.now))
     }
 
     /// The machines that are known, from wherever the overview stands in the trail.

@@ -7,6 +7,7 @@ use super::screen::View;
 use super::theme::Theme;
 use super::ui::{Menu, Mode, Prompt, PromptKind, Ui};
 use super::views;
+use crate::collecting::{Colour, Light};
 
 /// Lines above the answer to the view's question: where one is, and the tabs.
 const ABOVE: usize = 2;
@@ -138,20 +139,25 @@ fn title(ui: &Ui) -> Line {
         left.push(" › ", Tone::Dim);
         left.push(stop.name(), Tone::Plain);
     }
-    let live = match (ui.is_frozen, ui.is_live) {
-        (true, _) => Line::toned("❚❚ frozen", Tone::Warn),
-        (false, true) => Line::toned("● live", Tone::Good),
-        (false, false) => Line::toned("○ stored", Tone::Dim),
+    let light = ui.light();
+    let (live, short) = if ui.is_frozen {
+        (Line::toned("❚❚ frozen", Tone::Warn), Line::toned("❚❚ frozen", Tone::Warn))
+    } else {
+        let short = Line::toned(format!("{} {}", light.sign(), light.short), light_tone(&light));
+        (if light.colour == Colour::Off { short.clone() } else { light_line(&light) }, short)
     };
     let clock = format!("{} UTC", analyzer::time::time_of_day(ui.now));
     let range = ui.preferences.range.said();
     let busy = if ui.stop().awaited.is_some() { "loading …   " } else { "" };
-    // From the right, what matters least is dropped first.
-    let wholes = [
-        Line::toned(busy, Tone::Warn).and(live.clone()).with(format!("   {range} ▾   {clock} "), Tone::Dim),
-        Line::toned(busy, Tone::Warn).and(live.clone()).with(format!("   {range} ▾ "), Tone::Dim),
-        live.with(" ", Tone::Plain),
-    ];
+    // From the right, what matters least is dropped first. Why nothing is collected matters more than the range and the time.
+    let busy = Line::toned(busy, Tone::Warn);
+    let with_range = |live: &Line| busy.clone().and(live.clone()).with(format!("   {range} ▾ "), Tone::Dim);
+    let with_both = |live: &Line| busy.clone().and(live.clone()).with(format!("   {range} ▾   {clock} "), Tone::Dim);
+    let mut wholes = vec![with_both(&live), with_range(&live)];
+    if matches!(light.colour, Colour::Down | Colour::Partly) && !ui.is_frozen {
+        wholes.push(live.clone().with(" ", Tone::Plain));
+    }
+    wholes.extend([with_both(&short), with_range(&short), short.with(" ", Tone::Plain)]);
     for right in wholes {
         if left.width() + right.width() + 2 <= width {
             left.pad(width - right.width());
@@ -160,6 +166,22 @@ fn title(ui: &Ui) -> Line {
     }
     left.cut(width);
     left
+}
+
+/// The sign and the words of a light, with the next try.
+fn light_line(light: &Light) -> Line {
+    let next = light.next.iter().map(|it| format!(", {it}")).collect::<String>();
+    Line::toned(format!("{} {}{next}", light.sign(), light.words), light_tone(light))
+}
+
+/// The tone of a light, which its sign and its words say, too.
+pub(super) fn light_tone(light: &Light) -> Tone {
+    match light.colour {
+        Colour::Off | Colour::Starting => Tone::Dim,
+        Colour::Live => Tone::Good,
+        Colour::Partly => Tone::Warn,
+        Colour::Down => Tone::Bad,
+    }
 }
 
 /// The tabs as they are drawn: each with the columns it takes.

@@ -16,6 +16,7 @@ use tui::text;
 use super::options::Resolved;
 use super::{CollectArguments, Context, opener, result};
 use crate::Outcome;
+use crate::cli::collector_state::Keeper;
 use crate::failure::Failure;
 use crate::ingest::{Pace, run_live};
 use crate::output;
@@ -55,6 +56,22 @@ impl ServiceArguments {
 
 pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Resolved) -> Outcome {
     let service = &arguments.service;
+    let interval = resolved.options.interval.as_secs();
+    let is_watched = service.until_input_ends;
+    let keeper = Keeper::start(context, &resolved.targets, &resolved.options, Some(interval), is_watched);
+    let keeper = Arc::new(keeper);
+    let outcome = follow_targets(context, arguments, resolved, &keeper);
+    keeper.end(&outcome);
+    outcome
+}
+
+fn follow_targets(
+    context: &Context,
+    arguments: &CollectArguments,
+    resolved: Resolved,
+    keeper: &Arc<Keeper>,
+) -> Outcome {
+    let service = &arguments.service;
     let is_terminal = output::is_stderr_a_terminal() && service.log_format == crate::logging::LogFormat::Text;
     crate::logging::start(service.log_format, is_terminal);
     let retain = service.retain.as_deref().map(retention).transpose()?;
@@ -73,11 +90,17 @@ pub(super) fn run(context: &Context, arguments: &CollectArguments, resolved: Res
     let (stop, shared) = (Arc::clone(&interrupted), Arc::clone(&metrics));
     let mut status = Status::new(is_terminal, service.metrics_file.clone(), shared);
     tracing::info!(targets = resolved.targets.len(), "collecting begins");
-    let pace =
-        Pace { retain, ends_by_itself: true, ..if context.config.is_lake() { Pace::LAKE } else { Pace::FOLLOW } };
+    let pace = Pace {
+        retain,
+        ends_by_itself: true,
+        stored_at: Some(keeper.stored_at()),
+        ..if context.config.is_lake() { Pace::LAKE } else { Pace::FOLLOW }
+    };
+    let told_by = Arc::clone(keeper);
     let stored = run_live(opener(context, arguments.again)?, &pace, move |send| {
         let is_stopped = || stop.load(Ordering::Relaxed);
         let result = follow(&resolved.targets, &resolved.options, &resolved.known, send, &is_stopped, &mut |report| {
+            told_by.tell(&report);
             status.tell(report);
         });
         let outcome = if result.is_ok() { Ok(()) } else { Err(Stopped) };

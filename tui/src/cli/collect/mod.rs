@@ -8,6 +8,7 @@ mod plan;
 mod result;
 mod shard;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
@@ -15,14 +16,17 @@ use clap::Args;
 use collector::import::Stopped;
 use collector::live::{LiveReport, collect};
 use queries::{ImportStats, Store};
+use tui::collecting::NOT_COLLECTING;
 
 pub(crate) use options::{SourceArguments, SourceName, live_options};
 
 use self::options::Resolved;
 use super::Context;
 use super::aws::AwsArguments;
+use super::collector_state::Keeper;
 use crate::Outcome;
 use crate::failure::{EXIT_SET_ASIDE, Failure};
+use crate::ingest::Pace;
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
@@ -76,11 +80,23 @@ pub(crate) fn run(context: &Context, arguments: &CollectArguments) -> Outcome {
     if arguments.follow {
         return follow::run(context, arguments, resolved);
     }
+    let keeper = Arc::new(Keeper::start(context, &resolved.targets, &resolved.options, None, false));
+    let outcome = collect_once(context, arguments, resolved, &keeper);
+    keeper.end(&outcome);
+    outcome
+}
+
+fn collect_once(context: &Context, arguments: &CollectArguments, resolved: Resolved, keeper: &Arc<Keeper>) -> Outcome {
     let begun = Instant::now();
-    let (report, stats) = once(context, resolved, arguments.again)?;
+    let (report, stats) = once(context, resolved, arguments.again, keeper)?;
+    keeper.tell(&report);
     let is_lacking = is_lacking(&report, &stats);
     result::report(&report, &stats, begun.elapsed().as_millis()).print(context.output)?;
     if !report.targets.is_empty() && report.targets.iter().all(|it| !it.ok && it.segments == 0) {
+        if let Some((words, fix)) = keeper.obstacle() {
+            let why = words.trim_start_matches(NOT_COLLECTING).to_owned();
+            return Err(Failure::new("nothing could be collected").because(why).hint(fix));
+        }
         let gaps = report.targets.iter().flat_map(|it| it.gaps.iter().map(ToString::to_string));
         let denied = report.targets.iter().flat_map(|it| &it.denied).map(|it| format!("{} is denied", it.permission));
         return Err(Failure::new("nothing could be collected")
@@ -97,10 +113,18 @@ fn is_lacking(report: &LiveReport, stats: &ImportStats) -> bool {
         || report.targets.iter().any(|it| !it.denied.is_empty())
 }
 
-fn once(context: &Context, resolved: Resolved, again: bool) -> Result<(LiveReport, ImportStats), Failure> {
+fn once(
+    context: &Context,
+    resolved: Resolved,
+    again: bool,
+    keeper: &Arc<Keeper>,
+) -> Result<(LiveReport, ImportStats), Failure> {
     let (told, report) = channel();
-    let stats = crate::ingest::run_live(opener(context, again)?, &crate::ingest::Pace::ONCE, move |send| {
-        let result = collect(&resolved.targets, &resolved.options, &resolved.known, send);
+    let told_by = Arc::clone(keeper);
+    let pace = Pace { stored_at: Some(keeper.stored_at()), ..Pace::ONCE };
+    let stats = crate::ingest::run_live(opener(context, again)?, &pace, move |send| {
+        let tell = &mut |report| told_by.tell(&report);
+        let result = collect(&resolved.targets, &resolved.options, &resolved.known, send, tell);
         let outcome = if result.is_ok() { Ok(()) } else { Err(Stopped) };
         let _ = told.send(result);
         outcome

@@ -137,6 +137,7 @@ pub(super) struct Resolved {
 
 impl Resolved {
     pub(super) fn of(context: &Context, arguments: &CollectArguments) -> Result<Self, Failure> {
+        arguments.aws.check_profiles()?;
         let targets = arguments.aws.targets(context, &arguments.machines);
         let mut options = live_options(context, &arguments.sources)?;
         let now = context.now()?;

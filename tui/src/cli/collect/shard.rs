@@ -266,7 +266,7 @@ impl Shard {
             let result = if follows {
                 follow(&targets, &options, &known, &mut send, &is_stopped, &mut |_| {})
             } else {
-                collect(&targets, &options, &known, &mut send)
+                collect(&targets, &options, &known, &mut send, &mut |_| {})
             };
             let outcome = if result.is_ok() { Ok(()) } else { Err(Stopped) };
             let _ = sender.send(result);

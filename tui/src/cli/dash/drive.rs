@@ -17,8 +17,10 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::execute;
 use signal_hook::consts::{SIGHUP, SIGTERM};
+use tui::collecting::CollectorState;
 use tui::dash::{Effect, Form, Key, Msg, Shown, Ui, render, start, update, view};
 
+use super::collector::Watch;
 use super::loader::{Background, Loader};
 use super::memory;
 use super::once;
@@ -31,7 +33,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the clock and what grows older are drawn anew.
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) fn run(loader: &Loader, ui: Ui, view: Option<&str>) -> Result<(), Failure> {
+pub(super) fn run(loader: &Loader, ui: Ui, view: Option<&str>, watch: &Watch) -> Result<(), Failure> {
     let mut terminal = ratatui::init();
     // Of a panic the library's own hook restores all but this.
     let hook = panic::take_hook();
@@ -40,7 +42,7 @@ pub(super) fn run(loader: &Loader, ui: Ui, view: Option<&str>) -> Result<(), Fai
         hook(info);
     }));
     let _ = execute!(io::stdout(), EnableMouseCapture);
-    let result = drive(&mut terminal, loader, ui, view);
+    let result = drive(&mut terminal, loader, ui, view, watch);
     let _ = execute!(io::stdout(), DisableMouseCapture);
     ratatui::restore();
     memory::remember(&result?.preferences);
@@ -52,6 +54,7 @@ fn drive(
     loader: &Loader,
     ui: Ui,
     wanted: Option<&str>,
+    watch: &Watch,
 ) -> Result<Ui, Failure> {
     let size = terminal.size()?;
     let (answer, answers) = unbounded();
@@ -63,7 +66,7 @@ fn drive(
         effects.extend(more);
     }
     let background = Background::start(loader, &answer);
-    let mut shell = Shell { loader, background, answer, ui: Some(ui), is_dirty: true, is_over: false };
+    let mut shell = Shell { loader, background, watch, answer, ui: Some(ui), is_dirty: true, is_over: false };
     shell.perform(effects);
     shell.until_over(terminal, &answers)?;
     shell.ui.ok_or_else(|| Failure::new("the dashboard lost its state"))
@@ -72,6 +75,7 @@ fn drive(
 struct Shell<'a> {
     loader: &'a Loader,
     background: Background,
+    watch: &'a Watch,
     answer: Sender<Msg>,
     /// Always there, but while it is being updated.
     ui: Option<Ui>,
@@ -88,7 +92,7 @@ impl Shell<'_> {
             signal_hook::flag::register(signal, Arc::clone(&is_asked_to_end))?;
         }
         let mut file = FileWatch::new(&self.loader.context.config.local_file());
-        let mut ticked = Instant::now();
+        let (mut ticked, mut heard) = (Instant::now(), Instant::now());
         while !self.is_over && !is_asked_to_end.load(Ordering::Relaxed) {
             if let Some(ui) = self.ui.as_ref().filter(|_| self.is_dirty) {
                 let vm = view(ui);
@@ -102,6 +106,15 @@ impl Shell<'_> {
             }
             // A held key is drawn once, not once for each repeat.
             hands.try_iter().chain(answers.try_iter()).for_each(|it| self.take(it));
+            if heard.elapsed() >= self.watch.every() {
+                heard = Instant::now();
+                let news = self.watch.news();
+                let is_news =
+                    |it: &CollectorState| self.ui.as_ref().is_some_and(|ui| ui.collecting.as_ref() != Some(it));
+                if let Some(state) = news.filter(is_news) {
+                    self.take(Msg::Collector(Box::new(state)));
+                }
+            }
             // What comes is shown at the time at which it comes.
             if self.is_dirty || ticked.elapsed() >= SECOND {
                 self.take(Msg::Tick(self.loader.context.now()?));

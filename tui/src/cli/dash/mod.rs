@@ -18,12 +18,12 @@ use clap::Args;
 use queries::Reader;
 use tui::dash::{Preferences, TimeRange, Ui, Word};
 
-use super::Context;
 use super::aws::AwsArguments;
+use super::{Context, collector_state};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::output;
-use collector::Collector;
+use collector::{Collector, Watch};
 use loader::Loader;
 use once::Wanted;
 
@@ -82,12 +82,15 @@ pub(crate) fn run(context: &Context, arguments: &DashArguments) -> Outcome {
     if !is_live {
         // Says plainly when there is nothing to show, before the screen is taken.
         Reader::open(&path)?;
-        return show(context, &path, preferences, view, false);
+        return show(context, &path, preferences, view, &Watch::of_others(context));
     }
     must_be_terminal()?;
-    let collector = Collector::start(&path)?;
-    let outcome = show(context, &path, preferences, view, true);
-    collector.stop();
+    arguments.aws.check_profiles()?;
+    let watch = Watch::Own(Collector::start(context, &path)?);
+    let outcome = show(context, &path, preferences, view, &watch);
+    if let Watch::Own(collector) = watch {
+        collector.stop();
+    }
     outcome
 }
 
@@ -100,21 +103,24 @@ fn must_be_terminal() -> Result<(), Failure> {
 
 /// Opens the dashboard on a database.
 pub(crate) fn open(context: &Context, path: &Path) -> Outcome {
-    show(context, path, memory::remembered(context, false)?, None, false)
+    let mut own = context.clone();
+    own.config.db = Some(path.to_path_buf());
+    show(context, path, memory::remembered(context, false)?, None, &Watch::of_others(&own))
 }
 
-fn show(context: &Context, path: &Path, preferences: Preferences, view: Option<&str>, is_live: bool) -> Outcome {
+fn show(context: &Context, path: &Path, preferences: Preferences, view: Option<&str>, watch: &Watch) -> Outcome {
     must_be_terminal()?;
     let loader = Loader::new(context, path)?;
     let mut ui = ui(&loader, preferences, (80, 24))?;
-    ui.is_live = is_live;
-    drive::run(&loader, ui, view)?;
+    ui.collecting = watch.news().or(ui.collecting);
+    drive::run(&loader, ui, view, watch)?;
     Ok(0)
 }
 
 fn ui(loader: &Loader, preferences: Preferences, size: (u16, u16)) -> Result<Ui, Failure> {
     let mut ui = Ui::new("stepscope", preferences, loader.context.now()?, size);
     ui.vocabulary = vocabulary().into();
+    ui.collecting = collector_state::read(&loader.context);
     Ok(ui)
 }
 

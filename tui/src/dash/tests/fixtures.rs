@@ -13,6 +13,7 @@ use ratatui::backend::TestBackend;
 use super::super::screen::{MachineRef, Subject, TimeRange, View};
 use super::super::ui::Preferences;
 use super::super::*;
+use crate::collecting::{CollectorState, Ended, FailingApi, Obstacle, TargetState};
 
 pub(super) const NOW: Timestamp = Timestamp(1_790_000_600_000_000);
 
@@ -428,4 +429,48 @@ pub(super) fn effects_of(ms: i64) -> Effects {
     let p50 = Some(Micros::from_millis(ms));
     let distribution = analyzer::outcome::Distribution { n_runs: 9, p50, ..Default::default() };
     Effects { before: distribution.clone(), after: distribution, ..Effects::default() }
+}
+
+/// A collector in each state that the header can show.
+pub(super) fn collectors() -> Vec<(&'static str, CollectorState)> {
+    let ago = |seconds: i64| NOW.0 - seconds * 1_000_000;
+    let failing = |obstacle, detail: Option<&str>| {
+        let api = "ListExecutions".to_owned();
+        vec![FailingApi { api, obstacle, detail: detail.map(str::to_owned), since_us: ago(130) }]
+    };
+    let state = |answered: Option<i64>, failing: Vec<FailingApi>| CollectorState {
+        pid: 4_711,
+        follows: true,
+        interval_s: 15,
+        started_at_us: ago(600),
+        spoke_at_us: ago(1),
+        stored_at_us: Some(ago(5)),
+        targets: vec![TargetState {
+            profile: Some("prod".to_owned()),
+            answered_at_us: answered.map(ago),
+            failing,
+            next_try_at_us: Some(ago(-12)),
+            ..TargetState::default()
+        }],
+        ..CollectorState::default()
+    };
+    let ended = |code: Option<i32>, signal: Option<i32>, reason: Option<&str>| CollectorState {
+        ended: Some(Ended { at_us: ago(20), code, signal, reason: reason.map(str::to_owned), fix: None }),
+        next_start_at_us: Some(ago(-8)),
+        ..state(Some(21), Vec::new())
+    };
+    vec![
+        ("live", state(Some(3), Vec::new())),
+        ("starting", CollectorState { started_at_us: ago(2), ..state(None, Vec::new()) }),
+        ("no_credentials", state(None, failing(Obstacle::NoCredentials, None))),
+        ("expired", state(Some(140), failing(Obstacle::ExpiredCredentials, Some("ExpiredTokenException")))),
+        ("wrong_clock", state(Some(140), failing(Obstacle::WrongClock, Some("InvalidSignatureException")))),
+        ("unreachable", state(Some(140), failing(Obstacle::Unreachable, None))),
+        ("denied", state(Some(3), failing(Obstacle::Denied, Some("states:ListExecutions")))),
+        ("not_storing", CollectorState { stored_at_us: Some(ago(300)), ..state(Some(3), Vec::new()) }),
+        ("ended", ended(Some(1), None, Some("the database file cannot be used: no space left on device"))),
+        ("killed", ended(None, Some(9), None)),
+        ("silent", CollectorState { spoke_at_us: ago(90), ..state(Some(91), Vec::new()) }),
+        ("stopped", ended(Some(0), None, None)),
+    ]
 }

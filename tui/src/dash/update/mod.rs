@@ -16,6 +16,7 @@ use super::screen::{MachineRef, Stop, Subject, TimeRange, View};
 use super::ui::{Form, Mode, Ui};
 use super::views::Shown;
 use super::{view, views};
+use crate::collecting::CollectorState;
 use keys::{act, press};
 use loading::{changed, found_out, load, simulated, take};
 use mouse::{click, drag};
@@ -44,6 +45,8 @@ pub enum Msg {
     /// What a change does.
     Simulated(u64, Result<Effects, String>),
     Notice(String),
+    /// What the collector says about itself.
+    Collector(Box<CollectorState>),
 }
 
 /// What the shell is asked to load.
@@ -124,6 +127,7 @@ fn step(ui: &mut Ui, msg: Msg) -> Vec<Effect> {
         Msg::FoundOut(range, findout) => return found_out(ui, range, findout),
         Msg::Simulated(ticket, effects) => simulated(ui, ticket, effects),
         Msg::Notice(text) => ui.notice = Some(text),
+        Msg::Collector(state) => ui.collecting = Some(*state),
     }
     Vec::new()
 }

@@ -12,10 +12,11 @@ use super::super::line::{Line, Tone, wrapped};
 use super::super::screen::{MachineRef, Stop, Subject, View};
 use super::super::table::{Table, Value, number, words};
 use super::super::ui::Ui;
-use super::super::view::{Area, BodyLine, first_visible, rule};
+use super::super::view::{Area, BodyLine, first_visible, light_tone, rule};
 use super::executions;
 use super::page::dim;
 use super::{Content, Panel, Step, machine_copies, money, month};
+use crate::collecting::Colour;
 use crate::text;
 
 pub(super) struct Overview;
@@ -88,6 +89,23 @@ fn row(ui: &Ui, row: usize) -> Option<Row<'_>> {
     }
 }
 
+/// Why there is nothing, and what to do about it.
+fn nothing_stored(ui: &Ui) -> Line {
+    let light = ui.light();
+    match light.colour {
+        Colour::Off => Line::new("nothing is stored yet: `stepscope import FILES…` or `stepscope collect`"),
+        Colour::Starting => Line::new("nothing is stored yet: the collector is starting"),
+        Colour::Live => {
+            Line::new(format!("nothing is stored yet: the collector is {}, and has found nothing", light.words))
+        }
+        Colour::Partly | Colour::Down => {
+            let parts = std::iter::once(&light.words).chain(&light.next).chain(&light.fix).cloned().collect::<Vec<_>>();
+            let text = format!("{} nothing is stored yet   {}", light.sign(), parts.join("   "));
+            Line::toned(text, light_tone(&light))
+        }
+    }
+}
+
 fn reference(it: &MachineItem) -> MachineRef {
     MachineRef { arn: it.arn.clone(), name: it.name.clone() }
 }
@@ -107,7 +125,7 @@ impl Panel for Overview {
         let Some(overview) = overview(ui) else { return Line::default() };
         if overview.machines.is_empty() {
             return match overview.newest {
-                None => Line::new("nothing is stored yet: `stepscope import FILES…` or `stepscope collect`"),
+                None => nothing_stored(ui),
                 Some(newest) => Line::new(format!(
                     "nothing started in the {}; the newest execution started {} ago: t chooses another time",
                     ui.preferences.range.said(),
@@ -147,6 +165,11 @@ impl Panel for Overview {
             ),
             Tone::Plain,
         );
+        let light = ui.light();
+        if light.colour == Colour::Down {
+            let parts = std::iter::once(&light.words).chain(&light.next).chain(&light.fix).cloned().collect::<Vec<_>>();
+            line.push(format!("   {} {}", light.sign(), parts.join("   ")), Tone::Bad);
+        }
         for it in ui.findout_trouble.iter().chain(&ui.findout.limits) {
             line.push(format!("   {it}"), Tone::Warn);
         }

@@ -3,10 +3,10 @@
 use super::super::keys::Action;
 use super::super::line::{Line, Tone};
 use super::super::report::Page;
-use super::super::screen::Subject;
+use super::super::screen::{Subject, View};
 use super::super::table::Table;
 use super::super::ui::Ui;
-use super::super::view::{Area, BodyLine, first_visible};
+use super::super::view::{Area, BodyLine, first_visible, light_tone};
 use super::{Content, Panel, Step};
 
 pub(super) struct Report;
@@ -31,7 +31,15 @@ impl Panel for Report {
     }
 
     fn answer(&self, ui: &Ui) -> Line {
-        page(ui).map_or_else(Line::default, |it| Line::new(it.answer()))
+        let said = page(ui).map_or_else(Line::default, |it| Line::new(it.answer()));
+        if ui.stop().view != View::Collector || ui.collecting.is_none() {
+            return said;
+        }
+        let light = ui.light();
+        let parts = std::iter::once(format!("{} {}", light.sign(), light.words))
+            .chain(light.next.clone())
+            .chain(light.fix.clone());
+        Line::toned(parts.collect::<Vec<_>>().join("   "), light_tone(&light)).with("   ", Tone::Plain).and(said)
     }
 
     fn body(&self, ui: &Ui, area: Area) -> Vec<BodyLine> {
