@@ -58,7 +58,7 @@ fn any_shape() -> impl Strategy<Value = Shape> {
     })
 }
 
-fn any_plan() -> impl Strategy<Value = Plan> {
+pub(crate) fn any_plan() -> impl Strategy<Value = Plan> {
     prop::collection::vec(any_shape(), 1..4).prop_map(|shapes| plan_of(&shapes))
 }
 

@@ -42,13 +42,17 @@ impl Simulator<'_> {
                     self.visits[visit].end = Some((at, "succeeded"));
                     return End::Done(exit);
                 }
-                End::Failed { event, error, .. } => {
+                End::Failed { event, error, visit: failed_in } => {
                     last = event;
                     if round < max_retries {
+                        let at = self.events[event].at;
+                        self.visits[failed_in].end.get_or_insert((at, "failed"));
                         continue;
                     }
                     let at = self.events[event].at + self.little(2);
                     let failed = self.own(visit, at, kinds.failed, event, "overhead");
+                    // A Fail state ends with the event that follows from it.
+                    self.visits[failed_in].end.get_or_insert((at, "failed"));
                     if is_caught {
                         let ms = self.little(3);
                         return End::Done(self.exit(visit, kinds.exited, failed, ms, "caught"));
@@ -65,7 +69,8 @@ impl Simulator<'_> {
         let mut flows = Vec::new();
         for steps in branches {
             let (events, visits) = (self.events.len(), self.visits.len());
-            let end = self.flow(steps, started, Place { parent: Some(visit), iteration: None });
+            let flow = self.new_flow();
+            let end = self.flow(steps, started, Place { parent: Some(visit), iteration: None, flow });
             flows.push((end, events..self.events.len(), visits..self.visits.len()));
         }
         self.join(visit, started, flows, None)
@@ -80,34 +85,36 @@ impl Simulator<'_> {
         visit: usize,
         started: usize,
     ) -> End {
-        // Slots that are taken: when each is freed, and by which event.
-        let mut busy: Vec<(i64, usize)> = Vec::new();
+        // Slots that are taken: when each is freed, by which event, and what the next iteration links to.
+        let mut busy: Vec<(i64, usize, usize)> = Vec::new();
         let mut flows = Vec::new();
         let limit = if max_concurrency == 0 { 40 } else { max_concurrency };
         for item in 0..n_items {
-            let freed = if busy.len() < limit {
-                started
+            let (freed, link) = if busy.len() < limit {
+                (started, started)
             } else {
                 let slot = (0..busy.len()).min_by_key(|&it| busy[it]).unwrap_or(0);
-                busy.swap_remove(slot).1
+                let (_, freed, link) = busy.swap_remove(slot);
+                (freed, link)
             };
             let (events, visits) = (self.events.len(), self.visits.len());
             let (delay, category) =
                 if freed == started { (self.little(2), "overhead") } else { (self.little(1), "slot_wait") };
             let at = self.events[freed].at + delay;
-            let begun = self.emit(at, "MapIterationStarted", Some(freed), Some(freed), Some(visit), category);
+            let begun = self.emit(at, "MapIterationStarted", Some(link), Some(freed), Some(visit), category);
             (self.events[begun].name, self.events[begun].number) = (Some(name), Some(item));
             let iteration = u32::try_from(item).ok();
-            let end = match self.flow(body, begun, Place { parent: Some(visit), iteration }) {
+            let flow = self.new_flow();
+            let end = match self.flow(body, begun, Place { parent: Some(visit), iteration, flow }) {
                 End::Done(last) => {
-                    busy.push((self.events[last].at, last));
-                    let at = self.events[last].at;
+                    let at = self.events[last].at + self.little(2);
                     let done = self.emit(at, "MapIterationSucceeded", Some(last), Some(last), Some(visit), "overhead");
                     (self.events[done].name, self.events[done].number) = (Some(name), Some(item));
+                    busy.push((at, done, last));
                     End::Done(done)
                 }
                 failed @ End::Failed { event, .. } => {
-                    busy.push((self.events[event].at, event));
+                    busy.push((self.events[event].at, event, event));
                     failed
                 }
             };
@@ -140,6 +147,7 @@ impl Simulator<'_> {
             let last = ends.max().map_or(started, |it| it.1);
             return End::Done(last);
         };
+        let n_before = self.events.len();
         for (index, (_, events, visits)) in flows.iter().enumerate() {
             if index != failed_flow {
                 self.cut_off(events.clone(), visits.clone(), failed_event);
@@ -150,8 +158,8 @@ impl Simulator<'_> {
         else {
             return End::Done(started);
         };
-        if self.visits[visit].end.is_none() {
-            // A Fail state ends with the event that follows from it, in the same moment.
+        if self.visits[visit].end.is_none() && (map.is_some() || self.events.len() > n_before) {
+            // A Fail state ends with the event that follows from it; clean-up comes in the same moment.
             self.visits[visit].end = Some((failed_at, "failed"));
         }
         if let Some(name) = map {
@@ -183,9 +191,9 @@ impl Simulator<'_> {
     }
 
     /// Drops what would have happened after a failure elsewhere; what is open then is aborted, and said to be.
-    fn cut_off(&mut self, events: std::ops::Range<usize>, visits: std::ops::Range<usize>, failure: usize) {
+    fn cut_off(&mut self, events_of: std::ops::Range<usize>, visits: std::ops::Range<usize>, failure: usize) {
         let at = self.events[failure].at;
-        for event in events {
+        for event in events_of.clone() {
             if (self.events[event].at, event) > (at, failure) && !self.events[event].dropped {
                 self.events[event].dropped = true;
                 let is_entry = self.events[event].kind.ends_with("StateEntered");
@@ -194,6 +202,7 @@ impl Simulator<'_> {
                 }
             }
         }
+        self.emit_aborted_items(events_of, failure);
         for visit in visits.rev() {
             if self.events[self.visits[visit].entry].dropped {
                 continue;
@@ -207,6 +216,25 @@ impl Simulator<'_> {
             if was_open {
                 it.end = Some((at, "aborted"));
                 self.emit_abort(visit, at, failure);
+            }
+        }
+    }
+
+    /// Items that had begun and not ended.
+    fn emit_aborted_items(&mut self, events: std::ops::Range<usize>, failure: usize) {
+        let at = self.events[failure].at;
+        for begun in events.clone() {
+            let it = &self.events[begun];
+            if it.kind != "MapIterationStarted" || it.dropped {
+                continue;
+            }
+            let (owner, name, number) = (it.owner, it.name, it.number);
+            let is_end = |it: &super::simulate::Raw| {
+                it.kind.starts_with("MapIteration") && !it.dropped && it.owner == owner && it.number == number
+            };
+            if !self.events[begun + 1..].iter().any(is_end) {
+                let event = self.emit(at, "MapIterationAborted", Some(failure), Some(failure), owner, "overhead");
+                (self.events[event].name, self.events[event].number) = (name, number);
             }
         }
     }

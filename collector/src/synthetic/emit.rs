@@ -78,7 +78,12 @@ fn details(raw: &Raw, payload: &str) -> Map<String, Value> {
         put("error", error.into());
     }
     if let Some(number) = raw.number {
-        put(if raw.kind.starts_with("MapIteration") { "index" } else { "length" }, number.into());
+        let key = match raw.kind {
+            "ExecutionRedriven" => "redriveCount",
+            kind if kind.starts_with("MapIteration") => "index",
+            _ => "length",
+        };
+        put(key, number.into());
     }
     if let Some(name) = raw.name {
         put("name", name.into());

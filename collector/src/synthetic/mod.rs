@@ -12,6 +12,7 @@ mod kinds;
 mod plan;
 mod planted;
 mod random;
+mod redrive;
 mod simulate;
 mod truth;
 mod workload;
@@ -23,7 +24,8 @@ pub use incident::{Incident, IncidentKind};
 pub use plan::{Attempts, Call, Delay, Plan, Step};
 pub use planted::{PLANTED, Planted};
 pub use random::Random;
-pub use simulate::simulate;
+pub use redrive::Rerun;
+pub use simulate::{simulate, simulate_redriven};
 pub use truth::{Simulated, TruthCall, TruthStep, TruthVisit};
 pub use workload::{
     Started, Workload, all_shapes, api_enrich, demo, image_ingest, ml_inference, order_processing, twenty_states,

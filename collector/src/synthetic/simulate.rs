@@ -5,6 +5,7 @@
 
 use super::kinds::Kinds;
 use super::plan::{Attempts, Call, Plan, Step};
+use super::redrive::Rerun;
 use super::{Random, Simulated};
 
 /// An event before it has an id.
@@ -32,6 +33,8 @@ pub(super) struct Visit {
     pub(super) entry: usize,
     pub(super) parent: Option<usize>,
     pub(super) iteration: Option<u32>,
+    /// The flow that it runs in: the root, a branch, an item.
+    pub(super) flow: usize,
     pub(super) state: &'static str,
     pub(super) end: Option<(i64, &'static str)>,
     pub(super) n_attempts: usize,
@@ -39,6 +42,8 @@ pub(super) struct Visit {
     pub(super) is_wait: bool,
     /// Its own events, in order.
     pub(super) own: Vec<usize>,
+    /// Time of its own that no own event ends: what lay between two runs.
+    pub(super) between_runs: Vec<(&'static str, i64)>,
 }
 
 /// How a flow ended.
@@ -54,6 +59,7 @@ pub(super) struct Simulator<'a> {
     pub(super) events: Vec<Raw>,
     pub(super) visits: Vec<Visit>,
     pub(super) billed: u64,
+    pub(super) n_flows: usize,
 }
 
 /// Where a flow runs.
@@ -61,34 +67,61 @@ pub(super) struct Simulator<'a> {
 pub(super) struct Place {
     pub(super) parent: Option<usize>,
     pub(super) iteration: Option<u32>,
+    pub(super) flow: usize,
 }
 
 /// Simulates one execution that starts at a moment.
 pub fn simulate(plan: &Plan, started_ms: i64, random: &mut Random) -> Simulated {
-    let mut it = Simulator { random, events: Vec::new(), visits: Vec::new(), billed: 0 };
-    let started = it.emit(started_ms, "ExecutionStarted", None, None, None, "overhead");
-    let end = it.flow(&plan.steps, started, Place { parent: None, iteration: None });
-    let succeeded = matches!(end, End::Done(_));
-    let closing = match end {
-        End::Done(last) => {
-            let owner = it.events[last].owner;
-            let at = it.events[last].at + it.little(20);
-            it.emit(at, "ExecutionSucceeded", Some(last), Some(last), owner, "overhead")
-        }
-        End::Failed { event, error, visit } => {
-            let at = it.events[event].at + it.little(3);
-            let closing = it.emit(at, "ExecutionFailed", Some(event), Some(event), Some(visit), "overhead");
-            it.events[closing].error = Some(error);
-            if it.visits[visit].end.is_none() {
-                it.visits[visit].end = Some((at, "failed"));
-            }
-            closing
-        }
-    };
+    let mut it = Simulator::new(random);
+    let (closing, succeeded) = it.first_run(plan, started_ms);
     it.finish(closing, succeeded)
 }
 
+/// The same, redriven once where it has failed; `None` where it has not, or where nothing would run again.
+pub fn simulate_redriven(plan: &Plan, started_ms: i64, rerun: Rerun, random: &mut Random) -> Option<Simulated> {
+    let mut it = Simulator::new(random);
+    let (failed, succeeded) = it.first_run(plan, started_ms);
+    let closing = if succeeded { None } else { it.redrive(failed, rerun) };
+    Some(it.finish(closing?, true))
+}
+
+impl<'a> Simulator<'a> {
+    fn new(random: &'a mut Random) -> Self {
+        Self { random, events: Vec::new(), visits: Vec::new(), billed: 0, n_flows: 1 }
+    }
+
+    /// Runs the plan from its start; the closing event, and whether it succeeded.
+    fn first_run(&mut self, plan: &Plan, started_ms: i64) -> (usize, bool) {
+        let it = self;
+        let started = it.emit(started_ms, "ExecutionStarted", None, None, None, "overhead");
+        let end = it.flow(&plan.steps, started, Place { parent: None, iteration: None, flow: 0 });
+        let succeeded = matches!(end, End::Done(_));
+        let closing = match end {
+            End::Done(last) => {
+                let owner = it.events[last].owner;
+                let at = it.events[last].at + it.little(20);
+                it.emit(at, "ExecutionSucceeded", Some(last), Some(last), owner, "overhead")
+            }
+            End::Failed { event, error, visit } => {
+                let at = it.events[event].at + it.little(3);
+                let closing = it.emit(at, "ExecutionFailed", Some(event), Some(event), Some(visit), "overhead");
+                it.events[closing].error = Some(error);
+                if it.visits[visit].end.is_none() {
+                    it.visits[visit].end = Some((at, "failed"));
+                }
+                closing
+            }
+        };
+        (closing, succeeded)
+    }
+}
+
 impl Simulator<'_> {
+    pub(super) fn new_flow(&mut self) -> usize {
+        self.n_flows += 1;
+        self.n_flows - 1
+    }
+
     /// A few milliseconds that the service takes; often none at all.
     pub(super) fn little(&mut self, most: u64) -> i64 {
         let it = self.random.below(most + 1);
@@ -159,12 +192,14 @@ impl Simulator<'_> {
             entry,
             parent: place.parent,
             iteration: place.iteration,
+            flow: place.flow,
             state: name,
             end: None,
             n_attempts: 0,
             is_container: matches!(kind, "ParallelStateEntered" | "MapStateEntered"),
             is_wait: kind == "WaitStateEntered",
             own: Vec::new(),
+            between_runs: Vec::new(),
         });
         visit
     }

@@ -121,21 +121,30 @@ impl Simulator<'_> {
             last = event;
         }
         let has_started = visit.own.iter().any(|&it| self.events[it].kind.ends_with("StateStarted"));
+        for (category, ms) in &visit.between_runs {
+            *sums.entry(*category).or_insert(0) += ms;
+        }
         if !(visit.is_container && has_started) && status == "aborted" {
-            let it = &self.events[last];
-            let category = match it.kind {
-                _ if visit.is_wait => "wait",
-                kind if kind.ends_with("Submitted") => "callback",
-                kind if kind.ends_with("Scheduled") => "queue",
-                kind if kind.ends_with("Failed") || kind.ends_with("TimedOut") => "backoff",
-                "TaskStarted" | "LambdaFunctionStarted" | "ActivityStarted" => "work",
-                _ => "overhead",
-            };
-            *sums.entry(category).or_insert(0) += exited_ms - it.at;
+            let (category, ms) = self.cut_off_part(visit, last, exited_ms);
+            *sums.entry(category).or_insert(0) += ms;
         } else if !visit.is_container && visit.own.is_empty() {
             *sums.entry("overhead").or_insert(0) += exited_ms - self.events[visit.entry].at;
         }
         sums.into_iter().filter(|it| it.1 > 0).collect()
+    }
+
+    /// What a visit was doing when it was cut off, since its last event.
+    pub(super) fn cut_off_part(&self, visit: &Visit, last: usize, exited_ms: i64) -> (&'static str, i64) {
+        let it = &self.events[last];
+        let category = match it.kind {
+            _ if visit.is_wait => "wait",
+            kind if kind.ends_with("Submitted") => "callback",
+            kind if kind.ends_with("Scheduled") => "queue",
+            kind if kind.ends_with("Failed") || kind.ends_with("TimedOut") => "backoff",
+            "TaskStarted" | "LambdaFunctionStarted" | "ActivityStarted" => "work",
+            _ => "overhead",
+        };
+        (category, exited_ms - it.at)
     }
 
     fn truth_of_path(&self, closing: usize) -> Vec<TruthStep> {
