@@ -195,6 +195,19 @@ impl Reader {
         ask(&self.path, &self.calls, &Request::console(sql, *limits), table)
     }
 
+    #[cfg(test)]
+    pub(crate) fn through_writer(path: &Path) -> Self {
+        Self::with(path, Source::Writer)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        match &self.source {
+            Source::Here(connection) => Some(connection),
+            Source::Writer => None,
+        }
+    }
+
     fn until_stopped<T, E: From<StoreError>>(&self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let is_stopped = || self.is_stopped.load(Ordering::Relaxed);
         if is_stopped() {

@@ -165,6 +165,11 @@ impl Store {
         self.is_lake
     }
 
+    #[cfg(all(test, unix))]
+    pub(crate) fn n_callers(&self) -> usize {
+        self._server.as_ref().map_or(0, Server::n_callers)
+    }
+
     /// From here on commits are those of a collector that others may fence.
     #[must_use]
     pub fn of_collector(self, collector: CollectorId) -> Self {

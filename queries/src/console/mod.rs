@@ -8,6 +8,8 @@ mod explain;
 mod functions;
 mod growth;
 mod parser;
+#[cfg(test)]
+mod property;
 mod relations;
 mod split;
 

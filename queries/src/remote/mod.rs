@@ -21,6 +21,8 @@ mod place;
 mod protocol;
 #[cfg(unix)]
 mod server;
+#[cfg(all(test, unix))]
+mod tests;
 
 #[cfg(unix)]
 pub(crate) use client::{Calls, ask};

@@ -105,6 +105,13 @@ impl Server {
     }
 }
 
+#[cfg(test)]
+impl Server {
+    pub(crate) fn n_callers(&self) -> usize {
+        locked(&self.shared.callers).len()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.is_stopped.store(true, Ordering::SeqCst);
