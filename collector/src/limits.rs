@@ -52,7 +52,7 @@ pub const MAX_ITEMS: u64 = 1_000_000_000;
 pub const MAX_REDRIVES: u64 = 10_000;
 /// Express executions end after 5 minutes, Lambda functions after 15.
 pub const MAX_BILLED_MS: u64 = 86_400_000;
-/// One tebibyte.
-pub const MAX_MEMORY_MB: u64 = 1 << 20;
+/// 128 GiB; a Lambda function has 32 at most.
+pub const MAX_MEMORY_MB: u64 = 1 << 17;
 /// A data point of a metric: a sum, a count or a time.
 pub const MAX_METRIC: f64 = 1e15;

@@ -17,6 +17,7 @@ const STARTED_SINCE: &str = include_str!("../sql/started_since.sql");
 const DEFINITIONS: &str = include_str!("../sql/definitions.sql");
 const DEFINITION_SIZES: &str = include_str!("../sql/definition_sizes.sql");
 const SERIES: &str = include_str!("../sql/portable/duration_series.sql");
+const WITHOUT_START: &str = include_str!("../sql/without_start.sql");
 const STATE_SERIES: &str = include_str!("../sql/state_series.sql");
 const RUNS: &str = include_str!("../sql/portable/billed_runs.sql");
 
@@ -245,6 +246,12 @@ impl Reader {
         let mut rows = self.query("SELECT min(started_at), max(started_at) FROM execution", &[])?.into_iter();
         let mut row = Take::new(rows.next().unwrap_or_default());
         Ok((row.opt_int().map(Timestamp), row.opt_int().map(Timestamp)))
+    }
+
+    /// How many executions have no known start, and are left out of statistics by time.
+    pub fn without_start(&self, machine: Option<&str>) -> Result<u64, StoreError> {
+        let rows = self.query(WITHOUT_START, &[text(machine)])?;
+        rows.into_iter().next().map_or(Ok(0), |row| Take::new(row).count())
     }
 
     pub fn month_transitions(

@@ -3,6 +3,7 @@
 mod advising;
 mod attribution;
 mod automation;
+mod beginnings;
 mod changes;
 mod command_line;
 mod concurrency;
@@ -21,6 +22,8 @@ mod layering;
 mod linting;
 mod live;
 mod money;
+mod mutations;
+mod outliers;
 mod privacy;
 mod reports;
 mod rollups;

@@ -56,6 +56,7 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
         }
     }
     all.sort_by_key(|it| std::cmp::Reverse(it.at));
+    let n_without = reader.without_start(wanted.as_deref())?;
     let mut table =
         TextTable::with_columns(&["since (UTC)", "machine", "state", "what", "#before", "#after", "#p", "to compare"]);
     for it in &all {
@@ -73,11 +74,17 @@ pub(crate) fn listed(context: &Context, arguments: &IncidentsArguments) -> Resul
     let incidents: Vec<Value> = all.iter().map(to_json).collect();
     Ok(Report {
         command: "incidents",
-        fields: [("incidents".to_owned(), incidents.into())].into_iter().collect(),
+        fields: [("incidents".to_owned(), incidents.into()), ("without_start_count".to_owned(), n_without.into())]
+            .into_iter()
+            .collect(),
         rows: "incidents",
         table,
         heading: if all.is_empty() { "No significant change.".to_owned() } else { String::new() },
-        footer: String::new(),
+        footer: match n_without {
+            0 => String::new(),
+            1 => "1 execution without a known start is left out.".to_owned(),
+            n => format!("{} executions without a known start are left out.", text::count(n)),
+        },
     })
 }
 
