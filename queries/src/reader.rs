@@ -197,7 +197,7 @@ impl Reader {
 
     #[cfg(test)]
     pub(crate) fn through_writer(path: &Path) -> Self {
-        Self::with(path, Source::Writer)
+        Self::with(path, Source::Writer, None)
     }
 
     #[cfg(test)]

@@ -63,7 +63,7 @@ fn unusable(path: &Path, what: &str, error: &std::io::Error) -> Failure {
 }
 
 /// Remembers; a reader sees what was there before, or all of this.
-pub(super) fn store<T: Remembered>(path: &Path, what: &T) -> Result<(), Failure> {
+pub(super) fn store(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
     let new = with(path, "new");
     let write = || {
         let mut file = private(&new)?;
