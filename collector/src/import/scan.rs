@@ -11,6 +11,7 @@ use analyzer::assembly::hash_of;
 use analyzer::model::{Detail, Event, EventKind, ExecutionArn, Interner, Name, PayloadField};
 use memchr::memchr;
 use memchr::memmem::Finder;
+use serde::de::IgnoredAny;
 
 use super::harmless::{INDEX, LENGTH, NAME, RESOURCE, STARTED, members_of};
 use super::{PayloadPolicy, Privacy};
@@ -118,13 +119,16 @@ fn event(
         return None;
     }
     let mut detail = Detail::default();
-    if privacy.payloads != PayloadPolicy::None {
-        for (field, quoted) in details.payloads.into_iter().flatten() {
+    for (field, quoted) in details.payloads.into_iter().flatten() {
+        if privacy.payloads == PayloadPolicy::None {
+            // A damaged text is damaged also where it is not kept.
+            serde_json::from_slice::<IgnoredAny>(quoted).ok()?;
+        } else {
             let body: String = serde_json::from_slice(quoted).ok()?;
             detail.payloads.extend(privacy.apply(field, &body));
         }
-        detail.payloads.sort_by_key(|it| it.field);
     }
+    detail.payloads.sort_by_key(|it| it.field);
     let mut number = details.number;
     if kind == EventKind::ExecutionStarted {
         let input = details.payloads.into_iter().flatten().find(|it| it.0 == PayloadField::Input);
