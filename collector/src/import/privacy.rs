@@ -186,11 +186,31 @@ impl Privacy {
 
     /// A segment document without what instrumented code and callers have put into it.
     pub(crate) fn segment(&self, document: &mut Value) {
-        if self.payloads != PayloadPolicy::Full {
+        if self.payloads == PayloadPolicy::Full {
+            self.blot_paths(document);
+            self.blot_patterns(document);
+        } else {
             *document = harmless_segment::document(document, self.payloads);
+            self.blot_names(document);
         }
-        self.blot_paths(document);
-        self.blot_patterns(document);
+    }
+
+    /// Of what is harmless only names may match a pattern by more than chance: times and ids are numbers, too.
+    fn blot_names(&self, value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|it| self.blot_names(it)),
+            Value::Object(fields) if !self.patterns.is_empty() => {
+                for (key, it) in fields {
+                    match it {
+                        Value::String(text) if matches!(key.as_str(), "name" | "type" | "table_name") => {
+                            *text = self.blotted_text(text);
+                        }
+                        it => self.blot_names(it),
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -240,5 +260,18 @@ mod tests {
         privacy.hash_keys("salt");
         let hashed = keys(&privacy).expect("keys");
         assert!(!hashed.contains("A-1") && hashed.contains(&privacy.key("A-1")), "{hashed}");
+    }
+
+    #[test]
+    fn patterns_leave_the_times_of_segments_alone_where_only_the_harmless_is_kept() {
+        let mut privacy = Privacy::from(PayloadPolicy::None);
+        privacy.redact_pattern(r"\d{4,}").expect("a pattern");
+        let mut document =
+            json!({"id": "12345678", "name": "card-4111", "start_time": 1_790_000_000.5, "metadata": {"a": 4111}});
+        privacy.segment(&mut document);
+        assert_eq!(
+            document,
+            json!({"id": "12345678", "name": format!("card-{REDACTED}"), "start_time": 1_790_000_000.5})
+        );
     }
 }
