@@ -9,6 +9,8 @@ use crate::model::Usd;
 use crate::random::SplitMix;
 
 const DRAWS: usize = 2_000;
+/// Days that a sum is drawn from at most.
+const MOST_DRAWN: usize = 366;
 /// With fewer days there is no interval: nobody knows how days differ.
 const DAYS: usize = 3;
 /// A month of the mean year, in thousandths of a day.
@@ -40,9 +42,11 @@ pub fn interval_of_sum(days: &[Usd], n_days: usize) -> Option<(Usd, Usd)> {
         return None;
     }
     let mut random = SplitMix(0x5eed);
-    let mut sums: Vec<Usd> = (0..DRAWS).map(|_| (0..n_days).map(|_| days[random.below(days.len())]).sum()).collect();
+    // Beyond a year fewer days are drawn and scaled: the interval is a little too wide, and the work does not grow with the time.
+    let n_drawn = n_days.min(MOST_DRAWN);
+    let mut sums: Vec<Usd> = (0..DRAWS).map(|_| (0..n_drawn).map(|_| days[random.below(days.len())]).sum()).collect();
     sums.sort_unstable();
-    let at = |per_mille: usize| sums[(DRAWS - 1) * per_mille / 1_000];
+    let at = |per_mille: usize| sums[(DRAWS - 1) * per_mille / 1_000].scaled(n_days as u128, n_drawn.max(1) as u128);
     Some((at(25), at(975)))
 }
 
@@ -65,6 +69,8 @@ pub struct Backtest {
     pub within_interval: f64,
 }
 
+/// Forecasts of the backtest: the latest say how well it does now.
+const BACKTESTED: usize = 90;
 /// Days that a forecast of the backtest looks ahead.
 const AHEAD: usize = 7;
 /// Whole days that a forecast of the backtest has to judge by at least.
@@ -86,7 +92,8 @@ pub fn forecast(days: &[Usd], so_far: Usd, remaining_millidays: u64) -> Option<F
 /// Forecasts a week at each day that has a week before it and a week after it.
 fn backtest(days: &[Usd]) -> Option<Backtest> {
     let (mut forecasts, mut errors, mut within) = (0_usize, 0.0, 0_usize);
-    for at in BEHIND..days.len().saturating_sub(AHEAD - 1) {
+    let end = days.len().saturating_sub(AHEAD - 1);
+    for at in BEHIND.max(end.saturating_sub(BACKTESTED))..end {
         let (before, after) = (&days[..at], &days[at..at + AHEAD]);
         let truth: Usd = after.iter().copied().sum();
         let mean: Usd = before.iter().copied().sum();

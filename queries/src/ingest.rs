@@ -20,6 +20,8 @@ use crate::{Store, StoreError, reader};
 
 /// Events held of executions that are not complete yet.
 const HELD_EVENTS: usize = 400_000;
+/// Bytes of payloads that may come before what is held of them is written, complete or not.
+const HELD_BYTES: usize = 96 << 20;
 /// Events that are analysed and appended together.
 const BATCH_EVENTS: usize = 15_000;
 /// Bytes of payloads that are appended together.
@@ -77,6 +79,8 @@ pub struct Ingest<'a> {
     ready: Vec<Assembly>,
     ready_events: usize,
     ready_bytes: usize,
+    /// Bytes of what came since everything was written.
+    held_bytes: usize,
     changed: FxHashSet<u64>,
     pub(crate) stats: ImportStats,
     /// Fingerprints of what is stored beside the executions.
@@ -129,6 +133,7 @@ impl<'a> Ingest<'a> {
             ready: Vec::new(),
             ready_events: 0,
             ready_bytes: 0,
+            held_bytes: 0,
             changed: FxHashSet::default(),
             stats: ImportStats::default(),
             known_side,
@@ -148,10 +153,11 @@ impl<'a> Ingest<'a> {
     /// Takes a batch of observations in, and writes when enough has come together.
     pub fn observe(&mut self, observed: Observed) -> Result<(), StoreError> {
         for observation in observed {
+            let n_bytes = observation.n_bytes();
+            self.ready_bytes += n_bytes;
+            self.held_bytes += n_bytes;
             match observation {
                 Observation::Event { execution_arn, event } => {
-                    self.ready_bytes +=
-                        event.detail.as_ref().map_or(0, |it| it.payloads.iter().map(|it| it.body.len()).sum());
                     if let Some(assembly) = self.assembler.add_event(&execution_arn, event) {
                         self.ready_events += assembly.events.len();
                         self.ready.push(assembly);
@@ -190,7 +196,12 @@ impl<'a> Ingest<'a> {
             return self.write();
         }
         let is_heavy = self.ready_bytes > BATCH_BYTES;
-        if self.assembler.is_full() || (is_heavy && self.ready.is_empty()) {
+        if self.held_bytes > HELD_BYTES {
+            self.ready.extend(self.assembler.take_all());
+            self.held_bytes = 0;
+            return self.write();
+        }
+        if self.assembler.is_full() || (is_heavy && self.ready.is_empty() && !self.assembler.is_empty()) {
             let quiet = self.assembler.take_quiet();
             self.ready_events += quiet.iter().map(|it| it.events.len()).sum::<usize>();
             self.ready.extend(quiet);

@@ -1,7 +1,8 @@
 //! One record must not spoil a report: files of the corpus are damaged in every way, imported, and every command that reads runs
 //! over what came of them.
 //!
-//! `STEPSCOPE_MUTATIONS` is how many files are damaged (2,000 for the record), `STEPSCOPE_MUTATIONS_SEED` where the seeds begin.
+//! `STEPSCOPE_MUTATIONS` is how many files are damaged (2,000 for the record), `STEPSCOPE_MUTATIONS_TOGETHER` how many of them go
+//! into one database, `STEPSCOPE_MUTATIONS_SEED` where the seeds begin.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,8 +13,9 @@ use serde_json::{Map, Value, json};
 
 use crate::stepscope::{Bench, corpora};
 
-/// Damaged files in one database.
-const TOGETHER: u64 = 25;
+/// Damaged files, and how many of them go into one database.
+const FILES: u64 = 40;
+const TOGETHER: u64 = 40;
 /// A command that takes so long hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What no command may say.
@@ -461,12 +463,13 @@ fn check(seeds: std::ops::Range<u64>, sources: &[PathBuf]) -> Vec<String> {
 fn no_damaged_record_keeps_a_command_from_its_answer() {
     let number =
         |name: &str, otherwise: u64| std::env::var(name).ok().map_or(otherwise, |it| it.parse().expect("a number"));
-    let (n_files, first) = (number("STEPSCOPE_MUTATIONS", 2 * TOGETHER), number("STEPSCOPE_MUTATIONS_SEED", 0));
+    let (n_files, first) = (number("STEPSCOPE_MUTATIONS", FILES), number("STEPSCOPE_MUTATIONS_SEED", 0));
+    let together = number("STEPSCOPE_MUTATIONS_TOGETHER", TOGETHER).max(1);
     let sources = sources();
     assert!(sources.len() > 100, "{}", sources.len());
     let mut found = Vec::new();
-    for begin in (first..first + n_files).step_by(usize::try_from(TOGETHER).expect("it fits")) {
-        found.extend(check(begin..(begin + TOGETHER).min(first + n_files), &sources));
+    for begin in (first..first + n_files).step_by(usize::try_from(together).expect("it fits")) {
+        found.extend(check(begin..(begin + together).min(first + n_files), &sources));
         if !found.is_empty() && found.len() < 40 {
             eprintln!("{}", found.join("\n"));
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use analyzer::model::{Micros, Observed};
+use analyzer::model::{Micros, Observation, Observed};
 use collector::import::Stopped;
 use crossbeam_channel::RecvTimeoutError;
 use queries::{ImportStats, Ingest, Store};
@@ -121,7 +121,7 @@ impl Drop for Closing {
 }
 
 fn weight(batch: &Observed) -> usize {
-    batch.iter().map(collector::import::weight).sum()
+    batch.iter().map(Observation::n_bytes).sum()
 }
 
 /// Runs a source as [`run`] does, at a pace of its own.

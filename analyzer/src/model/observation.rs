@@ -50,6 +50,25 @@ pub enum Observation {
     },
 }
 
+impl Observation {
+    /// About how many bytes of memory it holds beyond what every event does.
+    pub fn n_bytes(&self) -> usize {
+        const ROW: usize = 100;
+        match self {
+            Self::Event { event, .. } => event.detail.as_deref().map_or(0, |it| {
+                it.payloads.iter().map(|it| it.body.len()).sum::<usize>() + it.rest.as_ref().map_or(0, |it| it.len())
+            }),
+            Self::Execution { .. } => 0,
+            Self::Segment(it) => it.document.len() + ROW,
+            Self::Definition(it) => it.text.len() + ROW,
+            Self::Version(it) => it.definition.len() + ROW,
+            Self::Quarantined { reason, .. } | Self::Skipped { reason, .. } => reason.len() + ROW,
+            Self::Tags(it) => it.tags.iter().map(|(key, value)| key.len() + value.len() + ROW).sum(),
+            _ => ROW,
+        }
+    }
+}
+
 /// A batch of observations: the unit of the channel.
 pub type Observed = Vec<Observation>;
 

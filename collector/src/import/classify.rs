@@ -180,7 +180,7 @@ impl Receiver<'_, '_> {
         } else if self.accepts(Format::Executions) && metrics::is_metrics(&value) {
             metrics::send(&value, self.place.options.state_machine_arn.as_deref(), line, self.sink);
         } else if is_empty_answer(&value, self.place.options.format) {
-            self.sink.is_used();
+            self.sink.mark_used();
         } else {
             self.sink.see(|| seen::value(&value));
             if let Value::Array(items) = value {

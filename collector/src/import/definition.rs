@@ -60,7 +60,7 @@ pub(super) fn send_description(value: &Value, line: Option<u64>, sink: &mut Sink
         return;
     };
     if let Err(error) = StateMachine::parse(definition) {
-        sink.is_ours();
+        sink.mark_likely();
         return sink.quarantine(line, format!("definition: {error}"));
     }
     if let Some(settings) = settings(value, arn) {

@@ -22,7 +22,7 @@ pub(super) fn send(value: &Value, line: Option<u64>, sink: &mut Sink<'_>) {
     }
     let detail = &value["detail"];
     let Some(arn) = text(detail, "executionArn") else {
-        sink.is_ours();
+        sink.mark_likely();
         sink.quarantine(line, "status change event: no `executionArn`");
         return;
     };

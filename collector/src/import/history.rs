@@ -30,7 +30,7 @@ pub(super) fn send_events(
     privacy: &Privacy,
     sink: &mut Sink<'_>,
 ) {
-    sink.is_used();
+    sink.mark_used();
     let region = analyzer::model::ExecutionArn::parse(execution_arn).map(|it| it.region.to_owned());
     for (position, value) in (at.first_item + 1..).zip(events) {
         match event(value, region.as_deref(), privacy, &mut sink.names) {

@@ -109,7 +109,7 @@ fn messages(value: &Value) -> Option<&Vec<Value>> {
 
 /// Sends every message of an envelope.
 pub(super) fn send_envelope(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
-    sink.is_used();
+    sink.mark_used();
     for message in messages(value).into_iter().flatten() {
         if let Some(message) = text(message, "message") {
             send_text(message, line, privacy, sink);

@@ -15,11 +15,11 @@ pub(super) fn is_metrics(value: &Value) -> bool {
 /// Sends every point; neither form names the machine, so the option has to.
 pub(super) fn send(value: &Value, machine_arn: Option<&str>, line: Option<u64>, sink: &mut Sink<'_>) {
     let Some(machine_arn) = machine_arn else {
-        sink.is_ours();
+        sink.mark_likely();
         sink.quarantine(line, "metrics without a state machine: name it with `--state-machine`");
         return;
     };
-    sink.is_used();
+    sink.mark_used();
     for (name, at, value, unit) in points(value) {
         let Some((at, value)) = as_time(at).zip(value.as_f64()) else {
             sink.quarantine(line, "data point: no readable time or value");

@@ -14,6 +14,7 @@ mod document;
 mod eventbridge;
 mod executions;
 pub(crate) mod fields;
+mod gzip;
 mod harmless;
 mod harmless_segment;
 mod history;
@@ -32,13 +33,13 @@ mod sink;
 mod source;
 mod tags;
 pub(crate) mod xray;
+mod zstandard;
 
 use std::path::PathBuf;
 
 use analyzer::model::{Observed, Timestamp};
 
 pub use privacy::{PayloadPolicy, Privacy};
-pub use sane::weight;
 pub use sink::Stopped;
 
 /// What the user said about the input.

@@ -160,20 +160,6 @@ pub(crate) fn latest(now: Timestamp) -> Timestamp {
     Timestamp(now.0.saturating_add(crate::limits::MAX_AHEAD.0))
 }
 
-/// Bytes of the texts that an observation carries, beyond a few names.
-pub fn weight(it: &Observation) -> usize {
-    match it {
-        Observation::Event { event, .. } => event.detail.as_deref().map_or(0, |it| {
-            it.payloads.iter().map(|it| it.body.len()).sum::<usize>() + it.rest.as_ref().map_or(0, |it| it.len())
-        }),
-        Observation::Segment(it) => it.document.len(),
-        Observation::Definition(it) => it.text.len(),
-        Observation::Quarantined { reason, .. } | Observation::Skipped { reason, .. } => reason.len(),
-        Observation::Tags(it) => it.tags.iter().map(|(key, value)| key.len() + value.len()).sum(),
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use analyzer::model::Micros;

@@ -49,7 +49,7 @@ pub(super) fn read(
                         if column.is_none() {
                             return Ok(reader.line());
                         }
-                        sink.is_used();
+                        sink.mark_used();
                     }
                     Some(column) => row.send(column, line, options, sink),
                 }

@@ -38,11 +38,19 @@ struct File {
     is_cut: bool,
     /// What stands in it, in the words of a reason.
     seen: Option<String>,
+    standing: Standing,
+}
+
+/// How far a file has shown that it is ours.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    #[default]
+    Unknown,
     /// It names what only our forms name, damaged as it may be.
-    is_ours: bool,
-    recognised: bool,
+    Likely,
+    Recognised,
     /// Something of it went in, or it is a valid answer without content.
-    is_used: bool,
+    Used,
 }
 
 impl<'a> Sink<'a> {
@@ -69,26 +77,26 @@ impl<'a> Sink<'a> {
     }
 
     /// The file names what only our forms name.
-    pub(super) fn is_ours(&mut self) {
-        self.file.is_ours = true;
+    pub(super) fn mark_likely(&mut self) {
+        self.file.standing = self.file.standing.max(Standing::Likely);
     }
 
     /// Ends the source. One that holds nothing of ours is skipped, with what was `expected` and what was seen.
     pub(super) fn end(&mut self, is_named: bool, expected: &str) -> Result<(), Stopped> {
         let file = &mut self.file;
-        let may_be_ours = file.is_ours || (file.is_cut && (is_named || file.seen.is_none()));
-        if !file.recognised && may_be_ours && !file.held.is_empty() {
+        let may_be_ours = file.standing == Standing::Likely || (file.is_cut && (is_named || file.seen.is_none()));
+        if file.standing < Standing::Recognised && may_be_ours && !file.held.is_empty() {
             self.recognise();
         }
         let file = std::mem::take(&mut self.file);
         let source = file.source;
-        if file.recognised {
+        if file.standing >= Standing::Recognised {
             let n_more = file.n_set_aside.saturating_sub(MAX_SET_ASIDE);
             if n_more > 0 {
                 let reason = format!("{n_more} more records were set aside (`MAX_SET_ASIDE` are listed)");
                 self.push(Observation::Quarantined { source: source.clone(), line: None, reason });
             }
-            self.push(Observation::File { source, is_used: file.is_used });
+            self.push(Observation::File { source, is_used: file.standing == Standing::Used });
         } else {
             let held = file.held.into_iter().next().map(|(line, reason)| match line {
                 Some(line) => format!("line {line}: {reason}"),
@@ -113,19 +121,19 @@ impl<'a> Sink<'a> {
 
     /// The source holds something of ours: what was held back counts.
     pub(super) fn recognise(&mut self) {
-        if self.file.recognised {
+        if self.file.standing >= Standing::Recognised {
             return;
         }
-        self.file.recognised = true;
+        self.file.standing = Standing::Recognised;
         for (line, reason) in std::mem::take(&mut self.file.held) {
             self.push(Observation::Quarantined { source: self.file.source.clone(), line, reason });
         }
     }
 
     /// The source holds something of ours that goes in, or is an answer of ours without content.
-    pub(super) fn is_used(&mut self) {
+    pub(super) fn mark_used(&mut self) {
         self.recognise();
-        self.file.is_used = true;
+        self.file.standing = Standing::Used;
     }
 
     pub(super) fn event(&mut self, execution_arn: Name, event: Event, line: Option<u64>) {
@@ -150,8 +158,8 @@ impl<'a> Sink<'a> {
     }
 
     fn take(&mut self, observation: Observation) {
-        if !self.file.is_used {
-            self.is_used();
+        if self.file.standing < Standing::Used {
+            self.mark_used();
         }
         self.push(observation);
     }
@@ -168,7 +176,7 @@ impl<'a> Sink<'a> {
         if self.file.n_set_aside > MAX_SET_ASIDE {
             return;
         }
-        if self.file.recognised {
+        if self.file.standing >= Standing::Recognised {
             self.push(Observation::Quarantined { source: self.file.source.clone(), line, reason: reason.into() });
         } else {
             self.file.held.push((line, reason.into()));
@@ -186,7 +194,7 @@ impl<'a> Sink<'a> {
     }
 
     fn push(&mut self, observation: Observation) {
-        self.n_bytes += sane::weight(&observation);
+        self.n_bytes += observation.n_bytes();
         self.batch.push(observation);
         if self.batch.len() >= BATCH || self.n_bytes >= BATCH_BYTES {
             self.n_bytes = 0;

@@ -148,7 +148,7 @@ fn read_text(
         return Ok(None);
     }
     if seen::names_ours(&head) {
-        sink.is_ours();
+        sink.mark_likely();
     }
     let no_json = seen::text(&head).filter(|_| !fault.is_noted());
     let is_sheet = sheet::is_insights(&head) && options.format.is_none_or(|it| it == Format::Logs);

@@ -15,7 +15,7 @@ pub(super) fn is_tags(value: &Value) -> bool {
 /// Sends the tags of the machine that the document or the option names.
 pub(super) fn send(value: &Value, machine_arn: Option<&str>, line: Option<u64>, sink: &mut Sink<'_>) {
     let Some(machine_arn) = text(value, "resourceArn").or(machine_arn) else {
-        sink.is_ours();
+        sink.mark_likely();
         sink.quarantine(line, "tags without a state machine: name it with `--state-machine`");
         return;
     };

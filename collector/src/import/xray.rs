@@ -20,7 +20,7 @@ pub(super) fn is_trace(value: &Value) -> bool {
 
 /// Sends every segment of a trace or of many.
 pub(super) fn send_traces(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
-    sink.is_used();
+    sink.mark_used();
     for trace in value.get("Traces").and_then(Value::as_array).into_iter().flatten() {
         send_traces(trace, line, privacy, sink);
     }
