@@ -91,6 +91,25 @@ impl Run {
         is_failed.then(|| (blamed.map(|it| it.state.clone()), error()))
     }
 
+    /// Transitions that would not have been billed without retries: those themselves, and all states of rounds of a Parallel
+    /// or Map that were tried again.
+    pub fn repeated_transitions(&self) -> u64 {
+        let timeline = &self.timeline;
+        let mut is_repeated: Vec<bool> = Vec::with_capacity(timeline.visits.len());
+        let mut sum = 0;
+        // Visits come in the order of their entries, so what is around one comes before it.
+        for visit in &timeline.visits {
+            let entry = self.events.binary_search_by_key(&visit.id, |it| it.id).ok();
+            let around = entry.and_then(|it| timeline.flows[timeline.flow_of[it]].owner);
+            let is_inside = around.is_some_and(|(owner, round)| {
+                is_repeated.get(owner).copied().unwrap_or(false) || round < timeline.visits[owner].rounds
+            });
+            is_repeated.push(is_inside);
+            sum += if is_inside { visit.transitions() } else { visit.n_retries };
+        }
+        sum
+    }
+
     /// The index of the visit that an event belongs to.
     pub fn visit_of_event(&self, id: u64) -> Option<usize> {
         let index = self.events.binary_search_by_key(&id, |it| it.id).ok()?;

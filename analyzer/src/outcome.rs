@@ -102,7 +102,7 @@ impl Outcomes {
         let transitions = run.execution.transitions.billed().0;
         self.before.add(recorded, transitions, memory);
         for (changed, end) in self.after.iter_mut().zip(ends) {
-            let saved = if changed.has_no_retries { run.execution.transitions.retries } else { 0 };
+            let saved = if changed.has_no_retries { run.repeated_transitions() } else { 0 };
             changed.side.add(end, transitions - saved, memory);
         }
     }
@@ -128,7 +128,8 @@ pub struct Rehearsal {
 struct Prepared {
     program: Program,
     transitions: u64,
-    retries: u64,
+    /// Those that would not have been billed without retries.
+    repeated: u64,
     memory_mb: u64,
 }
 
@@ -147,7 +148,7 @@ impl Rehearsal {
         self.runs.push(Prepared {
             program,
             transitions: run.execution.transitions.billed().0,
-            retries: run.execution.transitions.retries,
+            repeated: run.repeated_transitions(),
             memory_mb: run.execution.billed_memory_mb.unwrap_or(self.memory_mb),
         });
     }
@@ -162,7 +163,7 @@ impl Rehearsal {
                 continue;
             };
             before.add(it.program.recorded, it.transitions, it.memory_mb);
-            let saved = if scenario.no_retries { it.retries } else { 0 };
+            let saved = if scenario.no_retries { it.repeated } else { 0 };
             after.add(end, it.transitions - saved, it.memory_mb);
         }
         (before, after, unplayed)

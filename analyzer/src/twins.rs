@@ -30,7 +30,7 @@ impl Part {
 pub fn differences(first: &Run, second: &Run) -> Vec<Part> {
     let mut parts: BTreeMap<(Option<Name>, Category), (Micros, Micros)> = BTreeMap::new();
     for (run, is_first) in [(first, true), (second, false)] {
-        for step in &run.path {
+        for step in run.path.iter().filter(|it| it.category != Category::RedriveIdle) {
             let state = step.owner.map(|it| run.timeline.visits[it].state.clone());
             let part = parts.entry((state, step.category)).or_default();
             let side = if is_first { &mut part.0 } else { &mut part.1 };

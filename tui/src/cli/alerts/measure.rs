@@ -203,7 +203,7 @@ impl Watch<'_> {
             ..ExecutionFilter::default()
         };
         let spans = self.reader.executions(&filter)?;
-        let closed = spans.iter().filter_map(|it| it.duration);
+        let closed = spans.iter().filter_map(|it| it.active);
         Ok(Some((closed.clone().filter(|it| *it > limit).count() as u64, closed.count() as u64)))
     }
 
@@ -247,7 +247,7 @@ impl Watch<'_> {
         let filter =
             ExecutionFilter { machine_arn, since: Some(since), until: Some(self.now), ..ExecutionFilter::default() };
         let spans = self.reader.executions(&filter)?;
-        let closed = spans.iter().filter_map(|it| it.duration);
+        let closed = spans.iter().filter_map(|it| it.active);
         let slow = closed.clone().filter(|it| it.as_millis() > limit).count();
         Ok(rate(slow as u64, closed.count() as u64))
     }

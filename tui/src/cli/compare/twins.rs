@@ -43,7 +43,7 @@ fn report(rows: &[ExecutionRow; 2], first: &Run, second: &Run) -> Report {
     let side = |row: &ExecutionRow| {
         json!({
             "execution_arn": row.arn, "status": row.status.as_str(), "started_at": row.started_at.map(analyzer::time::format),
-            "duration_ms": row.duration.map(Micros::as_millis), "complete": row.complete,
+            "duration_ms": row.duration.map(Micros::as_millis), "active_ms": row.active.map(Micros::as_millis), "complete": row.complete,
         })
     };
     let partly = rows
@@ -64,9 +64,9 @@ fn report(rows: &[ExecutionRow; 2], first: &Run, second: &Run) -> Report {
         heading: sentences([format!(
             "{} took {}, {} took {}: {}, which is the sum of what follows.",
             rows[0].name,
-            text::opt_span(rows[0].duration),
+            text::opt_span(rows[0].active.or(rows[0].duration)),
             rows[1].name,
-            text::opt_span(rows[1].duration),
+            text::opt_span(rows[1].active.or(rows[1].duration)),
             text::signed_span(difference)
         )]),
         footer: sentences(partly),

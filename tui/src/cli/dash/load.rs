@@ -49,7 +49,7 @@ pub(super) fn item(loader: &Loader, row: ExecutionRow) -> ExecutionItem {
         name: row.name,
         status: row.status,
         started_at: row.started_at,
-        duration: row.duration,
+        duration: row.active.or(row.duration),
         current: Vec::new(),
         transitions: row.billed_transitions,
         complete: row.complete,
@@ -153,7 +153,7 @@ fn typical(reader: &Reader, run: &Run) -> Result<ExecutionRow, Failure> {
         };
         let mut rows = reader.executions(&filter)?;
         rows.retain(|it| it.complete && it.arn != *run.execution.arn);
-        rows.sort_by_key(|it| it.duration.unwrap_or(Micros::ZERO));
+        rows.sort_by_key(|it| it.active.unwrap_or(Micros::ZERO));
         let middle = rows.len() / 2;
         Ok((!rows.is_empty()).then(|| rows.swap_remove(middle)))
     };
