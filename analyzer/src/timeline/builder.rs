@@ -23,6 +23,8 @@ pub(super) struct Builder<'a> {
     pub(super) missing: Missing,
     /// What follows from failures in Parallels and Maps.
     pub(super) cleanup: Cleanup,
+    /// Exits that belong to no known visit, until their place is known.
+    pub(super) pending_exits: Vec<usize>,
     /// When the execution was closed before each redrive, and when that came.
     pub(super) rests: Vec<(Timestamp, Timestamp)>,
     /// The redrive that the execution runs in; 0 before the first.
@@ -46,6 +48,7 @@ impl<'a> Builder<'a> {
             unplaced: 0,
             missing: Missing::of(events),
             cleanup: Cleanup::of(events),
+            pending_exits: Vec::new(),
             rests: Vec::new(),
             run: 0,
             redriven: None,

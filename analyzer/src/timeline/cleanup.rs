@@ -89,6 +89,13 @@ struct Reach {
 impl Builder<'_> {
     pub(super) fn clean_up(&mut self, failure: &Failure) {
         let chain = self.chain_of(failure);
+        if chain.is_empty() {
+            // It happened somewhere, and what follows from it stays there.
+            let scope = failure.event.map_or_else(|| self.lost_scope(), |it| self.scope_of[it]);
+            for &member in &failure.members {
+                self.scope_of[member] = scope;
+            }
+        }
         let at_fault = failure.event.and_then(|it| self.visit_of[it]).filter(|&it| self.places.is_open(it));
         let reach = self.reach(failure, &chain);
         let outermost = chain.get(reach.top).copied();
@@ -266,6 +273,10 @@ impl Builder<'_> {
             self.scope_of[told] = progress.scope;
             self.places.visits[visit].error = failing.and_then(|it| self.events[it].error().cloned());
         }
+        if is_outermost && told.is_none() {
+            // Its round is over, whether it is tried again, caught, or the event that says so is missing.
+            self.places.progress[visit].failing = true;
+        }
         if !is_outermost {
             let last = self.places.progress[visit].last_event;
             let at = told.or(failing).map_or(self.events[last].at, |it| self.events[it].at);
@@ -319,7 +330,7 @@ impl Builder<'_> {
                             })
                     };
                     let scope = scopes.clone().find(is_it);
-                    self.scope_of[member] = scope.unwrap_or(0);
+                    self.scope_of[member] = scope.unwrap_or(self.scope_of[member]);
                     scope.and_then(|it| self.places.scopes[it].owner).map(|it| it.0)
                 }
                 _ => owners.iter().find(|it| it.0 == member).and_then(|it| it.1),

@@ -57,6 +57,12 @@ impl Builder<'_> {
         direct
             .or_else(|| self.places.enclosing(self.scope_of[index], is_it).filter(|_| previous.is_some()))
             .or_else(|| self.only_open(is_it))
+            .or_else(|| {
+                // Of several with this name, the one whose round nobody saw begin, where no other event is missing.
+                let is_waiting =
+                    |it: VisitIndex| is_it(it) && !self.places.progress[it].round_open && self.is_cut_off(it);
+                self.only_open(is_waiting).filter(|_| self.missing.count() == 1)
+            })
     }
 
     pub(super) fn start_iteration(&mut self, index: usize, previous: Option<usize>) {
@@ -153,10 +159,38 @@ impl Builder<'_> {
                 && here.iteration == iteration
                 && self.places.is_open(map)
                 && let Some(open) = here.open
+                && !self.find_exit(open, found)
             {
                 self.lose_exit(open);
             }
         }
+    }
+
+    /// Looks for the exit of a visit among those that came in the rest of its place.
+    fn find_exit(&mut self, visit: VisitIndex, rest: ScopeIndex) -> bool {
+        let (kind, state) = (self.places.visits[visit].kind, self.places.visits[visit].state.clone());
+        let fits = |it: &usize| {
+            let event = &self.events[*it];
+            self.scope_of[*it] == rest && event.kind.exits() == Some(kind) && event.name.as_ref() == Some(&state)
+        };
+        let Some(place) = self.pending_exits.iter().position(fits) else { return false };
+        let exit = self.pending_exits.remove(place);
+        self.notes.retain(|it| it.event != Some(self.events[exit].id));
+        let previous = self.index_of(self.events[exit].previous);
+        let failed = previous.filter(|&it| self.events[it].kind.cleans_up());
+        if let Some(failed) = failed {
+            let failing = self.index_of(self.events[failed].previous);
+            self.end_inside(visit, failing, self.events[failed].at);
+            self.places.progress[visit].failing = true;
+        }
+        self.end_leftovers(visit, self.events[exit].at);
+        let at = self.events[exit].at;
+        let last = self.places.progress[visit].last_event;
+        self.visit_of[exit] = Some(visit);
+        self.links[exit] = Link { binding: previous.or(Some(last)), category: Category::Overhead, owner: Some(visit) };
+        self.places.progress[visit].last_event = exit.max(last);
+        self.leave(visit, at, if failed.is_some() { VisitStatus::Caught } else { VisitStatus::Succeeded });
+        true
     }
 
     /// A round of a Parallel or Map has succeeded.

@@ -47,6 +47,8 @@ impl Builder<'_> {
             self.fail(visit, failing, event.at);
         } else if is_container && progress.failing && ends_with_failure(&last.kind) {
             self.leave(visit, last.at, VisitStatus::Failed);
+        } else if is_container && progress.failing && event.kind == EventKind::ExecutionFailed {
+            self.leave(visit, event.at, VisitStatus::Failed);
         } else if around.contains(&visit) {
             if self.places.visits[visit].error.is_none() {
                 self.places.visits[visit].error = event.error().cloned();

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use super::builder::Builder;
 use super::phase::between;
 use super::scope::{Progress, Scope, ScopeIndex, VisitIndex};
-use super::{Link, Split, Visit, VisitStatus};
+use super::{Attempt, AttemptStatus, Link, Split, Visit, VisitStatus};
 use crate::gaps::{Gap, GapKind};
 use crate::model::{Event, EventKind, Micros, Name, StateType};
 
@@ -64,6 +64,10 @@ impl Missing {
         self.spans.iter().any(|&(first, last)| (first..=last).contains(&id))
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.spans.iter().map(|it| it.1 - it.0 + 1).sum()
+    }
+
     /// How many ids are missing between two.
     fn between(&self, after: u64, before: u64) -> u64 {
         let part = |&(first, last): &(u64, u64)| (last.min(before - 1) + 1).saturating_sub(first.max(after + 1));
@@ -71,7 +75,7 @@ impl Missing {
     }
 
     pub(super) fn gap(&self) -> Option<Gap> {
-        let count: u64 = self.spans.iter().map(|it| it.1 - it.0 + 1).sum();
+        let count = self.count();
         if count == 0 {
             return None;
         }
@@ -99,6 +103,21 @@ fn least_before(kind: &EventKind) -> u64 {
 /// Events of a visit that come at least after one of this kind.
 fn least_after(kind: &EventKind) -> u64 {
     if kind.completes_attempt() || kind.fails_attempt() { 1 } else { 2 }
+}
+
+/// Events that a visit needs at least after its last one to be left.
+fn least_until_left(state: StateType, last: &EventKind) -> u64 {
+    let has_ended = last.completes_attempt()
+        || last.fails_attempt()
+        || matches!(
+            last,
+            EventKind::MapStateSucceeded
+                | EventKind::MapStateFailed
+                | EventKind::ParallelStateSucceeded
+                | EventKind::ParallelStateFailed
+                | EventKind::EvaluationFailed
+        );
+    if has_ended || !(state == StateType::Task || state.is_container()) { 1 } else { 2 }
 }
 
 /// Whether one missing event, or a few, may lie between two events of one Task.
@@ -158,7 +177,13 @@ impl Builder<'_> {
         // Of any other state the entry itself is what the exit links to.
         let has_more_events = kind == StateType::Task || kind.is_container();
         let fits = |it: VisitIndex| self.places.visits[it].kind == kind && self.places.visits[it].state == *name;
-        has_more_events.then(|| self.only_choice(event, 3, fits)).flatten()
+        if !kind.is_container() {
+            return has_more_events.then(|| self.only_choice(event, 3, fits)).flatten();
+        }
+        // Others link to what a container did last, so that tells nothing; a failure that ended its round does.
+        let is_failing = |it: VisitIndex| fits(it) && self.places.progress[it].failing;
+        let found = self.only_open(is_failing).or_else(|| self.only_open(fits))?;
+        (self.missing.between(0, event.id) < 3).then_some(found)
     }
 
     /// A visit that stands for one whose entry is missing.
@@ -242,6 +267,13 @@ impl Builder<'_> {
         let it = &mut places.visits[visit];
         let is_retry = self.events[first].kind.schedules_attempt() && !it.attempts.is_empty();
         it.n_retries += n_retries + u64::from(is_retry);
+        let mut attempts = attempts.into_iter();
+        let goes_on = |last: &Attempt| last.ended_at.is_none() && !self.events[first].kind.schedules_attempt();
+        if let Some(last) = it.attempts.last_mut().filter(|it| goes_on(it))
+            && let Some(rest) = attempts.next()
+        {
+            last.go_on(rest);
+        }
         it.attempts.extend(attempts);
         it.split.add(&split);
         it.split[category] += Micros((self.events[first].at - self.events[before].at).0.max(0));
@@ -260,16 +292,27 @@ impl Builder<'_> {
         let progress = &mut self.places.progress[visit];
         progress.is_closed = true;
         let (scope, failing, is_hidden) = (progress.scope, progress.failing, progress.is_hidden);
+        let last = &self.events[progress.last_event];
         if self.places.scopes[scope].open == Some(visit) {
             self.places.scopes[scope].open = None;
         }
         let it = &mut self.places.visits[visit];
-        it.status = if failing { VisitStatus::Caught } else { VisitStatus::Succeeded };
+        let was_cut_off = self.missing.between(last.id, u64::MAX) < least_until_left(it.kind, &last.kind);
+        it.status = match (was_cut_off, failing) {
+            (true, _) => VisitStatus::Aborted,
+            (false, true) => VisitStatus::Caught,
+            (false, false) => VisitStatus::Succeeded,
+        };
+        if was_cut_off && let Some(attempt) = it.attempts.last_mut().filter(|it| it.ended_at.is_none()) {
+            attempt.status = AttemptStatus::Aborted;
+        }
         if is_hidden {
             return;
         }
         let (id, state) = (it.id, it.state.clone());
-        let gap = self.note(GapKind::UnknownEnd, format!("`{state}` (event {id}) was left, and its exit is missing"));
+        let what =
+            if was_cut_off { "was aborted, and nothing tells when" } else { "was left, and its exit is missing" };
+        let gap = self.note(GapKind::UnknownEnd, format!("`{state}` (event {id}) {what}"));
         (gap.event, gap.state) = (Some(id), Some(state));
     }
 }

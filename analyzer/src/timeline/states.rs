@@ -157,6 +157,7 @@ impl Builder<'_> {
             if previous.is_none() {
                 self.scope_of[index] = self.lost_scope();
             }
+            self.pending_exits.push(index);
             return;
         };
         let is_container = self.places.visits[visit].kind.is_container();

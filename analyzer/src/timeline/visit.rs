@@ -99,6 +99,17 @@ impl AttemptStatus {
     }
 }
 
+impl Attempt {
+    /// Takes in what is known of the rest of the same attempt.
+    pub(super) fn go_on(&mut self, rest: Self) {
+        self.started_at = self.started_at.or(rest.started_at);
+        self.submitted_at = self.submitted_at.or(rest.submitted_at);
+        self.ended_at = rest.ended_at;
+        self.status = rest.status;
+        self.error = rest.error;
+    }
+}
+
 impl Visit {
     pub fn duration(&self) -> Option<Micros> {
         self.exited_at.map(|exit| exit - self.entered_at)
