@@ -77,7 +77,8 @@ fn check_others(name: &str, bench: &Bench, expected: &Value) {
         let arguments = whatif["args"].as_array().expect("arguments").iter().filter_map(Value::as_str);
         let found = bench.json(&["whatif"].into_iter().chain(arguments).collect::<Vec<_>>());
         for (key, expected) in whatif["after"].as_object().expect("an object") {
-            assert_eq!(&found["after"][key], expected, "{name}: {key} after");
+            let (found, expected) = (found["after"][key].as_f64(), expected.as_f64());
+            assert_eq!(found, expected, "{name}: {key} after");
         }
     }
     if let Some(most) = expected.pointer("/states/max_retries").and_then(Value::as_u64) {
@@ -115,8 +116,8 @@ fn every_timeline_is_as_expected() {
 fn a_day_between_two_runs_is_no_run_time() {
     for name in ["redrive-scheduled.json", "redrive-entered.json"] {
         let (bench, shown) = shown(name);
-        assert_eq!((&shown["active_ms"], &shown["runs"]), (&210_120.into(), &2.into()), "{name}");
-        assert_eq!((&shown["duration_ms"], &shown["complete"]), (&86_460_120.into(), &true.into()), "{name}");
+        assert_eq!((shown["active_ms"].as_f64(), &shown["runs"]), (Some(210_120.0), &2.into()), "{name}");
+        assert_eq!((shown["duration_ms"].as_f64(), &shown["complete"]), (Some(86_460_120.0), &true.into()), "{name}");
         let transitions = &shown["transitions"];
         let parts: Vec<u64> = ["entered", "retries", "redrives", "rerun", "map_children"]
             .iter()
@@ -135,7 +136,7 @@ fn a_day_between_two_runs_is_no_run_time() {
         assert!(longest <= 210_120.0, "{name}: {longest}");
         let states = bench.json(&["states"]);
         let machine = &states["machines"][0];
-        assert_eq!(machine["p50_ms"], 210_120, "{name}");
+        assert_eq!(machine["p50_ms"].as_f64(), Some(210_120.0), "{name}");
         assert_eq!(machine["states"][0]["retries"], 1, "{name}");
         assert_eq!(machine["states"][0]["billed_transitions"], 3, "{name}: the redrive itself is no state's");
         assert!(machine["states"][0]["max_ms"].as_f64().is_some_and(|it| it <= 210_120.0), "{name}: {machine}");
@@ -144,10 +145,10 @@ fn a_day_between_two_runs_is_no_run_time() {
         let cost = bench.json(&["cost"]);
         let machine = &cost["machines"][0];
         let blockers = machine["blockers"].as_array().expect("blockers");
-        assert!(blockers.iter().all(|it| it["rule"] != "execution_time"), "{name}: {blockers:?}");
+        assert!(blockers.iter().all(|it| it["rule"] != "duration_over_limit"), "{name}: {blockers:?}");
         assert!(machine["express"]["billed_gb_s"].as_f64().is_some_and(|it| it < 14.0), "{name}: {machine}");
         let text = String::from_utf8_lossy(&bench.run(&["show", "--all"]).stdout).into_owned();
-        assert!(text.contains("back-off 30.0 s") && text.contains("in 2 runs"), "{name}: {text}");
+        assert!(text.contains("back-off 30 s") && text.contains("in 2 runs"), "{name}: {text}");
     }
 }
 
@@ -181,8 +182,9 @@ fn a_day_among_other_executions_moves_no_percentile() {
     assert!(states["machines"][0]["p99_ms"].as_f64().is_some_and(|it| it < 220_000.0), "{states}");
     let bottlenecks = bench.json(&["bottlenecks"]);
     assert!(bottlenecks["machines"][0]["p99_ms"].as_f64().is_some_and(|it| it < 220_000.0), "{bottlenecks}");
-    let rows = bench.json(&["sql", "SELECT sum(billed_transitions) - sum(entered + retries + redrives + rerun + coalesce(map_children, 0)) AS rest FROM executions"]);
-    assert_eq!(rows["rows"][0]["rest"].as_f64().or_else(|| rows["rows"][0][0].as_f64()), Some(0.0), "{rows}");
+    let wrong = "SELECT name FROM executions
+        WHERE billed_transitions <> entered + retries + redrives + rerun + coalesce(map_children, 0)";
+    assert_eq!(bench.rows(wrong), Vec::<String>::new());
 }
 
 #[test]
@@ -201,13 +203,15 @@ fn ids_that_an_emulator_does_not_publish_are_missing_events() {
     let (_, shown) = shown("emulator-dangling-ids.json");
     assert_eq!(shown["complete"], false);
     assert_eq!(kinds(&shown)[0], "missing_events");
-    assert_eq!((&shown["visits"][0]["state"], &shown["visits"][0]["duration_ms"]), (&"Both".into(), &400.into()));
+    assert_eq!(
+        (&shown["visits"][0]["state"], shown["visits"][0]["duration_ms"].as_f64()),
+        (&"Both".into(), Some(400.0))
+    );
     assert_eq!(shown["visits"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
 fn a_payload_that_was_cut_off_is_said_and_makes_nothing_incomplete() {
-    let bench = Bench::new();
     let arn = "arn:aws:states:us-east-1:123456789012:express:cut:run:4135929f-8d60-4ea5-b3c3-b243bec43271";
     let line = |id: u64, kind: &str, details: &str| {
         format!(
@@ -241,7 +245,6 @@ fn a_payload_that_was_cut_off_is_said_and_makes_nothing_incomplete() {
         let kinds = bench.rows("SELECT json_extract_string(gaps, '$[0].kind') AS kind FROM executions");
         assert!(kinds[0].contains("truncated_payload"), "{kinds:?}");
     }
-    drop(bench);
 }
 
 #[test]
