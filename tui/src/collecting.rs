@@ -320,7 +320,7 @@ impl CollectorState {
         let reason = reason.map_or_else(String::new, |it| format!(": {}", text::plain(it)));
         let words = format!("collector ended at {} ({how}){reason}", clock(at, now));
         let next = self.next_start_at_us.and_then(|it| next("next start", Timestamp(it), now));
-        let fix = obstacle.map(|it| it.1).or_else(|| ended.fix.clone());
+        let fix = obstacle.map(|it| it.1).or_else(|| ended.fix.as_deref().map(text::plain));
         Light { next, fix, ..Light::new(Colour::Down, words, "collector ended") }
     }
 }

@@ -31,6 +31,8 @@ use crate::import::Stopped;
 const INTERNED: usize = 50_000;
 /// Gaps that a report names.
 const GAPS: usize = 1_000;
+/// Both clocks may be behind a record by this.
+const BELIEVED: Micros = Micros(86_400_000_000);
 /// Claims of a subject that are kept while clocks differ.
 const CLAIMS: usize = 16;
 /// Credentials are looked for anew at most this often.
@@ -346,10 +348,10 @@ impl<'a> Walk<'a> {
 
     // ---- what time it is -----------------------------------------------------------------------------------------------
 
-    /// Takes note of an instant that the service wrote. One that lies beyond both clocks is not believed.
+    /// Takes note of an instant that the service wrote. One that lies far beyond both clocks is not believed.
     pub(super) fn note_record(&self, at: Timestamp) {
         let records = self.records.borrow();
-        if records.is_news(at) && at <= self.clock.later(&self.clock.moment()) + Micros(AGREE_US) {
+        if records.is_news(at) && at <= self.clock.later(&self.clock.moment()) + BELIEVED {
             records.note(at);
         }
     }

@@ -136,6 +136,7 @@ fn two_clocks_that_are_off_lose_nothing() {
     check(DateHeader::Off(HOUR_US), 7 * MINUTE_US);
     check(DateHeader::Off(7 * MINUTE_US), HOUR_US);
     check(DateHeader::Off(-HOUR_US), HOUR_US);
+    check(DateHeader::Off(-HOUR_US), -7 * MINUTE_US);
     // Where both are off by the same, nothing shows it; the marks are found to lie in the future later.
     let reports = check(DateHeader::Off(HOUR_US), HOUR_US);
     assert_eq!(clock_gap(&reports[0]), None);
@@ -149,6 +150,7 @@ fn dates_that_jump_or_are_missing_lose_nothing() {
     let reports = check(DateHeader::Missing, 0);
     assert_eq!(clock_gap(&reports[0]).map(|it| it["kind"].clone()), Some(json!("clock_unknown")));
     check(DateHeader::Missing, HOUR_US);
+    check(DateHeader::Missing, -HOUR_US);
 }
 
 #[test]
