@@ -64,7 +64,7 @@ fn command(bench: &Bench, address: &str, more: &[&str]) -> Command {
         command.args(["--quota", &format!("{api}=100000/100000")]);
     }
     // A world of another time is read at its time.
-    let now = CLOCKS.lock().expect("the lock").get(address).map(|it| it.world.now_us());
+    let now = CLOCKS.lock().expect("the lock").get(address).map(|it| it.world.clock_us());
     if let Some(us) = now.filter(|_| !more.contains(&"--now")) {
         command.args(["--now", &analyzer::time::format(analyzer::model::Timestamp(us))]);
     }

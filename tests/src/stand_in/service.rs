@@ -125,7 +125,7 @@ impl Service {
 
     /// What the `Date` of the next answer says, in microseconds.
     pub(super) fn date_us(&self) -> Option<i64> {
-        let now = self.world.now_us();
+        let now = self.world.clock_us();
         let number = self.answers.fetch_add(1, Ordering::SeqCst);
         match *self.date.lock().expect("the lock") {
             DateHeader::Right => Some(now),

@@ -105,6 +105,8 @@ pub(crate) struct World {
     /// What the clock shows: this, and the time that has passed since when it runs.
     now_us: AtomicI64,
     runs_since_us: Option<i64>,
+    /// When the clock was set, by that of this machine.
+    set_at_us: AtomicI64,
     random: Random,
 }
 
@@ -117,6 +119,7 @@ impl World {
             definitions_of_versions: BTreeMap::new(),
             now_us: AtomicI64::new(BEGIN_US + 24 * HOUR_US),
             runs_since_us: None,
+            set_at_us: AtomicI64::new(real_us()),
             random: Random::new(seed),
         }
     }
@@ -133,7 +136,15 @@ impl World {
         self.now_us.load(Ordering::SeqCst) + passed
     }
 
+    /// What a clock shows that goes on from there: what happens stands still, but however long a run takes, the service's clock
+    /// and one that was set with it agree.
+    pub(crate) fn clock_us(&self) -> i64 {
+        let passed = if self.runs_since_us.is_some() { 0 } else { real_us() - self.set_at_us.load(Ordering::SeqCst) };
+        self.now_us() + passed
+    }
+
     pub(crate) fn set_now(&self, us: i64) {
+        self.set_at_us.store(real_us(), Ordering::SeqCst);
         self.now_us.store(us, Ordering::SeqCst);
     }
 
