@@ -48,7 +48,12 @@ pub(crate) fn clear_screen() -> io::Result<()> {
 /// What is wrong with the command line, or the help that was asked for; the colours of clap where its words are harmless.
 pub(crate) fn print_usage(error: &clap::Error) {
     let text = error.render().to_string();
-    let shown = safe::lines(&text);
+    // An argument that is repeated begins no line of its own.
+    let repeated = std::env::args_os().map(|it| it.to_string_lossy().into_owned());
+    let repeated = repeated.flat_map(|it| [it.split_once('=').map(|it| it.1.to_owned()), Some(it)]).flatten();
+    let shown =
+        repeated.filter(|it| it.contains('\n')).fold(text.clone(), |text, it| text.replace(&it, &safe::plain(&it)));
+    let shown = safe::lines(&shown);
     let _ = if shown == text {
         error.print()
     } else if error.use_stderr() {

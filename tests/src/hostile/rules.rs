@@ -198,6 +198,7 @@ pub(super) fn check_commands(commands: &[String], names: &[String], folder: &Pat
     let is_name = |it: &str| {
         let last = it.rsplit_once("execution:").map_or(it, |it| it.1);
         let last = last.strip_suffix("=0.5").unwrap_or(last);
+        let last = last.strip_prefix("--work=").unwrap_or(last);
         let last = last.trim_end_matches(|it: char| it.is_ascii_digit());
         let is_whole = |name: &str| {
             let name = name.replace('\0', "\u{fffd}");
@@ -206,7 +207,7 @@ pub(super) fn check_commands(commands: &[String], names: &[String], folder: &Pat
             };
             last == name
                 || last == short(&name)
-                || last == format!("{name}:{name}")
+                || last == format!("{name}:{name}").trim_end_matches(|it: char| it.is_ascii_digit())
                 || last == name.trim_end_matches(|it: char| it.is_ascii_digit())
         };
         is_whole(&worst)

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Map, Value};
-use tui::safe::markdown_code;
+use tui::safe::{markdown_code, plain};
 
 use super::Context;
 use crate::Outcome;
@@ -55,6 +55,7 @@ const SHOWN: &[&str] = &[
     "deliveries.region",
     "deliveries.profile",
     "deliveries.endpoint_url",
+    "deliveries.timeout",
     "deliveries.from",
     "deliveries.recipients",
     "targets.profile",
@@ -73,7 +74,8 @@ pub(crate) fn run(context: &Context) -> Outcome {
         Ok(Value::Object(fields)) => masked(fields, ""),
         _ => Map::new(),
     };
-    let text = toml::to_string(&fields).map_err(|error| Failure::new(error.to_string()))?;
+    let text = toml::to_string(&on_one_line(Value::Object(fields.clone())))
+        .map_err(|error| Failure::new(error.to_string()))?;
     if context.output == Output::Markdown {
         // What can be pasted into a file is a block of code.
         let mut out = output::text();
@@ -93,6 +95,16 @@ pub(crate) fn run(context: &Context) -> Outcome {
     };
     report.print(context.output)?;
     Ok(0)
+}
+
+/// The same with every text on one line: TOML writes those of several lines as they are.
+fn on_one_line(value: Value) -> Value {
+    match value {
+        Value::String(text) => plain(&text).into(),
+        Value::Array(items) => items.into_iter().map(on_one_line).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, it)| (key, on_one_line(it))).collect(),
+        other => other,
+    }
 }
 
 fn masked(fields: Map<String, Value>, table: &str) -> Map<String, Value> {

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use collector::import::{Format, ImportOptions, Input};
 use queries::{ImportStats, SkippedFile};
 use serde_json::{Map, Value, json};
+use tui::safe::Command;
 use tui::text;
 
 use super::Context;
@@ -147,7 +148,7 @@ fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
             Ok(Input::Path(path.clone()))
         } else if path.to_string_lossy().starts_with("s3://") {
             Err(Failure::usage("buckets are read by `collect`")
-                .hint(format!("stepscope collect --source {}", path.display())))
+                .hint(Command::new("stepscope collect").option("--source", &path.display().to_string()).to_string()))
         } else {
             Err(Failure::usage(format!("there is no `{}`", path.display()))
                 .hint("give files, folders, or `-` for standard input"))

@@ -134,10 +134,10 @@ fn test(context: &Context, name: Option<&str>) -> Outcome {
     let mut names: Vec<String> = rules.iter().flat_map(|it| it.to.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let text = format!(
+    let text = text::plain(&format!(
         "stepscope: a test message for {}",
         rules.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
-    );
+    ));
     let json = json!({"alert": Value::Null, "state": "test", "text": text});
     let parcel = Parcel { file: "alert-test.txt".to_owned(), text, json, page: None };
     let results = send_all(context, names.iter().map(|it| (it.clone(), parcel.clone())).collect(), delivery::LIMIT);
@@ -222,7 +222,9 @@ fn of_machine(arn: Option<&str>) -> String {
 fn told(it: &Verdict<'_>) -> String {
     let machine = of_machine(it.machine.as_deref());
     let (name, rule) = (&it.rule.name, &it.rule.rule);
-    format!("{} {name}: {rule}{machine} is {} (fires {})", word(it.phase), shown(it.rule, it.value), threshold(it.rule))
+    let (word, shown, threshold) = (word(it.phase), shown(it.rule, it.value), threshold(it.rule));
+    // One line, whatever the machine is called.
+    text::plain(&format!("{word} {name}: {rule}{machine} is {shown} (fires {threshold})"))
 }
 
 fn word(phase: Phase) -> &'static str {
