@@ -14,6 +14,7 @@ use tui::collecting::{CollectorState, Ended, FailingApi, Obstacle, SCHEMA, Targe
 use super::{Context, state_file};
 use crate::Outcome;
 use crate::failure::EXIT_FAILED;
+use crate::output;
 
 /// One that has spoken so lately is there.
 const JUST_NOW: Micros = Micros(3_000_000);
@@ -118,7 +119,7 @@ impl Keeper {
         if self.has_listener
             && let Ok(line) = serde_json::to_string(&*state)
         {
-            let _ = writeln!(std::io::stdout(), "{line}");
+            let _ = writeln!(output::json(), "{line}");
         }
         if !self.owns_file.load(Ordering::Relaxed) {
             let other = load(&self.path).filter(|it| it.pid != state.pid && it.is_running(now()));

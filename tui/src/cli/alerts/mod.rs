@@ -16,7 +16,7 @@ use super::{Context, state_file, when};
 use crate::Outcome;
 use crate::config::AlertConfig;
 use crate::failure::{EXIT_THRESHOLD, Failure};
-use crate::report::{Report, TextTable};
+use crate::report::{Report, TextTable, sentences};
 use measure::measured;
 use state::{Owed, Phase, States};
 
@@ -267,6 +267,6 @@ fn report(context: &Context, found: &[Verdict<'_>], states: &States) -> Report {
         rows: "alerts",
         table,
         heading: String::new(),
-        footer: delivery::undelivered(states).join("\n"),
+        footer: sentences(delivery::undelivered(states)),
     }
 }

@@ -16,7 +16,7 @@ use super::{Context, select, state_file, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::report::page;
-use crate::report::{Output, Report, TextTable};
+use crate::report::{Output, Report, TextTable, sentences};
 use plan::{Owed, Schedule};
 
 /// How long all reports of a run to one delivery may take, unless it has a limit of its own: they have pages with them.
@@ -185,7 +185,7 @@ fn listed(all: &[Schedule], now: Timestamp) -> Result<Report, Failure> {
         })
         .collect();
     let fields = [("schedules".to_owned(), schedules.into())].into_iter().collect();
-    Ok(Report { command: "schedule", fields, rows: "schedules", table, heading, footer: footer.join("\n") })
+    Ok(Report { command: "schedule", fields, rows: "schedules", table, heading, footer: sentences(footer) })
 }
 
 /// Makes what is due, and what deliveries have not received. A schedule that fails keeps its turn, and the others get theirs. The file is free while
