@@ -45,22 +45,34 @@ pub(crate) fn clear_screen() -> io::Result<()> {
     if is_stdout_a_terminal() { io::stdout().write_all(b"\x1b[2J\x1b[H") } else { Ok(()) }
 }
 
-/// What is wrong with the command line, or the help that was asked for; the colours of clap where its words are harmless.
+/// What is wrong with the command line, or the help that was asked for; in colour where its words are harmless.
 pub(crate) fn print_usage(error: &clap::Error) {
-    let text = error.render().to_string();
-    // An argument that is repeated begins no line of its own.
-    let repeated = std::env::args_os().map(|it| it.to_string_lossy().into_owned());
-    let repeated = repeated.flat_map(|it| [it.split_once('=').map(|it| it.1.to_owned()), Some(it)]).flatten();
-    let shown =
-        repeated.filter(|it| it.contains('\n')).fold(text.clone(), |text, it| text.replace(&it, &safe::plain(&it)));
-    let shown = safe::lines(&shown);
-    let _ = if shown == text {
+    // Both repeat arguments, and the values of variables.
+    let variables = std::env::vars_os().filter(|it| it.0.to_string_lossy().starts_with("STEPSCOPE_")).map(|it| it.1);
+    let repeated: Vec<String> =
+        std::env::args_os().chain(variables).map(|it| it.to_string_lossy().into_owned()).collect();
+    let _ = if repeated.iter().all(|it| safe::plain(it) == *it) {
         error.print()
-    } else if error.use_stderr() {
-        io::stderr().lock().write_all(shown.as_bytes())
     } else {
-        io::stdout().lock().write_all(shown.as_bytes())
+        let shown = plain_usage(&error.render().to_string(), &repeated);
+        if error.use_stderr() {
+            io::stderr().write_all(shown.as_bytes())
+        } else {
+            io::stdout().write_all(shown.as_bytes())
+        }
     };
+}
+
+/// The text without what a terminal obeys; what it repeats begins no line of its own.
+fn plain_usage(text: &str, repeated: &[String]) -> String {
+    let values = repeated.iter().filter_map(|it| it.split_once('=')).map(|it| it.1);
+    let broken = repeated.iter().map(String::as_str).chain(values).filter(|it| it.contains('\n'));
+    // clap leaves escape sequences out when there are no colours, so the lines of an argument are looked for one by one.
+    let text = broken
+        .flat_map(|it| it.split('\n').skip(1))
+        .filter(|it| !it.is_empty())
+        .fold(text.to_owned(), |text, line| text.replace(&format!("\n{line}"), &format!("\\n{line}")));
+    safe::lines(&text)
 }
 
 /// Standard output for text: what a terminal would obey is written as its number.
@@ -217,6 +229,13 @@ mod tests {
             cleaned(Form::Coloured, text),
             "\u{1b}[32m█\u{1b}[0m \\u{1b}[2J\\u{1b}]0;x\\u{7}\\u{1b}[1;31mx \\u{9b}m\n"
         );
+    }
+
+    #[test]
+    fn arguments_that_are_repeated_begin_no_line() {
+        let arguments = ["--a\u{1b}[2J\nerror: b".to_owned(), "--c=d\n\ne".to_owned()];
+        let shown = plain_usage("error: '--a\nerror: b' and '\u{9b}d\n\ne'\n\nUsage: x\n", &arguments);
+        assert_eq!(shown, "error: '--a\\nerror: b' and '\\u{9b}d\n\\ne'\n\nUsage: x\n");
     }
 
     #[test]
