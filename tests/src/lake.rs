@@ -105,6 +105,7 @@ fn the_catalogue_may_be_in_postgresql() {
         let own = bench.json(&[&["--now", "2026-11-01"][..], command].concat());
         assert!(own == bench.json(&at(&name, command)), "{command:?}");
     }
+    crate::doors::all_are_refused(&bench, &name);
     let told = bench.run(&at("ducklake:postgres:dbname=lake password=secret", &["states"]));
     assert_eq!(told.status.code(), Some(2));
     assert!(!String::from_utf8_lossy(&told.stderr).contains("secret"));

@@ -10,6 +10,7 @@ mod concurrency;
 mod corpus;
 mod dashboard;
 mod delivering;
+mod doors;
 mod emulator;
 mod exports;
 mod forgetting;
