@@ -158,7 +158,7 @@ impl Lake {
         if text.contains("data_path is not set") || text.contains("creating a new DuckLake is explicitly disabled") {
             return StoreError::NoLake(format!("ducklake:{}", self.catalogue));
         }
-        StoreError::Database(error)
+        error.into()
     }
 
     /// Where a new lake's data lies when nobody says so: beside a catalogue that is a file.

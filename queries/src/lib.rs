@@ -35,6 +35,7 @@ mod packed_attempts;
 mod packed_path;
 mod packed_sums;
 mod parquet;
+mod probe;
 mod reader;
 mod reanalysis;
 mod remote;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use duckdb::{Config, Connection};
 
 use crate::StoreError;
+use crate::error::is_locked;
 use crate::lake::{Access, Lake};
 use crate::reader::open_with;
 use crate::spill::Spill;
-use crate::store::{is_locked, not_ours};
 
 const MEMORY_LIMIT: &str = "1GB";
 /// The views that hold what was recorded and computed; prices and definitions are texts of their own.
@@ -78,7 +78,7 @@ fn opened(database: &Path, spill: &Spill) -> Result<Connection, StoreError> {
         .with("preserve_insertion_order", "false")?;
     open_with(database, config).map_err(|error| match error {
         error if is_locked(&error) => StoreError::Busy(database.to_owned()),
-        error => not_ours(database, error),
+        error => StoreError::opening(database, error),
     })
 }
 

@@ -5,18 +5,19 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use duckdb::{AccessMode, Config, Connection};
 
 use crate::console::{Asker, Checker};
+use crate::error::is_locked;
 use crate::lake::{Access, Lake};
 use crate::remote::{Calls, Request, ask};
 use crate::run::{self, Answer, Limit, Limits, Sink, bound};
 use crate::spark::{Spark, SparkOptions};
 use crate::spill::Spill;
-use crate::store::{is_locked, known_version, not_ours, schema_version};
+use crate::store::{known_version, schema_version};
 use crate::{Cell, StoreError, Table};
 
 /// How long to wait for a writer that is just starting or ending.
@@ -73,7 +74,7 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lake = Lake::of(path);
         let file = lake.as_ref().map_or(Some(path), |it| it.file());
-        if file.is_some_and(|it| !fs::metadata(it).is_ok_and(|it| it.is_file())) {
+        if file.is_some_and(|it| !it.exists()) {
             return Err(StoreError::Missing(path.to_owned()));
         }
         if let Some(lake) = lake {
@@ -83,20 +84,23 @@ impl Reader {
                 Err(error) => Err(error),
             };
         }
+        crate::probe::check(path)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let spill = Spill::beside(path);
             match open_here(path, &spill) {
-                Ok(connection) => return Self::check(path, connection, Some(spill)),
-                Err(error) if is_locked(&error) => {
+                Ok(connection) => {
+                    return Self::check(path, connection, Some(spill)).map_err(|error| error.at(path));
+                }
+                Err(locked) if is_locked(&locked) => {
                     let reader = Self::with(path, Source::Writer, None);
                     match reader.query("SELECT 1", &[]) {
                         Ok(_) => return Ok(reader),
-                        Err(error) if Instant::now() >= deadline => return Err(error),
+                        Err(error) if Instant::now() >= deadline => return Err(error.held(path, &locked)),
                         Err(_) => thread::sleep(Duration::from_millis(25)),
                     }
                 }
-                Err(error) => return Err(not_ours(path, error)),
+                Err(error) => return Err(StoreError::opening(path, error)),
             }
         }
     }

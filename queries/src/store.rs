@@ -10,6 +10,7 @@ use duckdb::{Config, Connection};
 use crate::StoreError;
 use crate::catalogue::{Catalogue, CollectorId};
 use crate::erase;
+use crate::error::is_locked;
 use crate::lake::{Access, Lake};
 use crate::membership::Membership;
 use crate::remote::Server;
@@ -93,12 +94,13 @@ impl Store {
             return Ok(Self { collector, _membership: membership, ..store });
         }
         if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
+            fs::create_dir_all(folder).map_err(|error| StoreError::from(error).creating(path))?;
         }
         remove_leftovers(path);
         if !path.exists() {
-            create(path)?;
+            create(path).map_err(|error| error.creating(path))?;
         }
+        crate::probe::check(path)?;
         let spill = Spill::beside(path);
         let mut connection = open_current(path, &spill)?;
         if erase::is_pending(&connection)? {
@@ -351,11 +353,11 @@ pub(crate) fn patiently(
             Ok(_) => {}
             Err(error) if is_locked(&error) => {
                 if Instant::now() >= deadline {
-                    return Err(StoreError::Taken(path.to_owned()));
+                    return Err(StoreError::Taken(path.to_owned()).held(path, &error));
                 }
                 thread::sleep(Duration::from_millis(50));
             }
-            Err(error) => return Err(not_ours(path, error)),
+            Err(error) => return Err(StoreError::opening(path, error)),
         }
     }
 }
@@ -405,21 +407,6 @@ pub(crate) fn another(connection: &Connection) -> Result<Connection, duckdb::Err
     other.execute_batch(USE)?;
     other.execute_batch(LOCAL)?;
     Ok(other)
-}
-
-pub(crate) fn is_locked(error: &duckdb::Error) -> bool {
-    let text = error.to_string();
-    text.contains("Could not set lock") || text.contains("Conflicting lock")
-}
-
-/// Says plainly that a file is no DuckDB database.
-pub(crate) fn not_ours(path: &Path, error: duckdb::Error) -> StoreError {
-    let text = error.to_string();
-    if text.contains("not a valid DuckDB database") || text.contains("magic bytes") {
-        StoreError::Foreign(path.to_owned())
-    } else {
-        StoreError::Database(error)
-    }
 }
 
 /// Payloads may hold users' data: nobody else may read the file.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
 use collector::deliver::DeliverError;
 use collector::import::Stopped;
@@ -23,11 +24,21 @@ pub(crate) struct Failure {
     closed_pipe: bool,
     /// Somebody else has written the same meanwhile.
     is_stale: bool,
+    /// What failed is `the database …`, whose name is known to the command.
+    is_of_database: bool,
 }
 
 impl Failure {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { code: EXIT_FAILED, what: what.into(), why: Vec::new(), hint: None, closed_pipe: false, is_stale: false }
+        Self {
+            code: EXIT_FAILED,
+            what: what.into(),
+            why: Vec::new(),
+            hint: None,
+            closed_pipe: false,
+            is_stale: false,
+            is_of_database: false,
+        }
     }
 
     /// Wrong usage, or a name that is unknown or ambiguous.
@@ -44,6 +55,17 @@ impl Failure {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the database, where the failure is about it and was found without knowing its name.
+    #[must_use]
+    pub(crate) fn of_database(mut self, path: &Path) -> Self {
+        if std::mem::take(&mut self.is_of_database)
+            && let Some(rest) = self.what.strip_prefix("the database ")
+        {
+            self.what = format!("`{}` {rest}", path.display());
+        }
         self
     }
 
@@ -100,7 +122,9 @@ fn causes(error: &dyn Error) -> Vec<String> {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let is_stale = matches!(error, StoreError::Stale);
-        Self { why: causes(&error), hint: error.hint(), is_stale, ..Self::new(error.to_string()) }
+        let is_of_database =
+            matches!(error, StoreError::Damaged { path: None, .. } | StoreError::Full { path: None, .. });
+        Self { why: causes(&error), hint: error.hint(), is_stale, is_of_database, ..Self::new(error.to_string()) }
     }
 }
 
@@ -112,7 +136,7 @@ impl From<io::Error> for Failure {
 
 impl From<DeliverError> for Failure {
     fn from(error: DeliverError) -> Self {
-        Self::new("it could not be delivered").because(error.to_string())
+        Self::new("delivery failed").because(error.to_string())
     }
 }
 

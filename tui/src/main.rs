@@ -24,6 +24,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     // Databases hold users' data: whatever this process creates is for this user alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // A file that may not grow is an error like others, and not the end of the process.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

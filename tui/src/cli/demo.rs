@@ -37,11 +37,12 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
     let end = arguments.end.as_deref().map_or(Ok(now), |it| when::instant(it, now))?;
     let folder = tempfile::Builder::new().prefix("stepscope-demo-").tempdir()?;
     let path = arguments.keep.clone().unwrap_or_else(|| folder.path().join("demo.duckdb"));
+    crate::config::database::check(&path)?;
     if arguments.keep.is_some() && path.exists() {
         return Err(Failure::usage(format!("`{}` exists already", path.display()))
             .hint("give the name of a new file with `--keep`"));
     }
-    fill(context, arguments, &path, end)?;
+    fill(context, arguments, &path, end).map_err(|failure| failure.of_database(&path))?;
     let is_for_people =
         context.output == Output::Table && output::is_stdout_a_terminal() && std::io::stdin().is_terminal();
     if is_for_people && !arguments.once {

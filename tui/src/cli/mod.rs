@@ -255,6 +255,7 @@ impl Context {
         let mut config = Config::load(shared.config.as_deref())?;
         config.db = shared.db.or(config.db);
         config.refuse_passwords()?;
+        config.db.as_deref().map_or(Ok(()), crate::config::database::check)?;
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
         config.repeatable.extend(shared.repeatable);
@@ -350,41 +351,46 @@ pub(crate) fn now() -> Result<Timestamp, Failure> {
 
 pub(crate) fn run(arguments: Arguments) -> Outcome {
     let context = Context::new(arguments.shared)?;
-    match arguments.command {
-        Command::Demo(it) => demo::run(&context, &it),
-        Command::Import(it) => import::run(&context, &it),
-        Command::Collect(it) => collect::run(&context, &it),
-        Command::Doctor(it) => doctor::run(&context, &it),
-        Command::Policy(it) => policy::run(&context, &it),
-        Command::Dash(it) => dash::run(&context, &it),
-        Command::Executions(it) => executions::run(&context, &it),
-        Command::Show(it) => show::run(&context, &it),
-        Command::States(it) => states::run(&context, &it),
-        Command::Bottlenecks(it) => bottlenecks::run(&context, &it),
-        Command::Whatif(it) => whatif::run(&context, &it),
-        Command::Compare(it) => compare::run(&context, &it),
-        Command::Incidents(it) => incidents::run(&context, &it),
-        Command::Report(it) => report::run(&context, &it),
-        Command::Schedule(it) => schedule::run(&context, &it),
-        Command::Alerts(it) => alerts::run(&context, &it),
-        Command::Mark(it) => mark::run(&context, &it),
-        Command::Cost(it) => cost::run(&context, &it),
-        Command::Lint(it) => lint::run(&context, &it),
-        Command::Lake(it) => lake::run(&context, &it),
-        Command::Audit(it) => audit::run(&context, &it),
-        Command::Versions(it) => versions::run(&context, &it),
-        Command::Diff(it) => diff::run(&context, &it),
-        Command::Redrivable(it) => redrivable::run(&context, &it),
-        Command::Forget(it) => forget::forget(&context, &it),
-        Command::Prune(it) => forget::prune(&context, &it),
-        Command::Export(it) => export::run(&context, &it),
-        Command::Prices(it) => prices::run(&context, &it),
-        Command::Sql(it) => sql::run(&context, &it),
+    let database = context.config.db_path();
+    answer(&context, arguments.command).map_err(|failure| failure.of_database(&database))
+}
+
+fn answer(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Demo(it) => demo::run(context, &it),
+        Command::Import(it) => import::run(context, &it),
+        Command::Collect(it) => collect::run(context, &it),
+        Command::Doctor(it) => doctor::run(context, &it),
+        Command::Policy(it) => policy::run(context, &it),
+        Command::Dash(it) => dash::run(context, &it),
+        Command::Executions(it) => executions::run(context, &it),
+        Command::Show(it) => show::run(context, &it),
+        Command::States(it) => states::run(context, &it),
+        Command::Bottlenecks(it) => bottlenecks::run(context, &it),
+        Command::Whatif(it) => whatif::run(context, &it),
+        Command::Compare(it) => compare::run(context, &it),
+        Command::Incidents(it) => incidents::run(context, &it),
+        Command::Report(it) => report::run(context, &it),
+        Command::Schedule(it) => schedule::run(context, &it),
+        Command::Alerts(it) => alerts::run(context, &it),
+        Command::Mark(it) => mark::run(context, &it),
+        Command::Cost(it) => cost::run(context, &it),
+        Command::Lint(it) => lint::run(context, &it),
+        Command::Lake(it) => lake::run(context, &it),
+        Command::Audit(it) => audit::run(context, &it),
+        Command::Versions(it) => versions::run(context, &it),
+        Command::Diff(it) => diff::run(context, &it),
+        Command::Redrivable(it) => redrivable::run(context, &it),
+        Command::Forget(it) => forget::forget(context, &it),
+        Command::Prune(it) => forget::prune(context, &it),
+        Command::Export(it) => export::run(context, &it),
+        Command::Prices(it) => prices::run(context, &it),
+        Command::Sql(it) => sql::run(context, &it),
         Command::Schema(it) => schema::run(&it),
         Command::Config => config::run(&context),
         Command::Completions(it) => completions::run(&it),
         Command::Man(it) => man::run(&it),
         Command::Simulate(it) => simulate::run(&it),
-        Command::Measure(it) => measure::run(&context, &it),
+        Command::Measure(it) => measure::run(context, &it),
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 
 mod alerts;
+pub(crate) mod database;
 mod target;
 
 pub(crate) use alerts::{AlertConfig, DeliveryConfig};

@@ -48,7 +48,7 @@ pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wa
     terminal.draw(|frame| render(frame, &vm)).map_err(|it| Failure::new(it.to_string()))?;
     output::text().write_all(text(terminal.backend().buffer()).as_bytes())?;
     match &ui.stop().trouble {
-        Some(trouble) => Err(Failure::usage(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone())),
+        Some(trouble) => Err(Failure::new(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone())),
         None => Ok(0),
     }
 }
