@@ -4,6 +4,7 @@
 
 pub mod asl;
 pub mod assembly;
+pub mod billed;
 pub mod change_point;
 pub mod compare;
 pub mod critical_path;

@@ -1,7 +1,5 @@
 //! How is each machine doing, and what did it use?
 
-use std::collections::BTreeMap;
-
 use analyzer::failure_rate::FailureRate;
 use analyzer::model::{Micros, Timestamp, WorkflowType};
 
@@ -9,8 +7,6 @@ use crate::cell::Take;
 use crate::{Cell, Reader, StoreError};
 
 const MACHINES: &str = include_str!("../sql/portable/machines.sql");
-const TRANSITIONS: &str = include_str!("../sql/portable/month_transitions.sql");
-const SPANNING: &str = include_str!("../sql/spanning_transitions.sql");
 const STATES: &str = include_str!("../sql/portable/state_transitions.sql");
 const ACTIVITY: &str = include_str!("../sql/activity.sql");
 const STARTED_SINCE: &str = include_str!("../sql/started_since.sql");
@@ -19,7 +15,6 @@ const DEFINITION_SIZES: &str = include_str!("../sql/definition_sizes.sql");
 const SERIES: &str = include_str!("../sql/portable/duration_series.sql");
 const WITHOUT_START: &str = include_str!("../sql/without_start.sql");
 const STATE_SERIES: &str = include_str!("../sql/state_series.sql");
-const RUNS: &str = include_str!("../sql/portable/billed_runs.sql");
 
 /// One row of `machines.sql`, in column order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,32 +38,13 @@ pub struct MachineRow {
     pub failure_rate: FailureRate,
 }
 
-/// One row of `month_transitions.sql`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MonthTransitions {
-    pub machine_arn: String,
-    /// The month, and behind a `#` the place of its price book where there are several.
-    pub month: String,
-    pub transitions: u64,
-}
-
-/// One row of `billed_runs.sql`: executions of equal billed duration and memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BilledRun {
-    pub machine_arn: String,
-    pub month: String,
-    pub billed_ms: u64,
-    pub billed_memory_mb: Option<u64>,
-    /// What payloads add to the estimate of memory.
-    pub payload_mb: u64,
-    pub executions: u64,
-}
-
 /// One row of `state_transitions.sql`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateTransitions {
     pub machine_arn: String,
     pub state: String,
+    /// The month of the start of the executions, and behind a `#` the place of its price book where there are several.
+    pub period: Option<String>,
     pub transitions: u64,
     pub retries: u64,
     /// Time on critical paths: the key by which an Express machine's cost is shared.
@@ -159,14 +135,16 @@ impl Reader {
         machine: Option<&str>,
         since: Option<Timestamp>,
         until: Option<Timestamp>,
+        book_starts: Option<&str>,
     ) -> Result<Vec<StateTransitions>, StoreError> {
-        let rows = self.portable(STATES, &[text(machine), time(since), time(until)])?;
+        let rows = self.portable(STATES, &[text(machine), time(since), time(until), text(book_starts)])?;
         rows.into_iter()
             .map(|row| {
                 let mut it = Take::new(row);
                 Ok(StateTransitions {
                     machine_arn: it.text()?,
                     state: it.text()?,
+                    period: it.opt_text(),
                     transitions: it.count()?,
                     retries: it.count()?,
                     critical: Micros(it.int()?),
@@ -252,50 +230,6 @@ impl Reader {
     pub fn without_start(&self, machine: Option<&str>) -> Result<u64, StoreError> {
         let rows = self.query(WITHOUT_START, &[text(machine)])?;
         rows.into_iter().next().map_or(Ok(0), |row| Take::new(row).count())
-    }
-
-    pub fn month_transitions(
-        &self,
-        machine: Option<&str>,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-        book_starts: Option<&str>,
-    ) -> Result<Vec<MonthTransitions>, StoreError> {
-        let params = [text(machine), time(since), time(until), text(book_starts)];
-        let mut months: BTreeMap<(String, String), i64> = BTreeMap::new();
-        for row in self.portable(TRANSITIONS, &params)?.into_iter().chain(self.query(SPANNING, &params)?) {
-            let mut it = Take::new(row);
-            let key = (it.text()?, it.text()?);
-            *months.entry(key).or_default() += it.int()?;
-        }
-        let billed = months.into_iter().filter(|it| it.1 > 0);
-        let billed = billed.map(|(key, it)| (key, it.unsigned_abs()));
-        Ok(billed
-            .map(|((machine_arn, month), transitions)| MonthTransitions { machine_arn, month, transitions })
-            .collect())
-    }
-
-    pub fn billed_runs(
-        &self,
-        machine: Option<&str>,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-        book_starts: Option<&str>,
-    ) -> Result<Vec<BilledRun>, StoreError> {
-        let rows = self.portable(RUNS, &[text(machine), time(since), time(until), text(book_starts)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut it = Take::new(row);
-                Ok(BilledRun {
-                    machine_arn: it.text()?,
-                    month: it.text()?,
-                    billed_ms: it.count()?,
-                    billed_memory_mb: it.opt_count(),
-                    payload_mb: it.count()?,
-                    executions: it.count()?,
-                })
-            })
-            .collect()
     }
 }
 

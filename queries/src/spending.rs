@@ -5,15 +5,13 @@ use analyzer::model::{Micros, Name, Timestamp};
 use rustc_hash::FxHashMap;
 
 use crate::cell::Take;
-use crate::machines::{text, time};
+use crate::machines::time;
 use crate::{Cell, Reader, StoreError};
 
 const MEASURED: &str = include_str!("../sql/measured.sql");
 const RESOURCES: &str = include_str!("../sql/resources_used.sql");
 const RETRIED: &str = include_str!("../sql/retried_errors.sql");
 const DAILY: &str = include_str!("../sql/portable/daily_usage.sql");
-const GROUPS: &str = include_str!("../sql/portable/cost_groups.sql");
-const PATHS: &str = include_str!("../sql/cost_paths.sql");
 const CALIBRATION: &str = include_str!("../sql/calibration.sql");
 const OBSERVING: &str = include_str!("../sql/observing.sql");
 
@@ -40,7 +38,7 @@ pub struct RetriedError {
     pub backoff: Micros,
 }
 
-/// One row of `daily_usage.sql`, and of `cost_groups.sql` with another key.
+/// One row of `daily_usage.sql`, and what `metered.sql` comes to by another key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     pub machine_arn: String,
@@ -138,22 +136,6 @@ impl Reader {
     /// Usage by machine and whole day before `until`; the key is the day's number, 0 for the last one.
     pub fn daily_usage(&self, since: Option<Timestamp>, until: Timestamp) -> Result<Vec<Usage>, StoreError> {
         self.portable(DAILY, &[time(since), time(Some(until))])?.into_iter().map(usage).collect()
-    }
-
-    /// Usage by machine and `key`: day, error, version, account, region or path.
-    pub fn cost_groups(
-        &self,
-        key: &str,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-    ) -> Result<Vec<Usage>, StoreError> {
-        match key {
-            "path" => self.query(PATHS, &[time(since), time(until)]),
-            key => self.portable(GROUPS, &[time(since), time(until), text(Some(key))]),
-        }?
-        .into_iter()
-        .map(usage)
-        .collect()
     }
 
     pub fn observing(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<Observing>, StoreError> {

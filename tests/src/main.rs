@@ -1,5 +1,6 @@
 //! End-to-end tests, in one binary: DuckDB is linked once.
 
+mod account;
 mod advising;
 mod attribution;
 mod automation;

@@ -19,8 +19,12 @@ fn a_change_of_the_bill_is_split_to_the_last_digit() {
     let machines = told["machines"].as_array().expect("machines");
     assert_eq!(machines.len(), 3);
     for it in machines {
-        let (volume, price) = (it["by_executions_usd"].as_f64(), it["by_price_usd"].as_f64());
-        let parts = volume.zip(price).map(|(a, b)| a + b).expect("both are known");
+        let part = |key: &str| it[key].as_f64().unwrap_or_else(|| panic!("{key} of {it}"));
+        let (volume, price) = (part("by_executions_usd"), part("by_price_usd"));
+        let parts = volume + price + part("by_free_tier_usd");
+        // The free tier was used up in the period before: it is no change of the price of an execution.
+        assert!(((volume + price) - (part("list_usd") - part("list_usd_before"))).abs() < 1e-11, "{it}");
+        assert!(part("by_free_tier_usd") > 0.0 && price.abs() < 0.1 * part("list_usd"), "{it}");
         assert!((parts - it["difference_usd"].as_f64().expect("a difference")).abs() < 1e-11, "{it}");
     }
     assert!((sum(&told["machines"], "usd") - told["usd"].as_f64().expect("a sum")).abs() < 1e-11);

@@ -7,8 +7,8 @@ use analyzer::model::{Interner, Micros, Timestamp};
 use clap::Args;
 use queries::{Reader, Store};
 
-use super::bill::{Prices, costs, price_lines};
-use super::{Context, overview, when};
+use super::bill::{Ledger, Prices, costs_of, price_lines};
+use super::{Context, cost, overview, when};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::output;
@@ -50,7 +50,9 @@ pub(crate) fn run(context: &Context, arguments: &DemoArguments) -> Outcome {
     }
     let reader = Reader::open(&path)?;
     let prices = Prices::new(context)?;
-    let mut report = overview::report(&costs(&reader, &prices, None, None)?, "demo");
+    let ledger = Ledger::of_starts(&reader, &prices, (None, None))?;
+    let costs = costs_of(&ledger, reader.machines(None, None)?)?;
+    let mut report = overview::report(&costs, &cost::as_others(&ledger, &costs)?, "demo");
     report.heading =
         "A made-up day: three machines, and a throttled ChargeCard in order-processing during the last hour."
             .to_owned();

@@ -55,7 +55,7 @@ fn report(rows: &[ExecutionRow], more: bool, prices: &Prices) -> Report {
         "status",
         "#duration",
         "#transitions",
-        "#usd",
+        "#list price",
         "error",
     ]);
     for row in rows {

@@ -95,6 +95,12 @@ struct Shared {
     /// The region whose prices apply to executions without one [default: us-east-1].
     #[arg(long, global = true, value_name = "REGION")]
     price_region: Option<String>,
+    /// Transitions of each month's free tier that are used up elsewhere.
+    #[arg(long, global = true, value_name = "N")]
+    free_tier_used: Option<u64>,
+    /// GB-seconds of each month's Express tiers that are used up elsewhere.
+    #[arg(long, global = true, value_name = "GB_S")]
+    tier_used: Option<u64>,
     /// Megabytes of a function, `*` for all others, where no report tells; may be repeated.
     #[arg(long, global = true, value_name = "NAME=MB")]
     function_memory: Vec<String>,
@@ -258,6 +264,8 @@ impl Context {
         config.db.as_deref().map_or(Ok(()), crate::config::database::check)?;
         config.prices = shared.prices.or(config.prices);
         config.price_region = shared.price_region.or(config.price_region);
+        config.free_tier_used = shared.free_tier_used.or(config.free_tier_used);
+        config.tier_used = shared.tier_used.or(config.tier_used);
         config.repeatable.extend(shared.repeatable);
         for text in &shared.function_memory {
             config.add_function_memory(text)?;

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use tui::text;
 
 use super::bill::{MachineCost, number};
+use super::cost::{self, AsOther};
 use crate::report::{Report, TextTable};
 
 /// The overview as a report.
-pub(crate) fn report(costs: &[MachineCost], command: &'static str) -> Report {
+pub(crate) fn report(costs: &[MachineCost], others: &[AsOther], command: &'static str) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
         "type",
@@ -22,7 +23,7 @@ pub(crate) fn report(costs: &[MachineCost], command: &'static str) -> Report {
         "#as Standard",
         "#as Express",
     ]);
-    for it in costs {
+    for (it, other) in costs.iter().zip(others) {
         let machine = &it.machine;
         let money = |it: Option<analyzer::model::Usd>| it.map_or_else(|| "–".to_owned(), text::usd);
         table.rows.push(vec![
@@ -37,10 +38,10 @@ pub(crate) fn report(costs: &[MachineCost], command: &'static str) -> Report {
             text::count(it.transitions),
             money(it.actual),
             money(it.standard.map(|it| it.net())),
-            money(it.express.map(|it| it.total())),
+            cost::as_express(other),
         ]);
     }
-    let machines: Vec<Value> = costs.iter().map(to_json).collect();
+    let machines: Vec<Value> = costs.iter().zip(others).map(to_json).collect();
     Report {
         command,
         fields: [("machines".to_owned(), machines.into())].into_iter().collect(),
@@ -51,7 +52,7 @@ pub(crate) fn report(costs: &[MachineCost], command: &'static str) -> Report {
     }
 }
 
-fn to_json(it: &MachineCost) -> Value {
+fn to_json((it, other): (&MachineCost, &AsOther)) -> Value {
     let machine = &it.machine;
     let ms = |it: Option<analyzer::model::Micros>| it.map(analyzer::model::Micros::as_millis);
     json!({
@@ -69,5 +70,7 @@ fn to_json(it: &MachineCost) -> Value {
         "actual_usd": it.actual.map(number),
         "standard_usd": it.standard.map(|it| number(it.net())),
         "express_usd": it.express.map(|it| number(it.total())),
+        "express_usd_with_logs": other.express_with_logs().map(number),
+        "express_blocked": other.is_blocked,
     })
 }

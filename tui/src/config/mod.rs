@@ -39,6 +39,12 @@ pub(crate) struct Config {
     /// Percents that a contract takes off list prices, by service: `standard`, `express`, `logs`, `xray`, `lambda`, or `all`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) discounts: BTreeMap<String, f64>,
+    /// Transitions of each month's free tier that are used up elsewhere: by accounts or regions that are not stored here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) free_tier_used: Option<u64>,
+    /// GB-seconds of each month's Express tiers that are used up elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tier_used: Option<u64>,
     /// Megabytes of functions by name, `*` for all others: prices calls that traces show and no report does.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) function_memory: BTreeMap<String, u64>,

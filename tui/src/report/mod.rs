@@ -68,7 +68,8 @@ pub(crate) struct Column {
 }
 
 /// Results whose shape has changed since the first, and the number of their schema.
-const CHANGED: &[(&str, u32)] = &[("collect", 2), ("executions", 2), ("show", 2)];
+const CHANGED: &[(&str, u32)] =
+    &[("collect", 2), ("cost", 2), ("executions", 2), ("reconcile", 2), ("report", 2), ("show", 2)];
 
 /// The name of the schema of a command's result.
 pub(crate) fn schema_of(command: &str) -> String {

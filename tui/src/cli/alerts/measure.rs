@@ -5,7 +5,7 @@ use analyzer::sequential::evidence_of_more;
 use queries::{ExecutionFilter, ExecutionRow, MachineRow, Reader};
 
 use super::span;
-use crate::cli::bill::{Prices, costs};
+use crate::cli::bill::{Ledger, Prices, by_usage_day, paid};
 use crate::cli::coverage::Coverage;
 use crate::cli::{Context, select};
 use crate::config::AlertConfig;
@@ -40,12 +40,8 @@ pub(super) fn measured(
         "p95_ratio" => it.p95_ratio(),
         "stuck_executions" => it.stuck(),
         "execution_events" => it.events(),
-        "budget_day_usd" => {
-            // The free tier is the month's: a day pays what the month has paid more by its end.
-            let (until_now, until_day) = (it.paid(it.month(), now, false)?, it.paid(it.month(), it.day(), false)?);
-            Ok(it.whole(until_now.zip(until_day).map(|(now, before)| now - before)))
-        }
-        "budget_month_usd" => Ok(it.whole(it.paid(it.month(), now, false)?)),
+        "budget_day_usd" => Ok(it.whole(it.billed(it.day(), now)?)),
+        "budget_month_usd" => Ok(it.whole(it.billed(it.month(), now)?)),
         "cost_spike" => Ok(it.whole(it.cost_spike()?)),
         "throttled" => it.throttled(),
         "coverage" => {
@@ -139,14 +135,20 @@ impl Watch<'_> {
         Ok(self.whole(self.executions(filter)?.iter().map(|it| it.n_events).max().map(count)))
     }
 
-    fn paid(&self, since: Timestamp, until: Timestamp, is_gross: bool) -> Result<Option<f64>, Failure> {
-        let mut prices = Prices::new(self.context)?;
-        if is_gross {
-            prices.books.for_each(|it| it.free_transitions = 0);
-        }
-        let all = costs(self.reader, &prices, Some(since), Some(until))?;
+    /// What the transitions made in a span are billed, and the Express executions that started in it.
+    fn billed(&self, since: Timestamp, until: Timestamp) -> Result<Option<f64>, Failure> {
+        let prices = Prices::new(self.context)?;
+        let ledger = Ledger::of_transitions(self.reader, &prices, (Some(since), Some(until)))?;
+        let all = by_usage_day(&ledger)?;
+        let own = all.iter().filter(|it| self.machine.as_deref().is_none_or(|arn| arn == it.machine_arn));
+        Ok(own.map(|it| it.paid).sum::<Option<Usd>>().map(Usd::as_f64))
+    }
+
+    /// The list price of the executions that started in a span.
+    fn list_price(&self, since: Timestamp, until: Timestamp) -> Result<Option<f64>, Failure> {
+        let all = paid(self.reader, &Prices::new(self.context)?, Some(since), Some(until))?;
         let own = all.iter().filter(|it| self.machine.as_deref().is_none_or(|arn| arn == it.machine.arn));
-        Ok(own.map(|it| it.actual).sum::<Option<Usd>>().map(Usd::as_f64))
+        Ok(own.map(|it| it.list).sum::<Option<Usd>>().map(Usd::as_f64))
     }
 
     /// The last 24 hours against the mean day of the week before them, as far as that is stored; without the free tier, which is the month's.
@@ -159,8 +161,8 @@ impl Watch<'_> {
         if n_days < 1.0 {
             return Ok(None);
         }
-        let last = self.paid(day, self.now, true)?;
-        let week = self.paid(begin, day, true)?.filter(|it| *it > 0.0);
+        let last = self.list_price(day, self.now)?;
+        let week = self.list_price(begin, day)?.filter(|it| *it > 0.0);
         Ok(last.zip(week).map(|(last, week)| last / (week / n_days)))
     }
 

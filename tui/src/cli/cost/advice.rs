@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use analyzer::asl::StateMachine;
 use analyzer::eligibility::{Eligibility, assess};
 use analyzer::hybrid::{self, Hybrid, Rates, Region};
-use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
+use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
 use analyzer::pricing::{LambdaRates, billed_memory_mb, log_ingestion};
 use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, Usage};
 use serde_json::Value;
 
+use super::express::AsOther;
 use super::functions::{FunctionCost, FunctionUse, note_functions};
 use super::months::{Month, MonthForecast};
-use crate::cli::bill::{BASE_MEMORY, MachineCost, Prices};
+use crate::cli::bill::{BASE_MEMORY, Ledger, MachineCost, Prices};
 use crate::cli::show::for_each_traced_run;
 use crate::failure::Failure;
 
@@ -31,16 +32,20 @@ pub(super) struct Advice {
     pub(super) forecast: Option<MonthForecast>,
     pub(super) waste: Waste,
     pub(super) observing: ObservingCost,
-    pub(super) express_logs: Option<ExpressLogs>,
+    pub(super) as_other: AsOther,
     /// Lambda's price of each state's calls, and the service that a function does nothing but call.
     pub(super) functions: BTreeMap<Name, FunctionCost>,
     pub(super) recommendation: Recommendation,
+    /// What the recommendation would have saved of what was measured.
+    pub(super) saves: Option<Usd>,
     pub(super) saves_per_month: Option<Usd>,
 }
 
 /// A part of a Standard machine that would be cheaper as an Express child.
 pub(super) struct Part {
     pub(super) region: Region,
+    /// Transitions that the parent does not make any more, less those of the calls, at list price.
+    removed: Usd,
     pub(super) saves: Usd,
     pub(super) saves_between: Option<(Usd, Usd)>,
     pub(super) child: Value,
@@ -78,13 +83,10 @@ pub(super) struct ObservingCost {
 
 /// What logging every event would cost an Express machine, whose timelines are in its logs alone.
 #[derive(Clone, Copy)]
-pub(super) struct ExpressLogs {
-    pub(super) usd: Usd,
-    pub(super) is_measured: bool,
+pub(crate) struct ExpressLogs {
+    pub(crate) usd: Usd,
+    pub(crate) is_measured: bool,
 }
-
-/// Bytes of a logged event where none was measured.
-const EVENT_BYTES: u64 = 446;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recommendation {
@@ -119,11 +121,13 @@ struct Looked {
 
 /// What all machines' advice is made from.
 pub(super) struct Adviser<'a> {
+    pub(super) ledger: &'a Ledger<'a>,
     reader: &'a Reader,
     pub(super) prices: &'a Prices,
     pub(super) since: Option<Timestamp>,
     until: Option<Timestamp>,
-    measures: BTreeMap<String, MachineMeasures>,
+    pub(super) measures: BTreeMap<String, MachineMeasures>,
+    pub(super) all_types: BTreeMap<String, WorkflowType>,
     retried: Vec<RetriedError>,
     pub(super) states: Vec<StateTransitions>,
     observing: Vec<Observing>,
@@ -134,28 +138,25 @@ pub(super) struct Adviser<'a> {
 }
 
 impl<'a> Adviser<'a> {
-    pub(super) fn new(
-        reader: &'a Reader,
-        prices: &'a Prices,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-        all: &[MachineCost],
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(ledger: &'a Ledger<'a>, all: &[MachineCost]) -> Result<Self, Failure> {
+        let (reader, prices, (since, until)) = (ledger.reader, ledger.prices, ledger.range());
         let last = all.iter().filter_map(|it| it.machine.last_at).max().map(|it| it + Micros(1));
         // A range that reaches beyond what is stored says nothing about the time after it.
         let end = last.map(|last| until.map_or(last, |until| until.min(last)));
         let daily = end.map_or(Ok(Vec::new()), |end| reader.daily_usage(since, end))?;
         Ok(Self {
+            ledger,
             reader,
             prices,
             since,
             until,
+            all_types: all.iter().map(|it| (it.machine.arn.clone(), it.machine.workflow_type)).collect(),
             measures: reader.measures(since, until)?.into_iter().collect(),
             retried: reader.retried_errors(since, until)?,
-            states: reader.state_transitions(None, since, until)?,
+            states: ledger.states()?,
             observing: reader.observing(since, until)?,
             daily,
-            calendar: reader.cost_groups("day", since, until)?,
+            calendar: ledger.calendar()?,
             end,
         })
     }
@@ -166,9 +167,7 @@ impl<'a> Adviser<'a> {
         let measures = self.measures.get(arn).cloned().unwrap_or_default();
         let texts = self.reader.definitions(arn)?;
         let definition = texts.first().and_then(|it| StateMachine::parse(it).ok());
-        let mut eligibility = assess(definition.as_ref(), &measures.measured);
-        let is_said_repeatable = |state: &Name| self.prices.is_repeatable(&it.machine.name, state);
-        eligibility.risks.retain(|risk| !risk.state.as_ref().is_some_and(is_said_repeatable));
+        let eligibility = self.eligibility(it, definition.as_ref());
         let looked = self.look(it, definition.as_ref())?;
         let projection = self.project(it, all);
         let observing = self.observing_cost(it);
@@ -179,14 +178,18 @@ impl<'a> Adviser<'a> {
             waste: self.waste(it, &measures, &looked.patterns, definition.as_ref()),
             projection,
             functions: functions_of(looked.functions, self.prices.book().lambda(&it.region)),
-            express_logs: self.express_logs(it, &measures),
+            as_other: self.as_other(
+                it,
+                eligibility.eligible == Some(false) && it.machine.workflow_type == WorkflowType::Standard,
+            ),
             forecast: self.forecast(it, all),
             observing,
             eligibility,
             recommendation: Recommendation::Unknown,
+            saves: None,
             saves_per_month: None,
         };
-        self.recommend(it, all, &mut advice);
+        self.recommend(it, &mut advice);
         Ok(advice)
     }
 
@@ -227,7 +230,8 @@ impl<'a> Adviser<'a> {
             let of_all = |it: Usd| it.scaled(n_complete.into(), hybrid.runs().max(1).into());
             let saves = of_all(region.saves(&rates));
             let saves_between = region.saves_between(&rates).map(|(low, high)| (of_all(low), of_all(high)));
-            Part { region, saves, saves_between, child }
+            let removed = of_all(rates.per_transition * region.transitions.saturating_sub(2 * region.calls));
+            Part { region, removed, saves, saves_between, child }
         };
         let parts = best.iter().cloned().map(part).collect();
         Ok(Looked { parts, parent: Some(parent), ..looked })
@@ -295,7 +299,24 @@ impl<'a> Adviser<'a> {
         }
     }
 
-    fn observing_cost(&self, it: &MachineCost) -> ObservingCost {
+    /// What the type of a machine stands against.
+    fn eligibility(&self, it: &MachineCost, definition: Option<&StateMachine>) -> Eligibility {
+        let measures = self.measures.get(&it.machine.arn).cloned().unwrap_or_default();
+        let mut eligibility = assess(definition, &measures.measured);
+        let is_said_repeatable = |state: &Name| self.prices.is_repeatable(&it.machine.name, state);
+        eligibility.risks.retain(|risk| !risk.state.as_ref().is_some_and(is_said_repeatable));
+        eligibility
+    }
+
+    /// A machine as the other type, without all the rest of the advice.
+    pub(super) fn as_other_alone(&self, it: &MachineCost) -> Result<AsOther, Failure> {
+        let texts = self.reader.definitions(&it.machine.arn)?;
+        let definition = texts.first().and_then(|it| StateMachine::parse(it).ok());
+        let eligible = self.eligibility(it, definition.as_ref()).eligible;
+        Ok(self.as_other(it, eligible == Some(false) && it.machine.workflow_type == WorkflowType::Standard))
+    }
+
+    pub(super) fn observing_cost(&self, it: &MachineCost) -> ObservingCost {
         let own: Vec<&Observing> = self.observing.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
         let log_bytes: u64 = own.iter().map(|it| it.log_bytes).sum();
         let book = self.prices.book();
@@ -314,54 +335,29 @@ impl<'a> Adviser<'a> {
         }
     }
 
-    fn express_logs(&self, it: &MachineCost, measures: &MachineMeasures) -> Option<ExpressLogs> {
-        let rates = self.prices.book().logs(&it.region)?;
-        let is_measured = measures.logged_events > 0;
-        // What is not logged is taken to be as long as what is.
-        let bytes = if is_measured {
-            u128::from(measures.log_bytes) * u128::from(measures.events) / u128::from(measures.logged_events)
-        } else {
-            u128::from(measures.events) * u128::from(EVENT_BYTES)
-        };
-        let usd = log_ingestion(u64::try_from(bytes).unwrap_or(u64::MAX), rates);
-        (measures.events > 0).then_some(ExpressLogs { usd, is_measured })
-    }
-
-    fn recommend(&self, it: &MachineCost, all: &[MachineCost], advice: &mut Advice) {
-        let per_month = |amount: Usd| self.monthly(it, amount);
-        let (Some(standard), Some(express)) = (it.standard.map(|it| it.net()), it.express.map(|it| it.total())) else {
-            return;
-        };
-        let logs = advice.observing.logs.unwrap_or(Usd::ZERO);
-        match it.machine.workflow_type {
-            WorkflowType::Express => {
-                let now = express + logs;
-                (advice.recommendation, advice.saves_per_month) = if standard < now {
-                    (Recommendation::MoveToStandard, per_month(now - standard))
-                } else {
-                    (Recommendation::Stay, Some(Usd::ZERO))
-                };
+    fn recommend(&self, it: &MachineCost, advice: &mut Advice) {
+        let (Some(_), Some(_), Some(whole)) = (it.standard, it.express, advice.as_other.saves) else { return };
+        let (Some(paid), Some(list)) = (it.actual, it.list) else { return };
+        let parts: Usd = advice.hybrid.iter().map(|it| it.saves).sum();
+        // Which way is better is a matter of list prices. What it saves is not: transitions that the free tier covers are not paid.
+        let is_whole_better = whole + (list - paid) >= parts;
+        let removed: Usd = advice.hybrid.iter().map(|it| it.removed).sum();
+        let parts = parts - (removed - paid).max(Usd::ZERO);
+        let (recommendation, saves) = match it.machine.workflow_type {
+            WorkflowType::Express if whole > Usd::ZERO => (Recommendation::MoveToStandard, whole),
+            WorkflowType::Express => (Recommendation::Stay, Usd::ZERO),
+            WorkflowType::Standard
+                if advice.eligibility.eligible == Some(true) && whole > Usd::ZERO && is_whole_better =>
+            {
+                (Recommendation::MoveToExpress, whole)
             }
-            WorkflowType::Standard => {
-                let falls_away = self.falls_away(it, all).unwrap_or(Usd::ZERO);
-                let parts: Usd = advice.hybrid.iter().map(|it| it.saves).sum();
-                // The account keeps its free tier for what is left: with nothing left, it is lost.
-                let parts = per_month(parts).map_or(Usd::ZERO, |it| it.min(falls_away));
-                // Express has no history: its timelines are what it logs. A machine that logs already pays for that.
-                let new_logs = advice.express_logs.map_or(Usd::ZERO, |it| it.usd - logs.min(it.usd));
-                let whole = per_month(express + new_logs).map_or(Usd::ZERO, |it| falls_away - it);
-                if advice.eligibility.eligible == Some(true) && whole > Usd::ZERO && whole >= parts {
-                    advice.recommendation = Recommendation::MoveToExpress;
-                    advice.saves_per_month = Some(whole);
-                } else if parts > Usd::ZERO {
-                    advice.recommendation = Recommendation::MoveParts;
-                    advice.saves_per_month = Some(parts);
-                } else if advice.eligibility.eligible.is_some() {
-                    advice.recommendation = Recommendation::Stay;
-                    advice.saves_per_month = Some(Usd::ZERO);
-                }
-            }
-        }
+            WorkflowType::Standard if parts > Usd::ZERO => (Recommendation::MoveParts, parts),
+            WorkflowType::Standard if advice.eligibility.eligible.is_some() => (Recommendation::Stay, Usd::ZERO),
+            WorkflowType::Standard => return,
+        };
+        advice.recommendation = recommendation;
+        advice.saves = Some(saves);
+        advice.saves_per_month = if saves > Usd::ZERO { self.monthly(it, saves) } else { Some(Usd::ZERO) };
     }
 }
 
@@ -372,9 +368,4 @@ fn functions_of(used: BTreeMap<Name, FunctionUse>, rates: Option<LambdaRates>) -
 /// How the parent calls the child that a part becomes.
 pub(super) fn call_form(entry: &Name) -> String {
     format!("arn:aws:states:::aws-sdk:sfn:startSyncExecution with ${{{}}}", hybrid::child_parameter(entry))
-}
-
-/// The memory-time of a usage row.
-pub(super) fn memory_time(row: &Usage) -> GbMillis {
-    GbMillis(row.mb_ms.into())
 }

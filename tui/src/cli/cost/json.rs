@@ -2,13 +2,13 @@
 
 use analyzer::eligibility::Finding;
 use analyzer::model::{Micros, Name, Usd, WorkflowType};
-use analyzer::pricing::{PriceBook, rounded_to_add_up};
+use analyzer::pricing::PriceBook;
 use analyzer::projection::Backtest;
-use queries::StateTransitions;
 use serde_json::{Value, json};
 
 use super::advice::{self, Advice, BreakEven, Part, Waste};
 use super::functions::Glue;
+use super::groups::Group;
 use super::months::{Month, MonthForecast};
 use crate::cli::bill::{MachineCost, Prices, number};
 
@@ -34,10 +34,9 @@ pub(super) fn prices_to_json(all: &[(MachineCost, Advice)], prices: &Prices) -> 
 }
 
 #[expect(clippy::cast_precision_loss, reason = "coverage is a fraction")]
-pub(super) fn machine_to_json(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Value {
+pub(super) fn machine_to_json(it: &MachineCost, advice: &Advice, states: &[Group]) -> Value {
     let is_standard = it.machine.workflow_type == WorkflowType::Standard;
-    // The rounded net amount decides, and the free tier is what is left of the gross one.
-    let standard_net = if is_standard { it.actual } else { it.standard.map(|it| it.net()) };
+    let other = &advice.as_other;
     json!({
         "state_machine_arn": it.machine.arn,
         "machine": it.machine.name,
@@ -46,10 +45,12 @@ pub(super) fn machine_to_json(it: &MachineCost, advice: &Advice, states: &[State
         "coverage": (it.machine.executions > 0).then(|| it.machine.complete as f64 / it.machine.executions as f64),
         "billed_transitions": it.transitions,
         "actual_usd": it.actual.map(number),
+        "list_usd": it.list.map(number),
         "standard": {
-            "usd": standard_net.map(number),
+            "usd": it.standard.map(|it| number(it.net())),
             "transitions_usd": it.standard.map(|it| number(it.gross)),
-            "free_tier_usd": it.standard.zip(standard_net).map(|(bill, net)| number(bill.gross - net)),
+            "free_tier_usd": it.standard.map(|it| number(it.free)),
+            "saves_usd": other.saves.filter(|_| !is_standard).map(number),
         },
         "express": {
             "usd": it.express.map(|it| number(it.total())),
@@ -58,8 +59,11 @@ pub(super) fn machine_to_json(it: &MachineCost, advice: &Advice, states: &[State
             "billed_gb_s": it.usage.memory_time.as_gb_seconds(),
             "billed_memory_mb": it.memory_mb,
             "memory_source": it.memory_source.as_str(),
-            "logs_usd": advice.express_logs.map(|it| number(it.usd)),
-            "logs_source": advice.express_logs.map(|it| if it.is_measured { "measured" } else { "estimate" }),
+            "logs_usd": other.logs.map(|it| number(it.usd)),
+            "logs_source": other.logs.map(|it| if it.is_measured { "measured" } else { "estimate" }),
+            "usd_with_logs": other.express_with_logs().map(number),
+            "blocked": other.is_blocked,
+            "saves_usd": other.saves.filter(|_| is_standard).map(number),
         },
         "logs_usd": advice.observing.logs.map(number),
         "xray_usd": advice.observing.xray.map(number),
@@ -71,6 +75,8 @@ pub(super) fn machine_to_json(it: &MachineCost, advice: &Advice, states: &[State
         "hybrid_parent_definition": advice.hybrid_parent,
         "break_even": advice.break_even.as_ref().map(break_even_to_json),
         "recommendation": advice.recommendation.as_str(),
+        "saves_usd": advice.saves.map(number),
+        "of_usd": other.of.map(number),
         "saves_usd_per_month": advice.saves_per_month.map(number),
         "projection_month": advice.projection.as_ref().map(month_to_json),
         "forecast_month": advice.forecast.as_ref().map(forecast_to_json),
@@ -154,33 +160,17 @@ fn waste_to_json(it: &Waste, advice: &Advice) -> Value {
     })
 }
 
-/// What each state was paid for: a Standard machine's by its transitions, an Express one's by its path time; what no visible
-/// state billed stands under `null`.
-fn by_state(it: &MachineCost, advice: &Advice, states: &[StateTransitions]) -> Value {
-    let own: Vec<&StateTransitions> = states.iter().filter(|state| state.machine_arn == it.machine.arn).collect();
-    let visible: u64 = own.iter().map(|it| it.transitions).sum();
-    let rest = it.transitions.saturating_sub(visible);
-    let path_time: u64 = own.iter().map(|it| it.critical.0.max(0).unsigned_abs()).sum();
-    let by_path = it.machine.workflow_type == WorkflowType::Express && path_time > 0;
-    let weight = |it: &StateTransitions| if by_path { it.critical.0.max(0).unsigned_abs() } else { it.transitions };
-    let mut lines: Vec<(Option<&str>, u64, u64)> =
-        own.iter().map(|it| (Some(it.state.as_str()), it.transitions, weight(it))).collect();
-    if rest > 0 {
-        lines.push((None, rest, if by_path { 0 } else { rest }));
-    }
-    let total = lines.iter().map(|it| u128::from(it.2)).sum::<u128>().max(1);
-    let parts: Option<Vec<Usd>> =
-        it.actual.map(|paid| lines.iter().map(|it| paid.scaled(u128::from(it.2), total)).collect());
-    let rounded = parts.map(|it| rounded_to_add_up(&it));
-    let line = |(index, (state, transitions, _)): (usize, (Option<&str>, u64, u64))| {
-        let functions = state.and_then(|it| advice.functions.get(it));
+/// What each state of a machine was paid for; what no visible state billed stands under `null`.
+fn by_state(it: &MachineCost, advice: &Advice, states: &[Group]) -> Value {
+    let line = |group: &Group| {
+        let functions = group.key().and_then(|it| advice.functions.get(it));
         json!({
-            "state": state,
-            "transitions": transitions,
-            "usd": rounded.as_ref().map(|it| number(it[index])),
+            "state": group.key(),
+            "transitions": group.transitions(),
+            "usd": group.usd().map(number),
             "lambda_calls": functions.map(|it| it.calls),
             "lambda_usd": functions.and_then(|it| it.usd).map(number),
         })
     };
-    lines.into_iter().enumerate().map(line).collect()
+    states.iter().filter(|group| group.is_of(&it.machine.arn)).map(line).collect()
 }

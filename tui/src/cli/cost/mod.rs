@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use analyzer::model::{Name, Usd, WorkflowType};
 use clap::{Args, Subcommand};
-use queries::{Calibration, StateTransitions};
+use queries::Calibration;
 use serde_json::{Map, Value, json};
 use tui::text;
 
-use super::bill::{MachineCost, MemorySource, Prices, costs, number, period};
+use super::bill::{
+    Ledger, MachineCost, MemorySource, Prices, costs_of, free_tier_fields, free_tier_note, number, period,
+};
 use super::{Context, Range, select};
 use crate::Outcome;
 use crate::cli::coverage::Coverage;
@@ -16,6 +18,7 @@ use crate::failure::{EXIT_THRESHOLD, Failure};
 use crate::report::{Report, TextTable};
 
 mod advice;
+mod express;
 mod functions;
 mod groups;
 mod json;
@@ -28,12 +31,25 @@ mod threshold;
 
 use advice::{Advice, Adviser, Recommendation, Waste};
 use functions::Glue;
-use groups::GroupBy;
+use groups::{Group, GroupBy};
 use months::{Month, MonthForecast};
 use threshold::Threshold;
 
+pub(crate) use express::AsOther;
 pub(crate) use period::{MachinePeriod, Outlook, paid_in, paid_in_with_outlook};
 pub(crate) use study::{Spending, spending, study};
+
+/// What an execution type that a machine does not have would cost, for the tables: with logs at level ALL, and whether it is possible.
+pub(crate) fn as_express(it: &AsOther) -> String {
+    let usd = it.express_with_logs().map_or_else(|| "not known".to_owned(), text::usd);
+    if it.is_blocked { format!("{usd} (blocked)") } else { usd }
+}
+
+/// Each machine as the type that it is not.
+pub(crate) fn as_others(ledger: &Ledger<'_>, all: &[MachineCost]) -> Result<Vec<AsOther>, Failure> {
+    let adviser = Adviser::new(ledger, all)?;
+    all.iter().map(|it| adviser.as_other_alone(it)).collect()
+}
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -45,7 +61,7 @@ pub(crate) struct CostArguments {
     /// Price every transition, also those of the free tier.
     #[arg(long)]
     no_free_tier: bool,
-    /// Split what was paid by state, day, error, version, path, account, region or tag:KEY.
+    /// Split what was paid by state, day (of the start), usage-day (of the transition), error, version, path, account, region or tag:KEY.
     #[arg(long, value_name = "WHAT")]
     by: Option<GroupBy>,
     /// End with 3 when an amount of all machines together crosses a threshold, such as 'usd>100'.
@@ -98,12 +114,14 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<(Report, Vec<(
         prices.books.for_each(|it| it.free_transitions = 0);
     }
     // The whole account is priced also for one machine: it has its share of tiers and free tier.
-    let everything = costs(&reader, &prices, since, until)?;
-    let adviser = Adviser::new(&reader, &prices, since, until, &everything)?;
+    let ledger = Ledger::of_starts(&reader, &prices, (since, until))?;
+    let everything = costs_of(&ledger, reader.machines(since, until)?)?;
+    let adviser = Adviser::new(&ledger, &everything)?;
     let is_wanted = |it: &&MachineCost| machine.as_deref().is_none_or(|arn| it.machine.arn == arn);
     let advice: Vec<Advice> =
         everything.iter().filter(is_wanted).map(|it| adviser.advise(it, &everything)).collect::<Result<_, _>>()?;
-    let groups = arguments.by.as_ref().map(|by| groups::groups(&reader, by, since, until)).transpose()?;
+    let groups = arguments.by.as_ref().map(|by| groups::groups(by, &adviser, &everything)).transpose()?;
+    let states = groups::groups(&GroupBy::State, &adviser, &everything)?;
     let all: Vec<(MachineCost, Advice)> = everything
         .into_iter()
         .filter(|it| machine.as_deref().is_none_or(|arn| it.machine.arn == arn))
@@ -112,14 +130,17 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<(Report, Vec<(
     let (first, last) = period(all.iter().map(|it| &it.0));
     let from = since.or(first).map(analyzer::time::format);
     let to = until.or(last).map(analyzer::time::format);
-    let mut report = report(&all, &adviser.states, &prices, json!({"from": from, "to": to}));
+    let mut report = report(&all, &states, &prices, json!({"from": from, "to": to}));
+    let free_tier = ledger.free_tier()?;
+    free_tier_fields(&free_tier, &mut report.fields);
+    report.footer += &free_tier_note(&free_tier).map_or_else(String::new, |it| format!("\n{it}"));
     add_calibrations(&mut report, &reader.calibrations()?, &prices);
     Coverage::load(&reader, since, until)?.tell(&mut report, machine.as_deref());
     if let Some(what_if) = what_if {
-        add_what_if(&mut report, &all, what_if);
+        add_what_if(&mut report, &adviser, &all, what_if)?;
     }
     if let Some((by, groups)) = arguments.by.as_ref().zip(groups) {
-        groups::add(&mut report, &all, by, &groups, &adviser.states);
+        groups::add(&mut report, &all, by, &groups);
     }
     Ok((report, all))
 }
@@ -141,22 +162,53 @@ fn add_calibrations(report: &mut Report, found: &[Calibration], prices: &Prices)
     }
 }
 
-/// The same executions as the other type, beside what was paid.
-fn add_what_if(report: &mut Report, all: &[(MachineCost, Advice)], as_type: WorkflowType) {
-    let amount = |it: &MachineCost| match as_type {
-        WorkflowType::Standard => it.standard.map(|it| it.net()),
-        WorkflowType::Express => it.express.map(|it| it.total()),
-    };
+/// The same executions as another type: machine by machine, and all together where that is possible.
+fn add_what_if(
+    report: &mut Report,
+    adviser: &Adviser<'_>,
+    all: &[(MachineCost, Advice)],
+    as_type: WorkflowType,
+) -> Result<(), Failure> {
+    let pairs: Vec<(&MachineCost, AsOther)> = all.iter().map(|(it, advice)| (it, advice.as_other)).collect();
+    let together = adviser.together(&pairs, as_type)?;
     if let Some(Value::Array(machines)) = report.fields.get_mut("machines") {
-        for (machine, (it, advice)) in machines.iter_mut().zip(all) {
-            let possible = as_type == WorkflowType::Standard || advice.eligibility.eligible.unwrap_or(true);
-            machine["what_if"] = json!({"type": as_type.as_str(), "usd": amount(it).map(number), "possible": possible});
+        for (machine, (it, other)) in machines.iter_mut().zip(&pairs) {
+            let is_moved = it.machine.workflow_type != as_type;
+            let (usd, logs, with_logs) = match as_type {
+                WorkflowType::Standard => (it.standard.map(|it| it.net()), None, it.standard.map(|it| it.net())),
+                WorkflowType::Express => {
+                    (it.express.map(|it| it.total()), other.logs.map(|it| it.usd), other.express_with_logs())
+                }
+            };
+            machine["what_if"] = json!({
+                "type": as_type.as_str(), "usd": usd.map(number), "logs_usd": logs.map(number), "usd_with_logs": with_logs.map(number),
+                "possible": !(is_moved && other.is_blocked), "saves_usd": other.saves.filter(|_| is_moved).map(number),
+            });
         }
     }
-    let paid: Usd = all.iter().filter_map(|it| it.0.actual).sum();
-    let other: Usd = all.iter().filter_map(|it| amount(&it.0)).sum();
-    report.heading +=
-        &format!("\nAll of it as {}: {} instead of {}.", as_type.as_str(), text::usd(other), text::usd(paid));
+    let with_logs = together.usd.zip(together.logs).map(|(usd, logs)| usd + logs);
+    let what_if = json!({
+        "type": as_type.as_str(), "state_machines": together.machines, "blocked": together.blocked,
+        "before_usd": together.before.map(number), "usd": together.usd.map(number), "logs_usd": together.logs.map(number),
+        "usd_with_logs": with_logs.map(number), "saves_usd": together.saves.map(number),
+    });
+    report.fields.insert("what_if".to_owned(), what_if);
+    let money = |it: Option<Usd>| it.map_or_else(|| "not known".to_owned(), text::usd);
+    let machines =
+        if together.machines == 1 { "1 state machine" } else { &format!("{} state machines", together.machines) };
+    report.heading += &format!(
+        "\nAs {}: {}{} instead of {}, for {machines}",
+        as_type.as_str(),
+        money(with_logs),
+        if as_type == WorkflowType::Express { " with logs at level ALL" } else { "" },
+        money(together.before)
+    );
+    report.heading += &match together.blocked {
+        0 => ".".to_owned(),
+        1 => "; 1 state machine cannot be Express and is left out.".to_owned(),
+        n => format!("; {n} state machines cannot be Express and are left out."),
+    };
+    Ok(())
 }
 
 fn parse_what_if(text: &str) -> Result<WorkflowType, Failure> {
@@ -166,7 +218,7 @@ fn parse_what_if(text: &str) -> Result<WorkflowType, Failure> {
     })
 }
 
-fn report(all: &[(MachineCost, Advice)], states: &[StateTransitions], prices: &Prices, period: Value) -> Report {
+fn report(all: &[(MachineCost, Advice)], states: &[Group], prices: &Prices, period: Value) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
         "type",
@@ -184,6 +236,7 @@ fn report(all: &[(MachineCost, Advice)], states: &[StateTransitions], prices: &P
     }
     let mut fields = Map::new();
     fields.insert("period".to_owned(), period);
+    fields.insert("selected_by".to_owned(), "start".into());
     fields.insert("prices".to_owned(), json::prices_to_json(all, prices));
     fields.insert(
         "machines".to_owned(),
@@ -195,7 +248,11 @@ fn report(all: &[(MachineCost, Advice)], states: &[StateTransitions], prices: &P
         fields,
         rows: "machines",
         table,
-        heading: format!("Prices of {} ({}). Paid is net of the free tier.", prices.book().as_of, prices.book().source),
+        heading: format!(
+            "Prices of {} ({}). Paid is net of the free tier, of executions by their start; Express is with logs at level ALL.",
+            prices.book().as_of,
+            prices.book().source
+        ),
         footer: crate::report::sentences(
             all.iter()
                 .flat_map(|(it, advice)| sentences(it, advice))
@@ -214,7 +271,7 @@ fn table_row(it: &MachineCost, advice: &Advice) -> Vec<String> {
         text::count(it.transitions),
         money(it.actual),
         money(it.standard.map(|it| it.net())),
-        money(it.express.map(|it| it.total())),
+        as_express(&advice.as_other),
         it.memory_mb.map_or_else(
             || "–".to_owned(),
             |mb| format!("{mb} MB{}", if it.memory_source == MemorySource::Estimate { " (estimate)" } else { "" }),

@@ -124,19 +124,6 @@ impl Adviser<'_> {
         (rate.per_transition * self.prices.book().free_transitions).scaled(it.transitions.into(), total.max(1).into())
     }
 
-    /// What the account would pay less for Standard in a month without the machine.
-    pub(super) fn falls_away(&self, it: &MachineCost, all: &[MachineCost]) -> Option<Usd> {
-        let rate = self.prices.book().standard(&it.region)?.per_transition;
-        let shares = |other: &&MachineCost| {
-            other.machine.account == it.machine.account && other.machine.workflow_type == WorkflowType::Standard
-        };
-        let gross: Usd = all.iter().filter(shares).filter_map(|it| it.standard.map(|it| it.gross)).sum();
-        let (gross, own) = (self.monthly(it, gross)?, self.monthly(it, it.standard?.gross)?);
-        let free = rate * self.prices.book().free_transitions;
-        let net = |gross: Usd| if gross > free { gross - free } else { Usd::ZERO };
-        Some(net(gross) - net(gross - own))
-    }
-
     /// An amount of the whole period as that of a month.
     pub(super) fn monthly(&self, it: &MachineCost, amount: Usd) -> Option<Usd> {
         let (end, first) = (self.end?, it.machine.first_at?);

@@ -6,7 +6,7 @@ use queries::Reader;
 use super::advice::{Adviser, Recommendation};
 use super::functions::Glue;
 use super::study::saving;
-use crate::cli::bill::{MachineCost, Prices, costs};
+use crate::cli::bill::{Ledger, MachineCost, Prices, costs_of};
 use crate::failure::Failure;
 
 /// What is known of a machine's money.
@@ -29,8 +29,9 @@ pub(crate) struct Saving {
 
 /// Looks at every machine that is stored.
 pub(crate) fn outlooks(reader: &Reader, prices: &Prices) -> Result<Vec<Outlook>, Failure> {
-    let everything = costs(reader, prices, None, None)?;
-    let adviser = Adviser::new(reader, prices, None, None, &everything)?;
+    let ledger = Ledger::of_starts(reader, prices, (None, None))?;
+    let everything = costs_of(&ledger, reader.machines(None, None)?)?;
+    let adviser = Adviser::new(&ledger, &everything)?;
     let mut found = Vec::with_capacity(everything.len());
     for it in &everything {
         let advice = adviser.advise(it, &everything)?;

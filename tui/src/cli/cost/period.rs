@@ -4,9 +4,9 @@ use analyzer::model::{Timestamp, Usd};
 use queries::Reader;
 
 use super::advice::{Adviser, Waste};
-use super::groups::shares;
+use super::groups::{GroupBy, groups};
 use super::study::saving;
-use crate::cli::bill::{MachineCost, Prices, costs};
+use crate::cli::bill::{Ledger, MachineCost, Prices, costs_of};
 use crate::failure::Failure;
 
 /// One machine in a period.
@@ -17,6 +17,8 @@ pub(crate) struct MachinePeriod {
     pub(crate) transitions: u64,
     /// `None` where the region has no known price.
     pub(crate) paid: Option<Usd>,
+    /// The same without the free tier and volume tiers.
+    pub(crate) list: Option<Usd>,
     /// Calendar days (UTC) and what was paid in each.
     pub(crate) days: Vec<(String, Option<Usd>)>,
     /// Only where it was asked for: it looks at every run.
@@ -59,17 +61,20 @@ fn periods(
     (since, until): Span,
     outlook: impl Fn(&Adviser<'_>, &MachineCost, &[MachineCost]) -> Result<Option<Outlook>, Failure>,
 ) -> Result<Vec<MachinePeriod>, Failure> {
-    let everything = costs(reader, prices, Some(since), Some(until))?;
-    let adviser = Adviser::new(reader, prices, Some(since), Some(until), &everything)?;
+    let ledger = Ledger::of_starts(reader, prices, (Some(since), Some(until)))?;
+    let everything = costs_of(&ledger, reader.machines(Some(since), Some(until))?)?;
+    let adviser = Adviser::new(&ledger, &everything)?;
+    let by_day = groups(&GroupBy::Day, &adviser, &everything)?;
     let one = |it: &MachineCost| {
-        let own: Vec<_> = adviser.calendar.iter().filter(|row| row.machine_arn == it.machine.arn).cloned().collect();
-        let days = own.iter().zip(shares(it, &own)).filter_map(|(row, usd)| Some((row.key.clone()?, usd)));
+        let days = by_day.iter().filter(|group| group.is_of(&it.machine.arn));
+        let days = days.filter_map(|group| Some((group.key()?.to_owned(), group.usd())));
         Ok(MachinePeriod {
             arn: it.machine.arn.clone(),
             name: it.machine.name.clone(),
             executions: it.machine.executions,
             transitions: it.transitions,
             paid: it.actual,
+            list: it.list,
             days: days.collect(),
             outlook: outlook(&adviser, it, &everything)?,
         })

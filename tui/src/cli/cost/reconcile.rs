@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use analyzer::model::WorkflowType;
 use serde_json::{Value, json};
 use tui::text;
 
 use crate::Outcome;
-use crate::cli::bill::{Prices, costs};
+use crate::cli::bill::{Ledger, Prices, by_usage_day};
 use crate::cli::{Context, Range};
 use crate::failure::Failure;
 use crate::report::{Report, TextTable};
@@ -66,25 +65,26 @@ pub(super) fn run(context: &Context, file: &Path, range: &Range) -> Outcome {
             None => others += 1,
         }
     }
-    let all = costs(&reader, &Prices::new(context)?, since, until)?;
+    let prices = Prices::new(context)?;
+    let all = reader.machines(since, until)?;
+    // A bill counts a transition on the day on which it was made.
+    let ledger = Ledger::of_transitions(&reader, &prices, (since, until))?;
     let mut counted: BTreeMap<(String, Meter), Counted> = BTreeMap::new();
-    for row in reader.cost_groups("day", since, until)? {
-        let Some(machine) = all.iter().find(|it| it.machine.arn == row.machine_arn) else { continue };
-        let Some(day) = row.key else { continue };
+    for row in by_usage_day(&ledger)? {
+        let Some(day) = row.day.clone() else { continue };
         let mut add = |meter: Meter, quantity: f64| {
             let it = counted.entry((day.clone(), meter)).or_default();
             it.quantity += quantity;
             it.executions += row.executions;
         };
-        match machine.machine.workflow_type {
-            WorkflowType::Standard => add(Meter::Transitions, row.transitions as f64),
-            WorkflowType::Express => {
-                add(Meter::Requests, row.executions as f64);
-                add(Meter::GbSeconds, row.mb_ms as f64 / 1_024_000.0);
-            }
+        if row.duration.is_some() {
+            add(Meter::Requests, row.usage.requests as f64);
+            add(Meter::GbSeconds, row.usage.memory_time.as_gb_seconds());
+        } else {
+            add(Meter::Transitions, row.transitions as f64);
         }
     }
-    let is_covered = all.iter().all(|it| it.machine.complete == it.machine.closed);
+    let is_covered = all.iter().all(|it| it.complete == it.closed);
     let mut keys: Vec<&(String, Meter)> = billed.keys().chain(counted.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -111,7 +111,7 @@ pub(super) fn run(context: &Context, file: &Path, range: &Range) -> Outcome {
     }
     let total = |meter: Meter| billed.iter().filter(|it| it.0.1 == meter).map(|it| it.1).fold(0.0, |sum, it| sum + it);
     let heading = format!(
-        "{} transitions and {} requests billed.",
+        "{} transitions and {} requests billed. Transitions are counted on the day on which they were made, Express by its start.",
         decimal(total(Meter::Transitions)),
         decimal(total(Meter::Requests))
     );
@@ -120,7 +120,8 @@ pub(super) fn run(context: &Context, file: &Path, range: &Range) -> Outcome {
     } else {
         String::new()
     };
-    let fields = [("days".to_owned(), Value::from(days))].into_iter().collect();
+    let fields = [("counted_by".to_owned(), Value::from("event")), ("days".to_owned(), Value::from(days))];
+    let fields = fields.into_iter().collect();
     Report { command: "reconcile", fields, rows: "days", table, heading, footer }.print(context.output)?;
     Ok(0)
 }

@@ -7,7 +7,7 @@ use tui::dash::{BreakEven, CostStudy, HybridPart};
 
 use super::advice::{Advice, Adviser, Part, Recommendation, Waste};
 use super::{assumptions, left_out, sentences};
-use crate::cli::bill::{MachineCost, Prices, costs, costs_of};
+use crate::cli::bill::{Ledger, MachineCost, Prices, costs_of, paid_of};
 use crate::failure::Failure;
 
 const DAY: i64 = 86_400_000_000;
@@ -30,8 +30,10 @@ pub(crate) fn spending(
     now: Timestamp,
     has_advice: bool,
 ) -> Result<Vec<Spending>, Failure> {
-    let everything = costs_of(reader, prices, machines, since, until)?;
-    let adviser = Adviser::new(reader, prices, since, until, &everything)?;
+    let ledger = Ledger::of_starts(reader, prices, (since, until))?;
+    // What the other type would cost is asked for only where something is to be saved.
+    let everything = if has_advice { costs_of(&ledger, machines)? } else { paid_of(&ledger, machines)? };
+    let adviser = Adviser::new(&ledger, &everything)?;
     let mut found = Vec::with_capacity(everything.len());
     for it in &everything {
         let saving = if has_advice { saving(&adviser.advise(it, &everything)?) } else { None };
@@ -73,8 +75,9 @@ pub(crate) fn study(
     machine_arn: &str,
     (since, until): (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<CostStudy, Failure> {
-    let mut everything = costs(reader, prices, since, until)?;
-    let adviser = Adviser::new(reader, prices, since, until, &everything)?;
+    let ledger = Ledger::of_starts(reader, prices, (since, until))?;
+    let mut everything = costs_of(&ledger, reader.machines(since, until)?)?;
+    let adviser = Adviser::new(&ledger, &everything)?;
     let Some(place) = everything.iter().position(|it| it.machine.arn == machine_arn) else {
         return Ok(CostStudy::default());
     };
@@ -100,7 +103,7 @@ pub(crate) fn study(
         paid: it.actual,
         standard: it.standard.map(|it| it.gross),
         express: it.express.map(|it| it.total()),
-        express_logs: advice.express_logs.map(|it| it.usd),
+        express_logs: advice.as_other.logs.map(|it| it.usd),
         hybrid: advice.hybrid.iter().map(hybrid_part).collect(),
         is_eligible: advice.eligibility.eligible,
         blockers: advice.eligibility.blockers.iter().map(finding).collect(),

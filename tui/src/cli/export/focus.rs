@@ -1,15 +1,13 @@
 //! FOCUS 1.2: what was billed, a row per machine, day and charge. Projections are no charges and are not in it.
 //!
-//! Source: the FinOps Open Cost and Usage Specification, version 1.2. Quantities are those of the day in which the
-//! executions started; the billed amounts of a machine add up to its bill.
+//! Source: the FinOps Open Cost and Usage Specification, version 1.2. As in AWS's own bill, transitions belong to the day on which they were
+//! made, and Express executions to that of their start; a range is one of these days.
 
 use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
-use analyzer::pricing::rounded_to_add_up;
-use queries::Usage;
 use serde_json::{Map, Value};
 use tui::safe;
 
-use crate::cli::bill::{MachineCost, Prices, costs};
+use crate::cli::bill::{DayLine, Ledger, MachineCost, Prices, by_usage_day, paid_of};
 use crate::cli::{Context, Range};
 use crate::failure::Failure;
 use crate::report::Output;
@@ -91,20 +89,23 @@ struct Charge {
     quantity: String,
     rate: Usd,
     list: Usd,
+    billed: Usd,
 }
 
 pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure> {
     let reader = context.reader()?;
     let (since, until) = context.range(range)?;
     let prices = Prices::new(context)?;
-    let usage = reader.cost_groups("day", since, until)?;
+    let ledger = Ledger::of_transitions(&reader, &prices, (since, until))?;
+    let usage = by_usage_day(&ledger)?;
     let all_tags = reader.tags()?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let broken = |error: csv::Error| Failure::new("the rows cannot be written").because(error.to_string());
     let to_cell = if context.csv() == Output::RawCsv { safe::raw_cell } else { safe::cell };
     writer.write_record(COLUMNS).map_err(broken)?;
-    for it in costs(&reader, &prices, since, until)? {
-        let Some(paid) = it.actual else { continue };
+    // A transition that is made in the range may be one of an execution that started before it.
+    let machines = if since.is_some() { reader.machines(None, until)? } else { reader.machines(since, until)? };
+    for it in paid_of(&ledger, machines)? {
         let charges: Vec<Charge> = usage
             .iter()
             .filter(|row| row.machine_arn == it.machine.arn)
@@ -113,17 +114,8 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
         let own = all_tags.iter().filter(|tag| tag[0] == it.machine.arn);
         let own: Map<String, Value> = own.map(|tag| (tag[1].clone(), tag[2].as_str().into())).collect();
         let tags = if own.is_empty() { String::new() } else { Value::from(own).to_string() };
-        let list: Usd = charges.iter().map(|it| it.list).sum();
-        // What was paid is less than the list price by the free tier and the volume tiers.
-        let parts: Vec<Usd> = charges
-            .iter()
-            .map(|charge| {
-                let share = charge.list.atto().unsigned_abs();
-                paid.scaled(share, list.atto().unsigned_abs().max(1))
-            })
-            .collect();
-        for (charge, billed) in charges.iter().zip(rounded_to_add_up(&parts)) {
-            let mut record = row(&it, charge, billed);
+        for charge in &charges {
+            let mut record = row(&it, charge, charge.billed);
             record[TAGS].clone_from(&tags);
             let cells = COLUMNS.iter().zip(&record);
             let cells = cells.map(|(name, it)| if NUMBERS.contains(name) { it.clone() } else { to_cell(it) });
@@ -135,14 +127,14 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
     String::from_utf8(bytes).map_err(|error| Failure::new("the rows are no text").because(error.to_string()))
 }
 
-fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
-    let Some(day) = row.key.clone() else { return Vec::new() };
+fn charges(it: &MachineCost, row: &DayLine, prices: &Prices) -> Vec<Charge> {
+    let Some((day, paid)) = row.day.clone().zip(row.paid) else { return Vec::new() };
     let book = prices.book_of_day(&day);
     let mut found = Vec::new();
     match it.machine.workflow_type {
         WorkflowType::Standard => {
             if let Some(rate) = book.standard(&it.region).map(|it| it.per_transition) {
-                let count = row.transitions + book.extra_transitions * row.executions;
+                let count = row.transitions;
                 let list = rate * count;
                 found.push(Charge {
                     day,
@@ -151,6 +143,7 @@ fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
                     quantity: count.to_string(),
                     rate,
                     list,
+                    billed: paid,
                 });
             }
         }
@@ -161,9 +154,10 @@ fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
                     day: day.clone(),
                     meter: "StepFunctions-Request",
                     unit: "Requests",
-                    quantity: row.executions.to_string(),
+                    quantity: row.usage.requests.to_string(),
                     rate,
-                    list: rate * row.executions,
+                    list: rate * row.usage.requests,
+                    billed: rate * row.usage.requests,
                 });
                 let rate = rates.tiers.first().map_or(Usd::ZERO, |it| it.1);
                 found.push(Charge {
@@ -172,10 +166,11 @@ fn charges(it: &MachineCost, row: &Usage, prices: &Prices) -> Vec<Charge> {
                     unit: "GB-Seconds",
                     // Exact: 1,024,000 MB-milliseconds are a GB-second, and a millionth of it is below any bill.
                     quantity: Usd::from_atto(1_000_000_000_000_000_000)
-                        .scaled(row.mb_ms.into(), 1_024_000)
+                        .scaled(row.usage.memory_time.0, 1_024_000)
                         .to_decimal(),
                     rate,
-                    list: rate.scaled(row.mb_ms.into(), 1_024_000),
+                    list: rates.in_tier(0, row.usage.memory_time),
+                    billed: row.duration.unwrap_or_default(),
                 });
             }
         }

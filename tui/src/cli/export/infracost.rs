@@ -2,8 +2,7 @@
 
 use analyzer::model::WorkflowType;
 
-use crate::cli::bill::Prices;
-use crate::cli::bill::costs;
+use crate::cli::bill::{Prices, paid};
 use crate::cli::{Context, Range};
 use crate::failure::Failure;
 
@@ -13,7 +12,7 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
     let reader = context.reader()?;
     let (since, until) = context.range(range)?;
     let prices = Prices::new(context)?;
-    let all = costs(&reader, &prices, since, until)?;
+    let all = paid(&reader, &prices, since, until)?;
     let mut text =
         "# Measured by stepscope. Name the resources as your Terraform code does.\nversion: 0.1\nresource_usage:\n"
             .to_owned();

@@ -2,7 +2,7 @@
 
 use analyzer::model::{Micros, Usd};
 
-use crate::cli::bill::{MachineCost, Prices, costs};
+use crate::cli::bill::{MachineCost, Prices, paid};
 use crate::cli::{Context, Range};
 use crate::failure::Failure;
 
@@ -22,7 +22,7 @@ const METRICS: [Metric; 10] = [
     ("stepscope_execution_duration_p95_seconds", "95th percentile of the duration.", |it| seconds(it.machine.p95)),
     ("stepscope_execution_duration_p99_seconds", "99th percentile of the duration.", |it| seconds(it.machine.p99)),
     ("stepscope_billed_transitions", "Billed state transitions.", |it| Some(count(it.transitions))),
-    ("stepscope_cost_usd", "What was paid for Step Functions.", |it| it.actual.map(Usd::as_f64)),
+    ("stepscope_list_price_usd", "Step Functions at list price, without the free tier.", |it| it.list.map(Usd::as_f64)),
     ("stepscope_coverage_ratio", "Executions whose events are known in full.", |it| {
         (it.machine.executions > 0).then(|| count(it.machine.complete) / count(it.machine.executions))
     }),
@@ -31,7 +31,7 @@ const METRICS: [Metric; 10] = [
 pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure> {
     let reader = context.reader()?;
     let (since, until) = context.range(range)?;
-    let all = costs(&reader, &Prices::new(context)?, since, until)?;
+    let all = paid(&reader, &Prices::new(context)?, since, until)?;
     let mut text = String::new();
     for (name, help, value) in METRICS {
         text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n");

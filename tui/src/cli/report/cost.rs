@@ -1,7 +1,7 @@
 //! `report cost`: what was paid, what changed and why, and what could be saved.
 //!
-//! The change of a machine's bill is split exactly in two: more or fewer executions at the mean of both prices of an execution, and
-//! the rest, a dearer or cheaper execution.
+//! The change of a machine's bill is split exactly in three: more or fewer executions at the mean of both list prices of an execution, a
+//! dearer or cheaper execution at list price, and what the free tier and volume tiers took off in each period.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,17 @@ struct Line {
     now: Option<MachinePeriod>,
 }
 
+/// The parts of a change of the bill.
+#[derive(Clone, Copy)]
+struct Split {
+    /// By more or fewer executions, at list price.
+    executions: Usd,
+    /// By a dearer or cheaper execution, at list price.
+    price: Usd,
+    /// By the free tier and volume tiers, of which one of the periods had more.
+    allowances: Usd,
+}
+
 impl Line {
     fn outlook(&self) -> Option<&Outlook> {
         self.now.as_ref()?.outlook.as_ref()
@@ -44,19 +55,26 @@ impl Line {
         Some((of(&self.before)?, of(&self.now)?))
     }
 
-    /// The change by the number of executions, and by the price of one; they add up to the difference.
-    fn split(&self) -> Option<(Usd, Usd)> {
-        let (before, now) = self.paid()?;
+    /// The same at list price.
+    fn list(&self) -> Option<(Usd, Usd)> {
+        let of = |it: &Option<MachinePeriod>| it.as_ref().map_or(Some(Usd::ZERO), |it| it.list);
+        Some((of(&self.before)?, of(&self.now)?))
+    }
+
+    /// What the change is made of; the parts add up to it.
+    fn split(&self) -> Option<Split> {
+        let ((paid_before, paid_now), (before, now)) = (self.paid()?, self.list()?);
         let (n_before, n_now) = self.executions();
         let difference = now - before;
+        let allowances = paid_now - paid_before - difference;
         if n_before == 0 || n_now == 0 {
-            return Some((difference, Usd::ZERO));
+            return Some(Split { executions: difference, price: Usd::ZERO, allowances });
         }
         let moved = u128::from(n_now.abs_diff(n_before));
-        let half = |paid: Usd, n: u64| paid.scaled(moved, 2 * u128::from(n));
+        let half = |list: Usd, n: u64| list.scaled(moved, 2 * u128::from(n));
         let volume = half(before, n_before) + half(now, n_now);
         let volume = if n_now >= n_before { volume } else { -volume };
-        Some((volume, difference - volume))
+        Some(Split { executions: volume, price: difference - volume, allowances })
     }
 }
 
@@ -142,18 +160,23 @@ fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<Vec<Line>, F
 fn largest_change(lines: &[Line]) -> Option<String> {
     let moved = |it: &&Line| it.paid().map_or(0, |(before, now)| (now - before).atto().abs());
     let it = lines.iter().max_by_key(moved).filter(|it| moved(it) > 0)?;
-    let ((before, now), (volume, each), (n_before, n_now)) = (it.paid()?, it.split()?, it.executions());
+    let ((before, now), split, (n_before, n_now)) = (it.paid()?, it.split()?, it.executions());
     if n_before == 0 || n_now == 0 {
         let what = if n_before == 0 { "ran in this period only" } else { "ran in the period before only" };
         return Some(format!("Most of it is `{}`, which {what} ({}).", it.name, signed(now - before)));
     }
     Some(format!(
-        "The largest change is `{}`, {}: {} by the number of executions ({}), {} by the price of one.",
+        "The largest change is `{}`, {}: {} by the number of executions ({}), {} by the price of one{}.",
         it.name,
         signed(now - before),
-        signed(volume),
+        signed(split.executions),
         change(as_float(n_before), as_float(n_now)),
-        signed(each)
+        signed(split.price),
+        if split.allowances == Usd::ZERO {
+            String::new()
+        } else {
+            format!(", {} by the free tier and volume tiers", signed(split.allowances))
+        }
     ))
 }
 
@@ -195,14 +218,25 @@ fn changes_section(lines: &[Line]) -> Section {
             usd(paid.map(|it| it.0)),
             usd(paid.map(|it| it.1)),
             told(paid.map(|it| it.1 - it.0)),
-            told(split.map(|it| it.0)),
-            told(split.map(|it| it.1)),
+            told(split.map(|it| it.executions)),
+            told(split.map(|it| it.price)),
+            told(split.map(|it| it.allowances)),
             text::count(n_before),
             text::count(n_now),
         ]
     });
-    let columns = ["machine", "before", "paid", "change", "by executions", "by price of one", "runs before", "runs"];
-    let said = "The two parts of a change add up to it.";
+    let columns = [
+        "machine",
+        "before",
+        "paid",
+        "change",
+        "by executions",
+        "by price of one",
+        "by free tier",
+        "executions before",
+        "executions",
+    ];
+    let said = "The parts of a change add up to it. Executions and their price are at list price; what the free tier and volume tiers took off stands by itself.";
     Section::new("What changed and why", said, &columns).with_rows(rows.collect())
 }
 
@@ -252,7 +286,7 @@ fn days_section(lines: &[Line]) -> Section {
 
 fn basis(notes: Vec<String>) -> Section {
     let mut said = vec![
-        "Step Functions alone, by list price less what the configuration takes off, net of the free tier; Lambda, logs and traces stand in `stepscope cost`."
+        "Step Functions alone, by list price less what the configuration takes off, net of the free tier, of the executions that started in the period; Lambda, logs and traces stand in `stepscope cost`."
             .to_owned(),
     ];
     said.extend(notes);
@@ -273,11 +307,12 @@ fn report(
         "#change",
         "#by executions",
         "#by price",
+        "#by free tier",
         "#executions",
     ]);
     for row in changes_section(lines).rows {
-        let [name, before, paid, change, volume, each, _, executions] = &row[..] else { continue };
-        table.rows.push([name, before, paid, change, volume, each, executions].map(Clone::clone).into());
+        let [name, before, paid, change, volume, each, free, _, executions] = &row[..] else { continue };
+        table.rows.push([name, before, paid, change, volume, each, free, executions].map(Clone::clone).into());
     }
     let machine = |it: &Line| {
         let (paid, split, n) = (it.paid(), it.split(), it.executions());
@@ -287,13 +322,16 @@ fn report(
             "transitions": transitions(&it.now), "transitions_before": transitions(&it.before),
             "usd": paid.map(|it| number(it.1)), "usd_before": paid.map(|it| number(it.0)),
             "difference_usd": paid.map(|it| number(it.1 - it.0)),
-            "by_executions_usd": split.map(|it| number(it.0)), "by_price_usd": split.map(|it| number(it.1)),
+            "by_executions_usd": split.map(|it| number(it.executions)), "by_price_usd": split.map(|it| number(it.price)),
+            "by_free_tier_usd": split.map(|it| number(it.allowances)),
+            "list_usd": it.list().map(|it| number(it.1)), "list_usd_before": it.list().map(|it| number(it.0)),
         })
     };
     let days = by_day(lines).into_iter();
     let days: Vec<Value> =
         days.map(|((day, is_own), usd)| json!({"day": day, "usd": usd.map(number), "is_in_period": is_own})).collect();
     let fields: Map<String, Value> = [
+        ("selected_by", "start".into()),
         ("usd", total.map(|it| number(it.1)).into()),
         ("usd_before", total.map(|it| number(it.0)).into()),
         ("executions", executions.1.into()),

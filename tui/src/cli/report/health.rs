@@ -115,7 +115,7 @@ fn lines(reader: &Reader, asked: &Asked) -> Result<Vec<Line>, Failure> {
 fn errors(reader: &Reader, asked: &Asked) -> Result<Errors, Failure> {
     let mut errors = Errors::new();
     for ((since, until), is_now) in [(asked.before, false), (asked.period, true)] {
-        for row in reader.cost_groups("error", Some(since), Some(until))? {
+        for row in reader.metered("error", (Some(since), Some(until)), false, None)? {
             let Some(error) = row.key.filter(|_| asked.is_wanted(&row.machine_arn)) else { continue };
             let machine = row.machine_arn.rsplit(':').next().unwrap_or(&row.machine_arn).to_owned();
             let counts = errors.entry((machine, error)).or_default();

@@ -34,7 +34,7 @@ impl Panel for Cost {
         &[
             "What do we pay, what would we pay, what should we do? The same runs, measured, priced as either type.",
             "Paid is net of the free tier; bars are list prices, but for the states of an Express machine.",
-            "Express needs logs at level ALL for its timelines: they are priced beside it.",
+            "Express needs logs at level ALL for its timelines: they are part of its price.",
             "n and p turn to the next machine; `:cost --by error` and the like split the bill in other ways.",
         ]
     }
@@ -172,7 +172,7 @@ fn amount(label: &str, usd: Option<Usd>, of: f64, width: usize, tone: Tone, note
 }
 
 fn types(it: &CostStudy, width: usize) -> Vec<Line> {
-    let express = it.express.map(|usd| usd + it.express_logs.unwrap_or(Usd::ZERO));
+    let express = it.express.zip(it.express_logs).map(|(usd, logs)| usd + logs);
     let saved: Usd = it.hybrid.iter().map(|it| it.saves).sum();
     let hybrid = it.standard.filter(|_| !it.hybrid.is_empty()).map(|usd| usd - saved.min(usd));
     let most = [it.standard, express, hybrid].into_iter().flatten().map(Usd::as_f64).fold(0.0, f64::max);
