@@ -91,7 +91,10 @@ impl Builder<'_> {
         let chain = self.chain_of(failure);
         if chain.is_empty() {
             // It happened somewhere, and what follows from it stays there.
-            let scope = failure.event.map_or_else(|| self.lost_scope(), |it| self.scope_of[it]);
+            let scope = match failure.event {
+                Some(it) => self.scope_of[it],
+                None => self.lost_scope(),
+            };
             for &member in &failure.members {
                 self.scope_of[member] = scope;
             }

@@ -116,7 +116,10 @@ impl Loader {
     /// Loads at once.
     pub(super) fn answer(&self, effect: Effect) -> Option<Msg> {
         Some(match effect {
-            Effect::Load(ticket, load) => Msg::Loaded(ticket, load::content(self, &load).map_err(|it| it.of_database(&self.path).in_a_line())),
+            Effect::Load(ticket, load) => {
+                let path = self.context.config.db_path();
+                Msg::Loaded(ticket, load::content(self, &load).map_err(|it| it.of_database(&path).in_a_line()))
+            }
             Effect::Simulate(ticket, machine, range, scenario) => {
                 let effects = study::simulate(self, &machine, range, &scenario);
                 Msg::Simulated(ticket, effects.map_err(|it| it.in_a_line()))
