@@ -4,6 +4,7 @@
 //! or left without a new entry re-opens the last visit of its place that had not succeeded.
 
 use super::builder::Builder;
+use super::cleanup::ends_with_failure;
 use super::scope::{ScopeIndex, VisitIndex};
 use super::{Category, Link, VisitStatus};
 use crate::model::{Micros, Name, StateType};
@@ -13,6 +14,9 @@ impl Builder<'_> {
         let event = &self.events[index];
         let binding = self.closing.or(self.links[index].binding);
         self.links[index] = Link { binding, category: Category::RedriveIdle, owner: None };
+        if self.closing.is_none() {
+            self.close_unseen();
+        }
         let closed_at = self.closing.map_or(event.at, |it| self.events[it].at.min(event.at));
         self.rests.push((closed_at, event.at));
         self.run_again();
@@ -20,6 +24,22 @@ impl Builder<'_> {
         self.run = self.run.max(told);
         self.redriven = Some(index);
         self.scope_of[index] = 0;
+    }
+
+    /// The event is missing that closed the execution, and with it all that was open.
+    fn close_unseen(&mut self) {
+        let open: Vec<VisitIndex> = self.places.open().collect();
+        for visit in open {
+            let progress = &mut self.places.progress[visit];
+            let last = &self.events[progress.last_event];
+            if progress.failing && ends_with_failure(&last.kind) {
+                self.leave(visit, last.at, VisitStatus::Failed);
+                continue;
+            }
+            progress.is_closed = true;
+            self.places.scopes[progress.scope].open = None;
+            self.places.visits[visit].status = VisitStatus::Aborted;
+        }
     }
 
     /// From here on the execution runs once more.
