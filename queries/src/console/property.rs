@@ -310,8 +310,6 @@ fn state(connection: &Connection, folder: &Path) -> BTreeMap<String, String> {
         ("variables", "SELECT count(*)::VARCHAR FROM duckdb_variables()"),
         ("sequences", "SELECT count(*)::VARCHAR FROM duckdb_sequences()"),
         ("types", "SELECT count(*)::VARCHAR FROM duckdb_types()"),
-        ("secrets", "SELECT count(*)::VARCHAR FROM duckdb_secrets()"),
-        ("extensions", "SELECT string_agg(extension_name, ',' ORDER BY ALL) FROM duckdb_extensions() WHERE loaded"),
         ("executions", "SELECT string_agg(e::VARCHAR, ',' ORDER BY id) FROM execution e"),
         ("visits", "SELECT sum(hash(v::VARCHAR))::VARCHAR FROM visit v"),
         ("histories", "SELECT sum(hash(h::VARCHAR))::VARCHAR FROM history h"),

@@ -33,6 +33,8 @@ const TO_ASK: Duration = Duration::from_secs(10);
 const TO_TAKE: Duration = Duration::from_mins(10);
 /// How often a reader hears that its statement goes on.
 const ALIVE: Duration = Duration::from_secs(5);
+/// How long the end of the server waits for the thread that accepts callers.
+const TO_STOP: Duration = Duration::from_secs(2);
 /// Requests that are being received, together.
 const RECEIVED: usize = 4 * LONGEST_REQUEST;
 /// DuckDB plans a statement on the thread that asks.
@@ -115,13 +117,17 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.is_stopped.store(true, Ordering::SeqCst);
+        // Both, since the folder may be gone, and not every system lets go of a listener that is shut down.
+        let _ = rustix::net::shutdown(&self.bound.listener, rustix::net::Shutdown::Both);
         self.bound.wake();
         for caller in locked(&self.shared.callers).drain(..) {
             let _ = caller.stream.shutdown(Shutdown::Both);
         }
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
+        let deadline = Instant::now() + TO_STOP;
+        while self.accepting.as_ref().is_some_and(|it| !it.is_finished()) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
         }
+        self.accepting = None;
     }
 }
 

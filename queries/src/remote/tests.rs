@@ -20,9 +20,9 @@ const ENDLESS: &str = "SELECT count(*) FROM range(10000000) a, range(10000000) b
 const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Scene {
+    store: Store,
     folder: tempfile::TempDir,
     path: PathBuf,
-    store: Store,
 }
 
 fn scene() -> Scene {
@@ -205,6 +205,13 @@ fn no_caller_ends_its_transaction() {
     }
     let failed = first_rows(&scene.path, 2, "SELECT error('no')");
     assert!(matches!(failed, Err(StoreError::Remote(_))), "{failed:?}");
+}
+
+#[test]
+fn a_writer_whose_folder_is_gone_ends_all_the_same() {
+    let Scene { store, folder, .. } = scene();
+    drop(folder);
+    drop(store);
 }
 
 #[test]
