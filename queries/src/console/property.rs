@@ -305,7 +305,10 @@ fn state(connection: &Connection, folder: &Path) -> BTreeMap<String, String> {
             "SELECT string_agg(database_name || table_name, ',' ORDER BY database_name, table_name) FROM duckdb_tables() WHERE database_name NOT LIKE '\\_\\_%' ESCAPE '\\'",
         ),
         ("columns", "SELECT count(*)::VARCHAR FROM duckdb_columns() WHERE database_name = current_database()"),
-        ("views", "SELECT string_agg(view_name || sql, ',' ORDER BY database_name, view_name) FROM duckdb_views() WHERE NOT internal"),
+        (
+            "views",
+            "SELECT string_agg(view_name || sql, ',' ORDER BY database_name, view_name) FROM duckdb_views() WHERE NOT internal",
+        ),
         ("functions", "SELECT count(*)::VARCHAR FROM duckdb_functions()"),
         ("variables", "SELECT count(*)::VARCHAR FROM duckdb_variables()"),
         ("sequences", "SELECT count(*)::VARCHAR FROM duckdb_sequences()"),
