@@ -213,7 +213,7 @@ fn scan(line: &str, mut inside: Inside, out: &mut String) -> Inside {
                         out.push(it);
                         before = it;
                         while let Some(next) = signs.next_if(|it| {
-                            !it.is_whitespace() && !(depth > 0 && matches!(it, ',' | ']' | '}' | '[' | '{'))
+                            !(it.is_whitespace() || depth > 0 && matches!(it, ',' | ']' | '}' | '[' | '{'))
                         }) {
                             out.push(next);
                             before = next;
