@@ -51,7 +51,8 @@ impl Planter {
 
     fn text(&mut self) -> String {
         self.n_planted += 1;
-        format!("CANARY{}", self.n_planted)
+        // Of payloads, keys that read like names stay in their shape: these are numbers of something.
+        format!("CANARY{:05}", self.n_planted)
     }
 
     /// A value with marks: a text, a number, a list, an object with a mark for a key, or all of that nested.
