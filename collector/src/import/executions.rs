@@ -31,7 +31,7 @@ pub(super) fn is_listing(value: &Value) -> bool {
 
 /// Sends every entry of a listing.
 pub(super) fn send_listing(value: &Value, folder: &str, line: Option<u64>, sink: &mut Sink<'_>) {
-    sink.mark_used();
+    sink.recognise();
     for entry in value.get("executions").and_then(Value::as_array).into_iter().flatten() {
         send_description(entry, folder, line, sink);
     }

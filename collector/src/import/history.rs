@@ -30,7 +30,11 @@ pub(super) fn send_events(
     privacy: &Privacy,
     sink: &mut Sink<'_>,
 ) {
-    sink.mark_used();
+    if events.is_empty() {
+        sink.mark_used();
+    } else {
+        sink.recognise();
+    }
     let region = analyzer::model::ExecutionArn::parse(execution_arn).map(|it| it.region.to_owned());
     for (position, value) in (at.first_item + 1..).zip(events) {
         match event(value, region.as_deref(), privacy, &mut sink.names) {

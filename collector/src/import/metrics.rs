@@ -19,7 +19,11 @@ pub(super) fn send(value: &Value, machine_arn: Option<&str>, line: Option<u64>, 
         sink.quarantine(line, "metrics without a state machine: name it with `--state-machine`");
         return;
     };
-    sink.mark_used();
+    if points(value).is_empty() {
+        sink.mark_used();
+    } else {
+        sink.recognise();
+    }
     for (name, at, value, unit) in points(value) {
         let Some((at, value)) = as_time(at).zip(value.as_f64()) else {
             sink.quarantine(line, "data point: no readable time or value");

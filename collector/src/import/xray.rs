@@ -20,7 +20,12 @@ pub(super) fn is_trace(value: &Value) -> bool {
 
 /// Sends every segment of a trace or of many.
 pub(super) fn send_traces(value: &Value, line: Option<u64>, privacy: &Privacy, sink: &mut Sink<'_>) {
-    sink.mark_used();
+    let is_empty = |key: &str| value.get(key).and_then(Value::as_array).is_none_or(Vec::is_empty);
+    if is_empty("Traces") && is_empty("Segments") {
+        sink.mark_used();
+    } else {
+        sink.recognise();
+    }
     for trace in value.get("Traces").and_then(Value::as_array).into_iter().flatten() {
         send_traces(trace, line, privacy, sink);
     }
