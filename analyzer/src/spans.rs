@@ -29,6 +29,7 @@ impl Spans {
     }
 
     /// The same without what is not before an instant.
+    #[must_use]
     pub fn until(&self, at: Timestamp) -> Self {
         self.0.iter().map(|it| Span { from: it.from, to: it.to.min(at) }).collect()
     }

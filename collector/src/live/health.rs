@@ -24,11 +24,6 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// Whether nothing can be read at all because of it.
-    pub fn stops_everything(self) -> bool {
-        !matches!(self, Self::Throttled | Self::Denied)
-    }
-
     fn of(refused: &Refused) -> Option<Self> {
         Some(match refused.trouble {
             Trouble::Denied | Trouble::Encrypted => Self::Denied,
