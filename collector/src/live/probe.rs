@@ -201,12 +201,11 @@ pub(super) fn logging_command(arn: &str, log_group: Option<&str>) -> String {
         return format!("set the logging level of {} to ALL", shell(arn));
     };
     let group = format!("/aws/vendedlogs/states/{name}-Logs");
-    let (make, group) = match log_group {
-        Some(group) => (String::new(), group.trim_end_matches(":*").to_owned()),
-        None => {
-            let make = format!("aws logs create-log-group --region {region} --log-group-name {} && ", shell(&group));
-            (make, format!("arn:{partition}:logs:{region}:{account}:log-group:{group}"))
-        }
+    let (make, group) = if let Some(group) = log_group {
+        (String::new(), group.trim_end_matches(":*").to_owned())
+    } else {
+        let make = format!("aws logs create-log-group --region {region} --log-group-name {} && ", shell(&group));
+        (make, format!("arn:{partition}:logs:{region}:{account}:log-group:{group}"))
     };
     let configuration = format!(
         "level=ALL,includeExecutionData=false,destinations=[{{cloudWatchLogsLogGroup={{logGroupArn={group}:*}}}}]"

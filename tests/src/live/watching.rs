@@ -13,7 +13,7 @@ use super::{collect, command, served, service, two_machines, with_credentials};
 use crate::stand_in::{Outage, Service, World, serve_on};
 use crate::stepscope::Bench;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
