@@ -1,12 +1,17 @@
 //! What will a month cost, judging by the days so far, and how sure is that?
 //!
-//! The month is the mean day times its length. The interval is a bootstrap over whole days (a day's executions depend
+//! The month is what a covered time cost, times how often that goes into a month; from less than a day nothing is projected. The interval is a bootstrap over whole days (a day's executions depend
 //! on one another, so days are drawn, not executions): 2,000 draws with a fixed seed, the 2.5 and 97.5 percentiles.
 //!
 //! Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
 
-use crate::model::Usd;
+use crate::model::{Micros, Timestamp, Usd};
 use crate::random::SplitMix;
+use crate::spans::{Span, Spans};
+
+const DAY: Micros = Micros(86_400_000_000);
+/// Below this a projection is rough: a week has days that differ.
+const WEEK: Micros = Micros(7 * DAY.0);
 
 const DRAWS: usize = 2_000;
 /// Days that a sum is drawn from at most.
@@ -16,24 +21,111 @@ const DAYS: usize = 3;
 /// A month of the mean year, in thousandths of a day.
 const MONTH_MILLIDAYS: u128 = 30_437;
 
-/// A month's amount with its interval.
+/// The time that a projection rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Projection {
-    pub month: Usd,
-    /// `None` with fewer than three days.
-    pub interval: Option<(Usd, Usd)>,
-    pub days: usize,
+pub struct Basis {
+    pub begin: Timestamp,
+    pub end: Timestamp,
+    /// Less than from begin to end where parts in between were not collected.
+    pub covered: Micros,
 }
 
-/// Projects a month from the amounts of whole days; `None` without any.
-pub fn project(days: &[Usd]) -> Option<Projection> {
-    if days.is_empty() {
-        return None;
+/// Why nothing is projected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLittle {
+    NoExecutions,
+    /// So much was collected.
+    Collected(Micros),
+    /// Nothing was collected, and from the first start to the last are so many whole days, and so much time.
+    Stored {
+        days: i64,
+        span: Micros,
+    },
+}
+
+/// Finds what a projection may rest on. Where time was collected, it needs a day of that; else two whole days (UTC), from that of the first start to
+/// that of the last, which lie a day apart. `starts` are those of the executions in the range.
+pub fn basis(
+    collected: &Spans,
+    starts: Option<(Timestamp, Timestamp)>,
+    (since, until): (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Basis, TooLittle> {
+    let (first, last) = starts.ok_or(TooLittle::NoExecutions)?;
+    let clip = |it: &Span| Span {
+        from: since.map_or(it.from, |since| since.max(it.from)),
+        to: until.map_or(it.to, |until| until.min(it.to)),
+    };
+    let clipped: Spans = collected.as_slice().iter().map(clip).collect();
+    // Executions before and after what was collected came in another way: then their starts are what is known.
+    let holds_all = |it: &(Timestamp, Timestamp)| it.0 <= first && last <= it.1;
+    if let Some((begin, end)) = clipped.start().zip(clipped.end()).filter(holds_all) {
+        let covered = clipped.as_slice().iter().map(|it| it.to - it.from).sum();
+        return if covered >= DAY { Ok(Basis { begin, end, covered }) } else { Err(TooLittle::Collected(covered)) };
     }
-    let month = month_of(days.iter().copied().sum(), days.len());
-    let interval = interval_of_sum(days, days.len());
-    let interval = interval.map(|(low, high)| (month_of(low, days.len()), month_of(high, days.len())));
-    Some(Projection { month, interval, days: days.len() })
+    let day = |at: Timestamp| at.0.div_euclid(DAY.0);
+    let begin = Timestamp(day(first) * DAY.0);
+    let end = Timestamp((day(last) + 1) * DAY.0);
+    let begin = since.map_or(begin, |since| since.max(begin));
+    let end = until.map_or(end, |until| until.min(end));
+    let covered = end - begin;
+    let (days, span) = (covered.0.div_euclid(DAY.0), last - first);
+    if days >= 2 && span >= DAY { Ok(Basis { begin, end, covered }) } else { Err(TooLittle::Stored { days, span }) }
+}
+
+impl Basis {
+    /// Whether it is shorter than a week.
+    pub fn is_rough(&self) -> bool {
+        self.covered < WEEK
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    pub fn days(&self) -> f64 {
+        self.covered.0 as f64 / DAY.0 as f64
+    }
+
+    /// Whole days in it, where it has no holes: what an interval is drawn from.
+    pub fn whole_days(&self) -> usize {
+        let is_whole = self.end - self.begin == self.covered;
+        if is_whole { usize::try_from(self.covered.0 / DAY.0).unwrap_or(0) } else { 0 }
+    }
+
+    /// What an amount of this time comes to in a month of the mean year.
+    pub fn month_of(&self, amount: Usd) -> Usd {
+        amount.scaled(
+            MONTH_MILLIDAYS * u128::from(DAY.0.unsigned_abs()),
+            1_000 * u128::from(self.covered.0.max(1).unsigned_abs()),
+        )
+    }
+
+    /// The same of a count.
+    pub fn month_of_count(&self, count: u64) -> u128 {
+        u128::from(count) * MONTH_MILLIDAYS * u128::from(DAY.0.unsigned_abs())
+            / (1_000 * u128::from(self.covered.0.max(1).unsigned_abs()))
+    }
+}
+
+impl std::fmt::Display for TooLittle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let hours = |it: &Micros| it.0 as f64 / 3_600_000_000.0;
+        match self {
+            Self::NoExecutions => write!(f, "no execution is stored"),
+            Self::Collected(covered) => {
+                write!(f, "{:.1} hours were collected, and a projection needs 24", hours(covered))
+            }
+            Self::Stored { span, .. } => write!(
+                f,
+                "the stored executions cover {:.1} hours, and a projection needs two whole days (UTC) or 24 collected hours",
+                hours(span)
+            ),
+        }
+    }
+}
+
+/// The interval of a month that is like these days; `None` with fewer than three.
+pub fn month_interval(days: &[Usd]) -> Option<(Usd, Usd)> {
+    let (low, high) = interval_of_sum(days, days.len())?;
+    Some((month_of(low, days.len()), month_of(high, days.len())))
 }
 
 /// In what range the sum of so many days lies that are like these; `None` with fewer than three to judge by.
@@ -112,7 +204,7 @@ fn backtest(days: &[Usd]) -> Option<Backtest> {
 }
 
 /// What an amount of so many days is in a month.
-pub fn month_of(amount: Usd, n_days: usize) -> Usd {
+fn month_of(amount: Usd, n_days: usize) -> Usd {
     amount.scaled(MONTH_MILLIDAYS, 1_000 * n_days.max(1) as u128)
 }
 
@@ -126,9 +218,43 @@ mod tests {
 
     #[test]
     fn equal_days_have_an_interval_of_no_width() {
-        let it = project(&dollars(&[10, 10, 10, 10])).expect("days");
-        assert_eq!(it.month.to_decimal(), "304.37");
-        assert_eq!(it.interval, Some((it.month, it.month)));
+        let basis = Basis { begin: Timestamp(0), end: Timestamp(4 * DAY.0), covered: Micros(4 * DAY.0) };
+        let month = basis.month_of(dollars(&[40])[0]);
+        assert_eq!((month.to_decimal(), basis.month_of_count(4_000)), ("304.37".to_owned(), 30_437));
+        assert_eq!(month_interval(&dollars(&[10, 10, 10, 10])), Some((month, month)));
+    }
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn check(collected: &[(i64, i64)], starts: (i64, i64), range: (Option<i64>, Option<i64>), expected: &str) {
+        let at = |hour: i64| Timestamp(hour * HOUR);
+        let spans: Spans = collected.iter().map(|it| Span { from: at(it.0), to: at(it.1) }).collect();
+        let found = basis(&spans, Some((at(starts.0), at(starts.1))), (range.0.map(at), range.1.map(at)));
+        let text = match found {
+            Ok(it) => format!("{}..{} {}", it.begin.0 / HOUR, it.end.0 / HOUR, it.covered.0 / HOUR),
+            Err(why) => format!("{why:?}"),
+        };
+        assert!(text.starts_with(expected), "{text} for {collected:?} {starts:?} {range:?}");
+    }
+
+    #[test]
+    fn nothing_is_projected_from_less_than_a_day() {
+        let all = (None, None);
+        check(&[(0, 24)], (1, 23), all, "0..24 24");
+        check(&[(0, 23)], (1, 22), all, "Collected");
+        check(&[(0, 12), (36, 48)], (1, 47), all, "0..48 24");
+        check(&[(0, 24)], (1, 23), (Some(23), None), "Stored");
+        check(&[(0, 24)], (23, 23), (Some(20), None), "Collected");
+        check(&[(0, 72)], (30, 70), (Some(24), Some(72)), "24..72 48");
+        check(&[], (5, 5), all, "Stored");
+        check(&[], (23, 25), all, "Stored");
+        check(&[], (12, 36), all, "0..48 48");
+        check(&[], (12, 60), all, "0..72 72");
+        check(&[], (12, 60), (Some(12), Some(61)), "12..61 49");
+        // What was collected has nothing to do with executions of another time.
+        check(&[(1_000, 1_048)], (0, 100), all, "0..120 120");
+        assert_eq!(basis(&Spans::default(), None, (None, None)), Err(TooLittle::NoExecutions));
+        assert!(Basis { begin: Timestamp(0), end: Timestamp(DAY.0), covered: DAY }.is_rough());
     }
 
     #[test]
@@ -151,10 +277,9 @@ mod tests {
 
     #[test]
     fn days_that_differ_widen_it_and_two_days_have_none() {
-        let it = project(&dollars(&[5, 10, 15, 30])).expect("days");
-        let (low, high) = it.interval.expect("an interval");
-        assert!(low < it.month && it.month < high);
-        assert_eq!(project(&dollars(&[5, 10])).expect("days").interval, None);
-        assert_eq!(project(&[]), None);
+        let month = month_of(dollars(&[60])[0], 4);
+        let (low, high) = month_interval(&dollars(&[5, 10, 15, 30])).expect("an interval");
+        assert!(low < month && month < high);
+        assert_eq!(month_interval(&dollars(&[5, 10])), None);
     }
 }

@@ -27,6 +27,7 @@ mod money;
 mod mutations;
 mod outliers;
 mod privacy;
+mod projecting;
 mod refusing;
 mod reports;
 mod rollups;

@@ -66,8 +66,16 @@ pub fn usd(amount: Usd) -> String {
         it if it >= 1.0 => format!("${value:.2}"),
         it if it >= 0.01 => format!("${value:.4}"),
         it if it >= 0.000_001 => format!("${value:.6}"),
-        _ => format!("${value:.1e}"),
+        _ => "< $0.000001".to_owned(),
     }
+}
+
+/// The least amount that anybody does something for.
+pub const CENT: Usd = Usd::from_atto(10_000_000_000_000_000);
+
+/// Dollars in a sentence: what is less than a cent is said to be.
+pub fn amount(amount: Usd) -> String {
+    if amount > Usd::ZERO && amount < CENT { "< $0.01".to_owned() } else { usd(amount) }
 }
 
 /// A value of a metric, whose name says what it is: `p95_ms`, `budget_day_usd`, `failure_rate`.
@@ -161,6 +169,9 @@ mod tests {
         assert_eq!(cut("ValidateOrder", 9), "Validate…");
         assert_eq!(cut("Short", 9), "Short");
         assert_eq!(cut("a\u{1b}b", 5), "a\\u{…");
+        let atto = |it: i128| Usd::from_atto(it);
+        assert_eq!([atto(0), atto(1), CENT].map(amount), ["$0", "< $0.01", "$0.0100"]);
+        assert_eq!(usd(atto(710_000_000_000)), "< $0.000001");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!([812, 5_240, 50_900, 3_000_000].map(short_count), ["812", "5.2 k", "50 k", "3 M"]);
     }

@@ -160,7 +160,7 @@ impl Usd {
     const PICO: i128 = 1_000_000;
     const DECIMALS: usize = 18;
 
-    pub fn from_atto(atto: i128) -> Self {
+    pub const fn from_atto(atto: i128) -> Self {
         Self { atto }
     }
 

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use analyzer::model::{Interner, Micros, Timestamp};
+use analyzer::model::{Collected, Interner, Micros, Observation, Timestamp};
+use analyzer::spans::Span;
 use clap::Args;
 use queries::{Reader, Store};
 
@@ -74,7 +75,15 @@ fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, en
     crate::ingest::run(open, move |send| {
         let mut names = Interner::with_capacity(10_000);
         send(workload.definitions())?;
+        send(vec![day_until(end)])?;
         workload.run(|started| send(collector::synthetic::observations(&started, &mut names)))
     })?;
     Ok(())
+}
+
+/// The day that the workload fills, as a collector would have noted that it was read.
+fn day_until(end: Timestamp) -> Observation {
+    let from = end - Micros::from_seconds(86_400);
+    let spans = std::iter::once(Span { from, to: end }).collect();
+    Observation::Collected(Box::new(Collected { source: "demo", subject: "demo".into(), wanted_from: from, spans }))
 }

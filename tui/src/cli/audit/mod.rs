@@ -10,6 +10,7 @@ use analyzer::lint::{Finding, Runs, Severity};
 use analyzer::model::{Name, Usd};
 use clap::Args;
 use queries::Reader;
+use tui::text;
 
 use super::Context;
 use super::bill::Prices;
@@ -148,7 +149,11 @@ fn grouped(arn: &str, outlook: Option<&Outlook>, findings: Vec<Finding>) -> Vec<
             finding: first,
             evidence,
             usd,
-            usd_per_month: saving.map(|it| it.usd_per_month).or_else(|| outlook?.monthly(usd?)),
+            // Less than a cent a month heads no list.
+            usd_per_month: saving
+                .map(|it| it.usd_per_month)
+                .or_else(|| outlook?.monthly(usd?))
+                .filter(|it| *it >= text::CENT),
         })
     };
     by_rule.into_iter().filter_map(ranked).collect()

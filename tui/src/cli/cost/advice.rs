@@ -1,6 +1,8 @@
 //! What would be cheaper, what stands against it, and what is wasted?
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use analyzer::asl::StateMachine;
 use analyzer::eligibility::{Eligibility, assess};
@@ -8,7 +10,9 @@ use analyzer::hybrid::{self, Hybrid, Rates, Region};
 use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
 use analyzer::pricing::{LambdaRates, billed_memory_mb, log_ingestion};
-use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, Usage};
+use queries::{
+    ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, SubjectSpans, Usage,
+};
 use serde_json::Value;
 
 use super::express::AsOther;
@@ -29,6 +33,8 @@ pub(super) struct Advice {
     pub(super) hybrid_parent: Option<Value>,
     pub(super) break_even: Option<BreakEven>,
     pub(super) projection: Option<Month>,
+    /// Why there is none.
+    pub(super) projection_reason: Option<String>,
     pub(super) forecast: Option<MonthForecast>,
     pub(super) waste: Waste,
     pub(super) observing: ObservingCost,
@@ -122,28 +128,34 @@ struct Looked {
 /// What all machines' advice is made from.
 pub(super) struct Adviser<'a> {
     pub(super) ledger: &'a Ledger<'a>,
-    reader: &'a Reader,
+    pub(super) reader: &'a Reader,
     pub(super) prices: &'a Prices,
     pub(super) since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
     pub(super) measures: BTreeMap<String, MachineMeasures>,
     pub(super) all_types: BTreeMap<String, WorkflowType>,
     retried: Vec<RetriedError>,
     pub(super) states: Vec<StateTransitions>,
     observing: Vec<Observing>,
-    pub(super) daily: Vec<Usage>,
+    /// What was collected, by source and subject.
+    pub(super) collected: BTreeMap<(String, String), SubjectSpans>,
+    /// Usage of the times that projections rest on.
+    pub(super) usages: RefCell<BTreeMap<(Timestamp, Timestamp), Rc<Vec<Usage>>>>,
     /// By calendar day.
     pub(super) calendar: Vec<Usage>,
     pub(super) end: Option<Timestamp>,
 }
 
+/// Where what is known ends: a range that reaches beyond what is stored says nothing about the time after it.
+pub(super) fn end(all: &[MachineCost], until: Option<Timestamp>) -> Option<Timestamp> {
+    let last = all.iter().filter_map(|it| it.machine.last_at).max().map(|it| it + Micros(1));
+    last.map(|last| until.map_or(last, |until| until.min(last)))
+}
+
 impl<'a> Adviser<'a> {
     pub(super) fn new(ledger: &'a Ledger<'a>, all: &[MachineCost]) -> Result<Self, Failure> {
         let (reader, prices, (since, until)) = (ledger.reader, ledger.prices, ledger.range());
-        let last = all.iter().filter_map(|it| it.machine.last_at).max().map(|it| it + Micros(1));
-        // A range that reaches beyond what is stored says nothing about the time after it.
-        let end = last.map(|last| until.map_or(last, |until| until.min(last)));
-        let daily = end.map_or(Ok(Vec::new()), |end| reader.daily_usage(since, end))?;
+        let end = end(all, until);
         Ok(Self {
             ledger,
             reader,
@@ -155,7 +167,8 @@ impl<'a> Adviser<'a> {
             retried: reader.retried_errors(since, until)?,
             states: ledger.states()?,
             observing: reader.observing(since, until)?,
-            daily,
+            collected: reader.collected_spans()?.into_iter().collect(),
+            usages: RefCell::default(),
             calendar: ledger.calendar()?,
             end,
         })
@@ -169,20 +182,21 @@ impl<'a> Adviser<'a> {
         let definition = texts.first().and_then(|it| StateMachine::parse(it).ok());
         let eligibility = self.eligibility(it, definition.as_ref());
         let looked = self.look(it, definition.as_ref())?;
-        let projection = self.project(it, all);
+        let projection = self.project(it)?;
         let observing = self.observing_cost(it);
         let mut advice = Advice {
             hybrid: looked.parts,
             hybrid_parent: looked.parent,
             break_even: self.break_even(it),
             waste: self.waste(it, &measures, &looked.patterns, definition.as_ref()),
+            projection_reason: self.basis(it).err().map(|why| why.to_string()),
             projection,
             functions: functions_of(looked.functions, self.prices.book().lambda(&it.region)),
             as_other: self.as_other(
                 it,
                 eligibility.eligible == Some(false) && it.machine.workflow_type == WorkflowType::Standard,
             ),
-            forecast: self.forecast(it, all),
+            forecast: self.forecast(it),
             observing,
             eligibility,
             recommendation: Recommendation::Unknown,

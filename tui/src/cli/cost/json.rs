@@ -79,6 +79,7 @@ pub(super) fn machine_to_json(it: &MachineCost, advice: &Advice, states: &[Group
         "of_usd": other.of.map(number),
         "saves_usd_per_month": advice.saves_per_month.map(number),
         "projection_month": advice.projection.as_ref().map(month_to_json),
+        "projection_reason": advice.projection_reason,
         "forecast_month": advice.forecast.as_ref().map(forecast_to_json),
         "waste": waste_to_json(&advice.waste, advice),
         "by_state": by_state(it, advice, states),
@@ -128,12 +129,13 @@ fn forecast_to_json(it: &MonthForecast) -> Value {
     })
 }
 
-fn month_to_json(it: &Month) -> Value {
+pub(super) fn month_to_json(it: &Month) -> Value {
     json!({
         "usd": number(it.usd),
         "low_usd": it.interval.map(|it| number(it.0)),
         "high_usd": it.interval.map(|it| number(it.1)),
         "basis_days": (it.days * 1_000.0).round() / 1_000.0,
+        "rough": it.is_rough,
     })
 }
 

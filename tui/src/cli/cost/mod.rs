@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use analyzer::model::{Name, Usd, WorkflowType};
+use analyzer::model::{Name, Timestamp, Usd, WorkflowType};
+use analyzer::projection::{Basis, TooLittle};
 use clap::{Args, Subcommand};
-use queries::Calibration;
+use queries::{Calibration, Reader};
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -89,13 +90,28 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
         return reconcile::run(context, file, range);
     }
     let thresholds = arguments.fail_on.iter().map(|it| Threshold::parse(it)).collect::<Result<Vec<_>, _>>()?;
-    let (report, all) = priced(context, arguments)?;
+    let (report, all, month) = priced(context, arguments)?;
     report.print(context.output)?;
-    let crossed: Vec<&Threshold> = thresholds.iter().filter(|it| it.is_crossed(&all)).collect();
+    let crossed: Vec<&Threshold> =
+        thresholds.iter().filter(|it| it.is_crossed(&all, month.as_ref().ok().copied())).collect();
+    if let Some(why) = month.as_ref().err().filter(|_| thresholds.iter().any(Threshold::is_of_month)) {
+        eprintln!("month_usd is not known: {why}");
+    }
     for it in &crossed {
         eprintln!("the threshold {it} is crossed");
     }
     Ok(if crossed.is_empty() { 0 } else { EXIT_THRESHOLD })
+}
+
+/// What projections of machines may rest on, or why there is none; in their order.
+pub(crate) fn bases(
+    reader: &Reader,
+    all: &[MachineCost],
+    range: (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Vec<Result<Basis, TooLittle>>, Failure> {
+    let collected = reader.collected_spans()?.into_iter().collect();
+    let end = advice::end(all, range.1);
+    Ok(all.iter().map(|it| months::basis_of(&collected, it, end, range)).collect())
 }
 
 /// What the command finds.
@@ -103,8 +119,10 @@ pub(crate) fn found(context: &Context, arguments: &CostArguments) -> Result<Repo
     priced(context, arguments).map(|it| it.0)
 }
 
-/// The report, and every machine that it is about.
-fn priced(context: &Context, arguments: &CostArguments) -> Result<(Report, Vec<(MachineCost, Advice)>), Failure> {
+/// The report, every machine that it is about, and a month of them together.
+type Priced = (Report, Vec<(MachineCost, Advice)>, Result<Usd, String>);
+
+fn priced(context: &Context, arguments: &CostArguments) -> Result<Priced, Failure> {
     let what_if = arguments.what_if.as_deref().map(parse_what_if).transpose()?;
     let reader = context.reader()?;
     let (since, until) = context.range(&arguments.range)?;
@@ -120,6 +138,8 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<(Report, Vec<(
     let is_wanted = |it: &&MachineCost| machine.as_deref().is_none_or(|arn| it.machine.arn == arn);
     let advice: Vec<Advice> =
         everything.iter().filter(is_wanted).map(|it| adviser.advise(it, &everything)).collect::<Result<_, _>>()?;
+    let wanted: Vec<&MachineCost> = everything.iter().filter(is_wanted).collect();
+    let month = adviser.project_all(&wanted)?;
     let groups = arguments.by.as_ref().map(|by| groups::groups(by, &adviser, &everything)).transpose()?;
     let states = groups::groups(&GroupBy::State, &adviser, &everything)?;
     let all: Vec<(MachineCost, Advice)> = everything
@@ -142,7 +162,12 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<(Report, Vec<(
     if let Some((by, groups)) = arguments.by.as_ref().zip(groups) {
         groups::add(&mut report, &all, by, &groups);
     }
-    Ok((report, all))
+    let field = |key: &str, value: Value| (key.to_owned(), value);
+    report.fields.extend([
+        field("projection_month", month.as_ref().map_or(Value::Null, json::month_to_json)),
+        field("projection_reason", month.as_ref().err().map_or(Value::Null, |why| why.as_str().into())),
+    ]);
+    Ok((report, all, month.map(|it| it.usd)))
 }
 
 /// What CloudWatch says of transitions that nobody counts; it is told, and the price book decides.
@@ -285,7 +310,7 @@ fn table_row(it: &MachineCost, advice: &Advice) -> Vec<String> {
 fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
     let name = &it.machine.name;
     let mut lines = Vec::new();
-    let saves = advice.saves_per_month.map_or_else(|| "an unknown amount".to_owned(), text::usd);
+    let saves = advice.saves_per_month.map_or_else(|| "an unknown amount".to_owned(), text::amount);
     match advice.recommendation {
         Recommendation::MoveToExpress => lines.push(format!(
             "{name}: as Express it would cost {saves} a month less, logging at level ALL included; nothing in it needs Standard, but see the risks."
@@ -295,7 +320,7 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         }
         Recommendation::MoveParts => {
             let parts: Vec<String> =
-                advice.hybrid.iter().map(|it| format!("{} ({})", joined(&it.region.states), text::usd(it.saves))).collect();
+                advice.hybrid.iter().map(|it| format!("{} ({})", joined(&it.region.states), text::amount(it.saves))).collect();
             lines.push(format!("{name}: moving {} into Express children would save {saves} a month.", parts.join("; ")));
         }
         Recommendation::Stay | Recommendation::Unknown => {}
@@ -309,26 +334,30 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
             .collect();
         lines.push(format!("{name}: cannot be Express. {}", why.join("; ")));
     }
-    if let Some(Month { usd, interval, days }) = &advice.projection {
-        let sure = interval.map_or_else(
-            || format!("from {days:.1} days, too few to say how sure"),
-            |(low, high)| {
-                format!("{} to {} with 95 % confidence, from {days:.0} days", text::usd(low), text::usd(high))
-            },
-        );
-        lines.push(format!("{name}: about {} a month at this rate ({sure}).", text::usd(*usd)));
+    if let Some(Month { usd, interval, days, is_rough }) = &advice.projection {
+        let sure = match interval.filter(|it| it.1 >= text::CENT) {
+            Some((low, high)) => {
+                format!("{} to {} with 95 % confidence, from {days:.0} days", text::amount(low), text::amount(high))
+            }
+            None => format!("from {days:.1} days, too few to say how sure"),
+        };
+        let rough = if *is_rough { "rough, " } else { "" };
+        lines.push(format!("{name}: about {} a month at this rate (list price; {rough}{sure}).", text::amount(*usd)));
+    }
+    if let Some(why) = &advice.projection_reason {
+        lines.push(format!("{name}: no month is projected: {why}."));
     }
     if let Some(MonthForecast { month, so_far, forecast }) = &advice.forecast {
         let sure = forecast.interval.map_or_else(String::new, |(low, high)| {
-            format!(", {} to {} with 95 % confidence", text::usd(low), text::usd(high))
+            format!(", {} to {} with 95 % confidence", text::amount(low), text::amount(high))
         });
         let past = forecast.backtest.map_or_else(String::new, |it| {
             format!("; week-long forecasts of the days before were off by {:.0} % on average", it.mean_error * 100.0)
         });
         lines.push(format!(
             "{name}: {} so far in {month}, about {} by its end{sure}{past}.",
-            text::usd(*so_far),
-            text::usd(forecast.usd)
+            text::amount(*so_far),
+            text::amount(forecast.usd)
         ));
     }
     let Waste { retries, failed, polling, idle_passes, redrives, .. } = &advice.waste;
@@ -341,13 +370,13 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
     ];
     let wasted: Vec<String> = kinds
         .into_iter()
-        .filter_map(|(what, usd)| usd.filter(|it| *it > Usd::ZERO).map(|it| format!("{} in {what}", text::usd(it))))
+        .filter_map(|(what, usd)| usd.filter(|it| *it > Usd::ZERO).map(|it| format!("{} in {what}", text::amount(it))))
         .collect();
     if !wasted.is_empty() {
         lines.push(format!("{name}: {}, at list price.", wasted.join(", ")));
     }
     for (state, it) in &advice.functions {
-        let usd = it.usd.map_or_else(String::new, |it| format!(", which cost {} of Lambda", text::usd(it)));
+        let usd = it.usd.map_or_else(String::new, |it| format!(", which cost {} of Lambda", text::amount(it)));
         match &it.glue {
             Some(Glue::Service(service)) => lines.push(format!(
                 "{name}: the function behind `{state}` only calls {service}{usd}: the Task can call it itself."

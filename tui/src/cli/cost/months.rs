@@ -1,20 +1,26 @@
-//! What does a month cost: at the rate so far, by its end, and without one machine?
+//! What does a month cost: at the rate so far, and by its end? From less than a day nothing is said.
 
-use analyzer::model::{Usd, WorkflowType};
-use analyzer::projection::{Forecast, Projection, month_of, project};
-use queries::Usage;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
+use analyzer::projection::{Basis, Forecast, TooLittle, month_interval};
+use analyzer::spans::Spans;
+use queries::{SubjectSpans, Usage};
 
 use super::advice::Adviser;
 use crate::cli::bill::MachineCost;
+use crate::failure::Failure;
 
 const DAY: i64 = 86_400_000_000;
 
-/// A month as the executions so far suggest.
+/// A month as the executions so far suggest, at list price.
 pub(super) struct Month {
     pub(super) usd: Usd,
     pub(super) interval: Option<(Usd, Usd)>,
-    /// How much time it rests on.
+    /// How much time it rests on, and whether that is less than a week.
     pub(super) days: f64,
+    pub(super) is_rough: bool,
 }
 
 /// What the month in which the last execution started will cost.
@@ -25,41 +31,88 @@ pub(super) struct MonthForecast {
 }
 
 impl Adviser<'_> {
-    /// A month from whole days; from less than a day, in proportion and without an interval.
-    pub(super) fn project(&self, it: &MachineCost, all: &[MachineCost]) -> Option<Month> {
-        let (end, first) = (self.end?, it.machine.first_at?);
-        let span = (end - self.since.map_or(first, |since| since.max(first))).0.max(60_000_000);
-        let own: Vec<&Usage> = self.daily.iter().filter(|row| row.machine_arn == it.machine.arn).collect();
-        let n_days = usize::try_from(span / DAY).unwrap_or(0);
-        let amount = |row: &Usage| self.list_price(it, row);
-        let free = |month: Usd| self.free_in_a_month(it, all).min(month);
-        if n_days == 0 {
-            let total: Usd = own.iter().map(|row| amount(row)).sum::<Option<Usd>>()?;
-            let day = total.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into());
-            let month = month_of(day, 1);
-            #[expect(clippy::cast_precision_loss, reason = "a part of a day")]
-            let days = span as f64 / DAY as f64;
-            return Some(Month { usd: month - free(month), interval: None, days });
+    /// What a projection of one machine may rest on.
+    pub(super) fn basis(&self, it: &MachineCost) -> Result<Basis, TooLittle> {
+        basis_of(&self.collected, it, self.end, (self.since, self.until))
+    }
+
+    fn collected_at_all(&self) -> Spans {
+        collected_at_all(&self.collected)
+    }
+
+    /// What one machine used of a time, day by day, counted back from its end.
+    fn usage(&self, basis: &Basis) -> Result<Rc<Vec<Usage>>, Failure> {
+        let key = (basis.begin, basis.end);
+        if let Some(known) = self.usages.borrow().get(&key) {
+            return Ok(Rc::clone(known));
         }
-        let mut days = vec![Usd::ZERO; n_days];
-        for row in own {
+        let found = Rc::new(self.reader.daily_usage(Some(basis.begin), basis.end)?);
+        self.usages.borrow_mut().insert(key, Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// A month of one machine, at list price; `None` where too little is covered, or a price is not known.
+    pub(super) fn project(&self, it: &MachineCost) -> Result<Option<Month>, Failure> {
+        let Ok(basis) = self.basis(it) else { return Ok(None) };
+        self.month(&basis, &[it])
+    }
+
+    fn month(&self, basis: &Basis, machines: &[&MachineCost]) -> Result<Option<Month>, Failure> {
+        let mut days = vec![Usd::ZERO; basis.whole_days()];
+        let mut total = Usd::ZERO;
+        for row in self.usage(basis)?.iter() {
+            let Some(it) = machines.iter().find(|it| it.machine.arn == row.machine_arn) else { continue };
+            let Some(amount) = self.list_price(it, row) else { return Ok(None) };
+            total += amount;
             let day = row.key.as_deref().and_then(|it| it.parse::<usize>().ok());
-            if let Some(day) = day.filter(|it| *it < n_days) {
-                days[day] += amount(row)?;
+            if let Some(day) = day.and_then(|it| days.get_mut(it)) {
+                *day += amount;
             }
         }
-        let Projection { month, interval, .. } = project(&days)?;
-        #[expect(clippy::cast_precision_loss, reason = "a count of days")]
-        let days = n_days as f64;
-        Some(Month {
-            usd: month - free(month),
-            interval: interval.map(|(low, high)| (low - free(low), high - free(high))),
-            days,
-        })
+        Ok(Some(Month {
+            usd: basis.month_of(total),
+            interval: month_interval(&days),
+            days: basis.days(),
+            is_rough: basis.is_rough(),
+        }))
+    }
+
+    /// A month of all machines together, less the free tier of their accounts; or why there is none.
+    pub(super) fn project_all(&self, all: &[&MachineCost]) -> Result<Result<Month, String>, Failure> {
+        let first = all.iter().filter_map(|it| it.machine.first_at).min();
+        let starts = first.zip(self.end.map(|end| end - Micros(1)));
+        let basis = match analyzer::projection::basis(&self.collected_at_all(), starts, (self.since, self.until)) {
+            Ok(basis) => basis,
+            Err(why) => return Ok(Err(why.to_string())),
+        };
+        let Some(gross) = self.month(&basis, all)? else {
+            return Ok(Err("the price of a region is not known".to_owned()));
+        };
+        let mut accounts: Vec<&str> = all.iter().map(|it| it.machine.account.as_str()).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        let mut free = Usd::ZERO;
+        for account in accounts {
+            let own: Vec<&MachineCost> = all
+                .iter()
+                .copied()
+                .filter(|it| it.machine.account == account && it.machine.workflow_type == WorkflowType::Standard)
+                .collect();
+            let Some(rate) = own.first().and_then(|it| self.prices.book().standard(&it.region)) else { continue };
+            let Some(standard) = self.month(&basis, &own)? else { continue };
+            free += (rate.per_transition * self.prices.book().free_transitions).min(standard.usd);
+        }
+        let net = |amount: Usd| if amount > free { amount - free } else { Usd::ZERO };
+        Ok(Ok(Month {
+            usd: net(gross.usd),
+            interval: gross.interval.map(|(low, high)| (net(low), net(high))),
+            ..gross
+        }))
     }
 
     /// The month that has begun: what it has cost, and its remaining time at the rate of the whole days so far.
-    pub(super) fn forecast(&self, it: &MachineCost, all: &[MachineCost]) -> Option<MonthForecast> {
+    pub(super) fn forecast(&self, it: &MachineCost) -> Option<MonthForecast> {
+        self.basis(it).ok()?;
         let (end, first) = (self.end?, it.machine.first_at?);
         let month = analyzer::time::month(end);
         let (year, number) = month.split_once('-')?;
@@ -83,11 +136,8 @@ impl Adviser<'_> {
             }
         }
         let remaining = u64::try_from((next_month - end).0 / (DAY / 1_000)).unwrap_or(0);
-        let mut found = analyzer::projection::forecast(&days, so_far, remaining)?;
-        let net = |amount: Usd| amount - self.free_in_a_month(it, all).min(amount);
-        found.usd = net(found.usd);
-        found.interval = found.interval.map(|(low, high)| (net(low), net(high)));
-        Some(MonthForecast { month, so_far: net(so_far), forecast: found })
+        let forecast = analyzer::projection::forecast(&days, so_far, remaining)?;
+        Some(MonthForecast { month, so_far, forecast })
     }
 
     fn list_price(&self, it: &MachineCost, row: &Usage) -> Option<Usd> {
@@ -111,23 +161,38 @@ impl Adviser<'_> {
         }
     }
 
-    /// The machine's share of a month's free transitions: that of its transitions among those of its account.
-    fn free_in_a_month(&self, it: &MachineCost, all: &[MachineCost]) -> Usd {
-        if it.machine.workflow_type == WorkflowType::Express {
-            return Usd::ZERO;
-        }
-        let Some(rate) = self.prices.book().standard(&it.region) else { return Usd::ZERO };
-        let shares = |other: &&MachineCost| {
-            other.machine.account == it.machine.account && other.machine.workflow_type == WorkflowType::Standard
-        };
-        let total: u64 = all.iter().filter(shares).map(|it| it.transitions).sum();
-        (rate.per_transition * self.prices.book().free_transitions).scaled(it.transitions.into(), total.max(1).into())
-    }
-
     /// An amount of the whole period as that of a month.
     pub(super) fn monthly(&self, it: &MachineCost, amount: Usd) -> Option<Usd> {
-        let (end, first) = (self.end?, it.machine.first_at?);
-        let span = (end - self.since.map_or(first, |since| since.max(first))).0.max(60_000_000);
-        Some(month_of(amount.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into()), 1))
+        self.basis(it).ok().map(|basis| basis.month_of(amount))
     }
+}
+
+/// Sources that know when executions start: what was read of traces or metrics says nothing of them.
+fn is_read(source: &str) -> bool {
+    !matches!(source, "xray" | "metrics" | "lambda-logs" | "machines" | "definitions")
+}
+
+/// What was collected, by source and subject.
+pub(super) type Collected = BTreeMap<(String, String), SubjectSpans>;
+
+/// What a projection of one machine may rest on, where the newest execution of all started before `end`.
+pub(super) fn basis_of(
+    collected: &Collected,
+    it: &MachineCost,
+    end: Option<Timestamp>,
+    range: (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Basis, TooLittle> {
+    let own = collected.iter().filter(|((source, subject), _)| is_read(source) && *subject == it.machine.arn);
+    let mut spans: Spans = own.flat_map(|(_, it)| it.1.as_slice()).copied().collect();
+    if spans.start().is_none() {
+        spans = collected_at_all(collected);
+    }
+    // Machines are seen for as long as any is: one that has not run since yesterday has not.
+    let starts = it.machine.first_at.zip(end.map(|end| end - Micros(1)));
+    analyzer::projection::basis(&spans, starts, range)
+}
+
+fn collected_at_all(collected: &Collected) -> Spans {
+    let all = collected.iter().filter(|((source, _), _)| is_read(source));
+    all.flat_map(|(_, it)| it.1.as_slice()).copied().collect()
 }

@@ -50,7 +50,7 @@ pub(crate) fn paid_in_with_outlook(
 ) -> Result<Vec<MachinePeriod>, Failure> {
     periods(reader, prices, span, |adviser, it, everything| {
         let advice = adviser.advise(it, everything)?;
-        let month = adviser.project(it, everything).map(|it| it.usd);
+        let month = adviser.project(it)?.map(|it| it.usd);
         Ok(Some(Outlook { month, saving: saving(&advice), waste: waste(&advice.waste) }))
     })
 }

@@ -4,6 +4,7 @@ use analyzer::eligibility::Finding;
 use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
 use queries::{MachineRow, Reader};
 use tui::dash::{BreakEven, CostStudy, HybridPart};
+use tui::text;
 
 use super::advice::{Advice, Adviser, Part, Recommendation, Waste};
 use super::{assumptions, left_out, sentences};
@@ -37,15 +38,17 @@ pub(crate) fn spending(
     let mut found = Vec::with_capacity(everything.len());
     for it in &everything {
         let saving = if has_advice { saving(&adviser.advise(it, &everything)?) } else { None };
-        let month = adviser.project(it, &everything).map(|it| (it.usd, it.interval));
-        found.push((per_day(it, since, until, now), month, saving));
+        let month = adviser.project(it)?.map(|it| (it.usd, it.interval));
+        let per_day = adviser.basis(it).ok().and_then(|_| per_day(it, since, until, now));
+        found.push((per_day, month, saving));
     }
     let whole = |(cost, (per_day, month, saving))| Spending { cost, per_day, month, saving };
     Ok(everything.into_iter().zip(found).map(whole).collect())
 }
 
 pub(super) fn saving(advice: &Advice) -> Option<(Usd, String)> {
-    let usd = advice.saves_per_month.filter(|it| *it > Usd::ZERO)?;
+    // Less than a cent a month is nothing to do anything for.
+    let usd = advice.saves_per_month.filter(|it| *it >= text::CENT)?;
     let risks = match advice.eligibility.risks.len() {
         0 => String::new(),
         1 => ", 1 risk".to_owned(),

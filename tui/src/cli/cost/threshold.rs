@@ -53,16 +53,27 @@ impl Threshold {
         Ok(Self { metric, above, or_equal, limit, text: text.to_owned() })
     }
 
-    pub(super) fn is_crossed(&self, all: &[(MachineCost, Advice)]) -> bool {
+    /// Whether it is about a month, of which nothing may be known.
+    pub(super) fn is_of_month(&self) -> bool {
+        matches!(self.metric, Metric::MonthUsd)
+    }
+
+    pub(super) fn is_crossed(&self, all: &[(MachineCost, Advice)], month: Option<Usd>) -> bool {
+        if let Metric::MonthUsd = self.metric {
+            return month.is_some_and(|it| self.is_crossed_by(it));
+        }
         let amount = |(it, advice): &(MachineCost, Advice)| match self.metric {
             Metric::Usd => it.actual,
-            Metric::MonthUsd => advice.projection.as_ref().map(|it| it.usd),
+            Metric::MonthUsd => None,
             Metric::SavesUsd => advice.saves_per_month,
             Metric::RetriesUsd => advice.waste.retries,
             Metric::FailedUsd => advice.waste.failed,
             Metric::PollingUsd => advice.waste.polling,
         };
-        let total: Usd = all.iter().filter_map(amount).sum();
+        self.is_crossed_by(all.iter().filter_map(amount).sum())
+    }
+
+    fn is_crossed_by(&self, total: Usd) -> bool {
         (self.or_equal && total == self.limit) || if self.above { total > self.limit } else { total < self.limit }
     }
 }

@@ -3,10 +3,8 @@
 use analyzer::model::WorkflowType;
 
 use crate::cli::bill::{Prices, paid};
-use crate::cli::{Context, Range};
+use crate::cli::{Context, Range, cost};
 use crate::failure::Failure;
-
-const DAY_US: u128 = 86_400_000_000;
 
 pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure> {
     let reader = context.reader()?;
@@ -16,11 +14,15 @@ pub(super) fn export(context: &Context, range: &Range) -> Result<String, Failure
     let mut text =
         "# Measured by stepscope. Name the resources as your Terraform code does.\nversion: 0.1\nresource_usage:\n"
             .to_owned();
-    for it in &all {
-        let (Some(first), Some(last)) = (it.machine.first_at, it.machine.last_at) else { continue };
-        let span = (last - since.map_or(first, |since| since.max(first))).0.max(60_000_000).unsigned_abs();
-        // A month of the mean year has 30.437 days.
-        let monthly = |count: u64| u128::from(count) * 30_437 * DAY_US / 1_000 / u128::from(span);
+    for (it, basis) in all.iter().zip(cost::bases(&reader, &all, (since, until))?) {
+        let basis = match basis {
+            Ok(basis) => basis,
+            Err(why) => {
+                text += &format!("  # {}: no month is projected: {why}\n", resource_name(&it.machine.name));
+                continue;
+            }
+        };
+        let monthly = |count: u64| basis.month_of_count(count);
         text += &format!("  aws_sfn_state_machine.{}:\n", resource_name(&it.machine.name));
         match it.machine.workflow_type {
             WorkflowType::Standard => text += &format!("    monthly_transitions: {}\n", monthly(it.transitions)),
