@@ -371,7 +371,7 @@ impl<'a> Adviser<'a> {
         };
         advice.recommendation = recommendation;
         advice.saves = Some(saves);
-        advice.saves_per_month = if saves > Usd::ZERO { self.monthly(it, saves) } else { Some(Usd::ZERO) };
+        advice.saves_per_month = self.monthly(it, saves);
     }
 }
 
