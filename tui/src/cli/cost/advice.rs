@@ -174,8 +174,8 @@ impl<'a> Adviser<'a> {
         })
     }
 
-    /// Looks at one machine; `all` are the machines that share its free tier.
-    pub(super) fn advise(&self, it: &MachineCost, all: &[MachineCost]) -> Result<Advice, Failure> {
+    /// Looks at one machine.
+    pub(super) fn advise(&self, it: &MachineCost) -> Result<Advice, Failure> {
         let arn = &it.machine.arn;
         let measures = self.measures.get(arn).cloned().unwrap_or_default();
         let texts = self.reader.definitions(arn)?;

@@ -137,7 +137,7 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<Priced, Failur
     let adviser = Adviser::new(&ledger, &everything)?;
     let is_wanted = |it: &&MachineCost| machine.as_deref().is_none_or(|arn| it.machine.arn == arn);
     let advice: Vec<Advice> =
-        everything.iter().filter(is_wanted).map(|it| adviser.advise(it, &everything)).collect::<Result<_, _>>()?;
+        everything.iter().filter(is_wanted).map(|it| adviser.advise(it)).collect::<Result<_, _>>()?;
     let wanted: Vec<&MachineCost> = everything.iter().filter(is_wanted).collect();
     let month = adviser.project_all(&wanted)?;
     let groups = arguments.by.as_ref().map(|by| groups::groups(by, &adviser, &everything)).transpose()?;

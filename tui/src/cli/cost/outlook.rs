@@ -34,7 +34,7 @@ pub(crate) fn outlooks(reader: &Reader, prices: &Prices) -> Result<Vec<Outlook>,
     let adviser = Adviser::new(&ledger, &everything)?;
     let mut found = Vec::with_capacity(everything.len());
     for it in &everything {
-        let advice = adviser.advise(it, &everything)?;
+        let advice = adviser.advise(it)?;
         let is_whole = advice.recommendation != Recommendation::MoveParts;
         let saving = saving(&advice).map(|(usd_per_month, how)| Saving { usd_per_month, how, is_whole });
         let glue = advice.functions.into_iter().filter_map(|(state, it)| match it.glue? {

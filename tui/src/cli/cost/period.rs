@@ -49,7 +49,7 @@ pub(crate) fn paid_in_with_outlook(
     span: Span,
 ) -> Result<Vec<MachinePeriod>, Failure> {
     periods(reader, prices, span, |adviser, it, everything| {
-        let advice = adviser.advise(it, everything)?;
+        let advice = adviser.advise(it)?;
         let month = adviser.project(it)?.map(|it| it.usd);
         Ok(Some(Outlook { month, saving: saving(&advice), waste: waste(&advice.waste) }))
     })

@@ -37,7 +37,7 @@ pub(crate) fn spending(
     let adviser = Adviser::new(&ledger, &everything)?;
     let mut found = Vec::with_capacity(everything.len());
     for it in &everything {
-        let saving = if has_advice { saving(&adviser.advise(it, &everything)?) } else { None };
+        let saving = if has_advice { saving(&adviser.advise(it)?) } else { None };
         let month = adviser.project(it)?.map(|it| (it.usd, it.interval));
         let per_day = adviser.basis(it).ok().and_then(|_| per_day(it, since, until, now));
         found.push((per_day, month, saving));
