@@ -39,7 +39,7 @@ type Span = (Timestamp, Timestamp);
 
 /// What was paid.
 pub(crate) fn paid_in(reader: &Reader, prices: &Prices, span: Span) -> Result<Vec<MachinePeriod>, Failure> {
-    periods(reader, prices, span, |_, _, _| Ok(None))
+    periods(reader, prices, span, |_, _| Ok(None))
 }
 
 /// The same with what could be saved.
@@ -48,7 +48,7 @@ pub(crate) fn paid_in_with_outlook(
     prices: &Prices,
     span: Span,
 ) -> Result<Vec<MachinePeriod>, Failure> {
-    periods(reader, prices, span, |adviser, it, everything| {
+    periods(reader, prices, span, |adviser, it| {
         let advice = adviser.advise(it)?;
         let month = adviser.project(it)?.map(|it| it.usd);
         Ok(Some(Outlook { month, saving: saving(&advice), waste: waste(&advice.waste) }))
@@ -59,7 +59,7 @@ fn periods(
     reader: &Reader,
     prices: &Prices,
     (since, until): Span,
-    outlook: impl Fn(&Adviser<'_>, &MachineCost, &[MachineCost]) -> Result<Option<Outlook>, Failure>,
+    outlook: impl Fn(&Adviser<'_>, &MachineCost) -> Result<Option<Outlook>, Failure>,
 ) -> Result<Vec<MachinePeriod>, Failure> {
     let ledger = Ledger::of_starts(reader, prices, (Some(since), Some(until)))?;
     let everything = costs_of(&ledger, reader.machines(Some(since), Some(until))?)?;
@@ -76,7 +76,7 @@ fn periods(
             paid: it.actual,
             list: it.list,
             days: days.collect(),
-            outlook: outlook(&adviser, it, &everything)?,
+            outlook: outlook(&adviser, it)?,
         })
     };
     everything.iter().map(one).collect()

@@ -84,7 +84,7 @@ pub(crate) fn study(
     let Some(place) = everything.iter().position(|it| it.machine.arn == machine_arn) else {
         return Ok(CostStudy::default());
     };
-    let advice = adviser.advise(&everything[place], &everything)?;
+    let advice = adviser.advise(&everything[place])?;
     let by_state = by_state(&everything[place], &adviser);
     let by_day = by_day(&everything[place], &adviser);
     let all = [(everything.swap_remove(place), advice)];
