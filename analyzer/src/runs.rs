@@ -60,8 +60,8 @@ fn express_ms(rests: &[Rest], start: Timestamp, stop: Timestamp) -> u64 {
     let starts = std::iter::once(start).chain(rests.iter().map(|it| it.redriven_at));
     let stops = rests.iter().map(|it| it.closed_at).chain(std::iter::once(stop));
     let billed = |(start, stop): (Timestamp, Timestamp)| {
-        let steps = (stop - start).0.max(0).cast_unsigned().div_ceil(BILLED_STEP.cast_unsigned());
-        steps.max(1) * (BILLED_STEP / 1_000).cast_unsigned()
+        let n_billed = (stop - start).0.max(0).cast_unsigned().div_ceil(BILLED_STEP.cast_unsigned());
+        n_billed.max(1) * (BILLED_STEP / 1_000).cast_unsigned()
     };
     starts.zip(stops).map(billed).sum()
 }

@@ -320,7 +320,9 @@ impl<'a> Ingest<'a> {
         let mut assemblies = joined(std::mem::take(&mut self.ready));
         if !self.forgotten.is_empty() {
             assemblies.retain(|it| !self.is_held_back(it));
-            assemblies.iter_mut().for_each(|it| self.forgotten.scrub(&mut it.events));
+            for it in &mut assemblies {
+                self.forgotten.scrub(&mut it.events);
+            }
         }
         prepared.n_bytes = self.ready_bytes;
         (self.ready_events, self.ready_bytes) = (0, 0);

@@ -125,7 +125,7 @@ mod tests {
         bytes[..8].copy_from_slice(&sum.to_le_bytes());
         std::fs::write(&path, &bytes).expect("a file");
         assert!(matches!(check(&path), Err(StoreError::NewerEngine { .. })));
-        let error = duckdb::Connection::open(&path).err().expect("DuckDB refuses it, too");
+        let error = duckdb::Connection::open(&path).expect_err("DuckDB refuses it, too");
         assert!(matches!(StoreError::from(error), StoreError::Database(_)));
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! A process that was killed leaves its folder behind. Whoever opens the database next removes it: the lock is free.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -109,16 +109,11 @@ fn sweep(parent: &Path) {
 }
 
 fn is_left(folder: &Path) -> bool {
-    match File::open(folder.join(ALIVE)) {
-        Ok(file) => match file.try_lock() {
-            Ok(()) => true,
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
-        },
-        Err(_) => {
-            let age = fs::symlink_metadata(folder).ok().and_then(|it| it.modified().ok()?.elapsed().ok());
-            folder.is_dir() && age.is_some_and(|it| it > JUST_MADE)
-        }
+    if let Ok(file) = File::open(folder.join(ALIVE)) {
+        return file.try_lock().is_ok();
     }
+    let age = fs::symlink_metadata(folder).ok().and_then(|it| it.modified().ok()?.elapsed().ok());
+    folder.is_dir() && age.is_some_and(|it| it > JUST_MADE)
 }
 
 #[cfg(unix)]

@@ -63,7 +63,8 @@ pub struct Store {
     collector: Option<CollectorId>,
     /// Ends with the store.
     _membership: Option<Membership>,
-    _server: Option<Server>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it ends with the store"))]
+    server: Option<Server>,
     /// Why other processes cannot read meanwhile.
     unheard: Option<String>,
     /// Goes after the connection.
@@ -81,7 +82,7 @@ impl Store {
             Ok(server) => (Some(server), None),
             Err(cause) => (None, Some(cause)),
         };
-        Ok(Self { _server: server, unheard, ..store })
+        Ok(Self { server, unheard, ..store })
     }
 
     /// The same without answering readers, for what is short or ends with another file in its place.
@@ -121,7 +122,7 @@ impl Store {
             catalogue: None,
             collector: None,
             _membership: None,
-            _server: None,
+            server: None,
             unheard: None,
             _spill: Some(spill),
         })
@@ -146,7 +147,7 @@ impl Store {
             catalogue: catalogue.map(Rc::new),
             collector: None,
             _membership: None,
-            _server: None,
+            server: None,
             unheard: None,
             _spill: None,
         })
@@ -169,7 +170,7 @@ impl Store {
 
     #[cfg(all(test, unix))]
     pub(crate) fn n_callers(&self) -> usize {
-        self._server.as_ref().map_or(0, Server::n_callers)
+        self.server.as_ref().map_or(0, Server::n_callers)
     }
 
     /// From here on commits are those of a collector that others may fence.

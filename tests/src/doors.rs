@@ -76,7 +76,7 @@ pub(crate) fn all_are_refused(bench: &Bench, database: &str) {
 /// An import that waits for more input, and holds the database until then.
 struct Writer {
     child: Child,
-    _input: ChildStdin,
+    input: ChildStdin,
 }
 
 impl Writer {
@@ -89,13 +89,13 @@ impl Writer {
             assert!(begun.elapsed() < Duration::from_mins(1), "it listens at {}", socket.display());
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { child, _input: input }
+        Self { child, input }
     }
 
     /// Lets it end, which it does as an import of nothing does.
     fn end(self) {
-        let Self { child, _input } = self;
-        drop(_input);
+        let Self { child, input } = self;
+        drop(input);
         let output = child.wait_with_output().expect("it ends");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(matches!(output.status.code(), Some(0 | 1)), "{told}");

@@ -17,7 +17,7 @@ use crate::stepscope::{Bench, corpora};
 const FILES: u64 = 40;
 const TOGETHER: u64 = 40;
 /// A command that takes so long hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// What no command may say.
 const NEVER: [&str; 9] = [
     "panicked",
@@ -111,11 +111,11 @@ fn damage(values: &mut Vec<Value>, random: &mut Random) {
         let other: Value = serde_json::from_str(other).expect("a number");
         let other = if random.below(2) == 0 { Value::from(other.to_string()) } else { other };
         let nth = random.below(6);
-        change_named(values, &key, nth, &other);
+        change_named(values, key, nth, &other);
     } else if how < 8 {
         let (key, nth) = (random.of(&TIMES), random.below(6));
         let other: Value = serde_json::from_str(random.of(&INSTANTS)).expect("a time");
-        change_named(values, &key, nth, &other);
+        change_named(values, key, nth, &other);
     } else if how == 8 {
         let kind = Value::from(random.of(&TYPES));
         let nth = random.below(10);

@@ -174,7 +174,9 @@ fn segments(planter: &mut Planter, arn: &str) -> Vec<Value> {
             "start_time": 1_790_000_000.2, "end_time": 1_790_000_000.8, "user": planter.text(), "service": {"version": planter.text()},
         }),
     ];
-    all.iter_mut().for_each(|it| planter.plant(it));
+    for it in &mut all {
+        planter.plant(it);
+    }
     all
 }
 

@@ -58,8 +58,10 @@ fn check_show(name: &str, shown: &Value, expected: &Value) {
     }
     for (id, expected) in expected.get("visits").and_then(Value::as_object).into_iter().flatten() {
         let visits = shown["visits"].as_array().expect("visits");
-        let visit =
-            visits.iter().find(|it| it["id"].to_string() == *id).unwrap_or_else(|| panic!("{name}: no visit {id}"));
+        let visit = visits
+            .iter()
+            .find(|it| it["id"].as_u64() == id.parse().ok())
+            .unwrap_or_else(|| panic!("{name}: no visit {id}"));
         for (key, expected) in expected.as_object().expect("an object") {
             let attempts = visit["attempts"].as_array().expect("attempts");
             let found = match key.as_str() {

@@ -47,6 +47,7 @@ impl Scope {
 
 /// What the builder remembers of a visit beyond its result.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(super) struct Progress {
     pub(super) scope: ScopeIndex,
     /// Indices of the visit's own first and last event.

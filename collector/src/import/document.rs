@@ -255,21 +255,18 @@ impl Document {
 
     /// Sets aside the record that is being read, or the document where it is none of a list.
     fn leave_out(&mut self, why: &str, receive: &mut impl Receive) {
-        match self.path.iter().rposition(|it| it.is_list) {
-            Some(place) => {
-                self.path.truncate(place + 1);
-                let list = &mut self.path[place];
-                list.n_items += 1;
-                self.text.truncate(list.done);
-                self.left_out_to = Some(place + 1);
-                receive.record(Record::Refused(format!("record {} of a list {why}", list.n_items)), self.first_line);
-            }
-            None => {
-                self.text.clear();
-                self.path.clear();
-                self.left_out_to = Some(0);
-                receive.record(Record::Refused(format!("a record {why}")), self.first_line);
-            }
+        if let Some(place) = self.path.iter().rposition(|it| it.is_list) {
+            self.path.truncate(place + 1);
+            let list = &mut self.path[place];
+            list.n_items += 1;
+            self.text.truncate(list.done);
+            self.left_out_to = Some(place + 1);
+            receive.record(Record::Refused(format!("record {} of a list {why}", list.n_items)), self.first_line);
+        } else {
+            self.text.clear();
+            self.path.clear();
+            self.left_out_to = Some(0);
+            receive.record(Record::Refused(format!("a record {why}")), self.first_line);
         }
         (self.n_kept, self.n_values) = (self.text.len(), 0);
         self.last_string = 0..0;
@@ -324,7 +321,7 @@ impl Document {
                     n_read += 1;
                 }
                 Err(error) => {
-                    receive.record(Record::Damaged(format!("record {number} of a list: {error}")), self.first_line)
+                    receive.record(Record::Damaged(format!("record {number} of a list: {error}")), self.first_line);
                 }
             }
         }

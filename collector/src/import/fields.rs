@@ -38,7 +38,7 @@ pub(crate) fn event(
             ("resourceType", Value::String(it)) if kept.has(RESOURCE) => resource_type = Some(it),
             ("region", Value::String(it)) if region == Some(it.as_str()) => {}
             ("error", Value::String(it)) if kept.has(ERROR) => {
-                detail.error = Some(names.intern(&privacy.blotted_text(&it)))
+                detail.error = Some(names.intern(&privacy.blotted_text(&it)));
             }
             (key @ ("index" | "length" | "redriveCount"), value)
                 if as_count(&value).is_some() && kept.has(number_named(key)) =>

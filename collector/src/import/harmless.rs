@@ -39,12 +39,14 @@ pub(super) fn members_of(kind: &EventKind) -> u16 {
     }
     match kind {
         Kind::ExecutionStarted => STARTED,
-        Kind::ExecutionFailed | Kind::ExecutionAborted | Kind::ExecutionTimedOut => ERROR,
         Kind::ExecutionRedriven => REDRIVE_COUNT,
         Kind::TaskScheduled | Kind::LambdaFunctionScheduled | Kind::ActivityScheduled => RESOURCE | SCHEDULED,
         Kind::TaskStarted | Kind::TaskSubmitted | Kind::TaskSucceeded => RESOURCE,
         Kind::TaskFailed | Kind::TaskTimedOut | Kind::TaskStartFailed | Kind::TaskSubmitFailed => RESOURCE | ERROR,
-        Kind::LambdaFunctionFailed
+        Kind::ExecutionFailed
+        | Kind::ExecutionAborted
+        | Kind::ExecutionTimedOut
+        | Kind::LambdaFunctionFailed
         | Kind::LambdaFunctionTimedOut
         | Kind::LambdaFunctionScheduleFailed
         | Kind::LambdaFunctionStartFailed

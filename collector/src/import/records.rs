@@ -242,7 +242,8 @@ impl Lines {
             return;
         }
         let line = std::mem::take(&mut self.carried);
-        if !line.is_empty() && !(is_fault && parse(&line).is_err() && self.document.is_empty() && !is_list(&line)) {
+        let is_damaged = is_fault && parse(&line).is_err() && self.document.is_empty() && !is_list(&line);
+        if !line.is_empty() && !is_damaged {
             self.take_line_at_end(&line, is_fault, receive);
         }
         if !self.document.is_empty() {

@@ -58,7 +58,7 @@ fn read_folder(folder: &Path, n_files: &mut u64, options: &ImportOptions, sink: 
         match fs::metadata(&path) {
             Ok(it) if it.is_file() => read_file(&path, options, false, sink)?,
             Ok(it) => {
-                sink.refuse_source(&path.to_string_lossy(), format!("{}, not a regular file", kind(&it)), false)?
+                sink.refuse_source(&path.to_string_lossy(), format!("{}, not a regular file", kind(&it)), false)?;
             }
             Err(error) => sink.refuse_source(&path.to_string_lossy(), cannot_be_read(&error), false)?,
         }

@@ -119,8 +119,8 @@ impl Simulator<'_> {
     /// One attempt that succeeds, called as the ones before it, or as a function.
     fn attempt_again(&mut self, visit: usize, after: usize) -> usize {
         let state = self.visits[visit].state;
-        let before = self.visits.iter().filter(|it| it.state == state).flat_map(|it| &it.own);
-        let call = before.filter_map(|&it| self.events[it].call).next().unwrap_or(Call::Invoke);
+        let mut before = self.visits.iter().filter(|it| it.state == state).flat_map(|it| &it.own);
+        let call = before.find_map(|&it| self.events[it].call).unwrap_or(Call::Invoke);
         let kinds = Kinds::of(call);
         let mut last = after;
         let work = 5 + self.random.below(50).cast_signed();

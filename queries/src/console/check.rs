@@ -165,11 +165,19 @@ impl Walk {
             "TABLE_FUNCTION" => self.rows_of(it),
             "SHOW_REF" => self.show(it),
             "PIVOT" => self.unpivot(it),
-            "SUBQUERY" | "JOIN" | "EXPRESSION_LIST" | "EMPTY" => self.members(it),
-            "ORDER_MODIFIER" | "LIMIT_MODIFIER" | "LIMIT_PERCENT_MODIFIER" | "DISTINCT_MODIFIER" => self.members(it),
-            "ORDER_DEFAULT" | "ASCENDING" | "DESCENDING" => self.members(it),
+            "SUBQUERY"
+            | "JOIN"
+            | "EXPRESSION_LIST"
+            | "EMPTY"
+            | "ORDER_MODIFIER"
+            | "LIMIT_MODIFIER"
+            | "LIMIT_PERCENT_MODIFIER"
+            | "DISTINCT_MODIFIER"
+            | "ORDER_DEFAULT"
+            | "ASCENDING"
+            | "DESCENDING" => self.members(it),
             _ if kind.ends_with("_TYPE_INFO") => {
-                let has_place = text(it, "catalog") != "" || !matches!(text(it, "schema"), "" | "main");
+                let has_place = !text(it, "catalog").is_empty() || !matches!(text(it, "schema"), "" | "main");
                 if has_place {
                     Err(format!("the type `{}` is not a plain name", text(it, "name")))
                 } else {
@@ -263,10 +271,9 @@ impl Walk {
 
     fn expression(&mut self, class: &str, it: &Map<String, Value>) -> Verdict {
         match class {
-            // What was written as data is not looked into.
-            "CONSTANT" | "COLUMN_REF" | "POSITIONAL_REFERENCE" => Ok(()),
             "PARAMETER" if self.asker == Asker::Console => Err("there is nothing to fill a parameter with".to_owned()),
-            "PARAMETER" => Ok(()),
+            // What was written as data is not looked into.
+            "CONSTANT" | "COLUMN_REF" | "POSITIONAL_REFERENCE" | "PARAMETER" => Ok(()),
             "FUNCTION" | "WINDOW" => self.call(it),
             "LAMBDA" => {
                 self.lambdas += 1;
@@ -346,7 +353,7 @@ mod tests {
             "SELECT name, stopped_at - started_at, CAST(1 AS DECIMAL(9, 2)), DATE '2026-01-01' + INTERVAL 1 DAY FROM executions ORDER BY ALL",
         ] {
             let verdict = checker.check(sql, Asker::Console);
-            assert!(verdict.is_ok(), "{sql}: {}", verdict.map_or_else(|it| it.to_string(), |it| it));
+            assert!(verdict.is_ok(), "{sql}: {}", verdict.unwrap_or_else(|it| it.to_string()));
         }
     }
 

@@ -381,7 +381,7 @@ fn ask_everything(kind: &str, reader: &Reader, watching: &Connection, folder: &P
         }
     }
     assert!(n_run > n_statements / 20 && n_refused > n_statements / 3, "{n_run} {n_refused}");
-    println!(
+    eprintln!(
         "{kind}: {n_statements} statements, seed {seed}: {n_run} ran, {n_refused} were refused, {n_failed} failed"
     );
 }
@@ -447,7 +447,7 @@ fn nothing_changes_a_lake() {
         match Store::open_lake(&name, &lake, None) {
             Ok(store) => fill(&store),
             Err(StoreError::NoExtension(which)) => {
-                println!("the extension `{which}` is not there: a lake was not tried");
+                eprintln!("the extension `{which}` is not there: a lake was not tried");
                 return;
             }
             Err(error) => panic!("{error:?}"),

@@ -30,7 +30,7 @@ const MOST: usize = 32;
 /// How long a reader may take to ask.
 const TO_ASK: Duration = Duration::from_secs(10);
 /// How long a reader may leave rows untaken: a person may be paging through them.
-const TO_TAKE: Duration = Duration::from_mins(10);
+const TO_TAKE: Duration = Duration::from_secs(600);
 /// How often a reader hears that its statement goes on.
 const ALIVE: Duration = Duration::from_secs(5);
 /// How long the end of the server waits for the thread that accepts callers.

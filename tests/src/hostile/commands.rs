@@ -19,6 +19,7 @@ const OUT: &str = "out";
 const BASELINE: &str = "2026-10-31T10:40:00Z/2026-10-31T19:45:00Z";
 const INCIDENT: &str = "2026-10-31T19:50:00Z/2026-11-01T00:00:00Z";
 
+#[expect(clippy::too_many_lines, reason = "one line for each command")]
 pub(super) fn covered(bench: &Bench) -> Vec<Invocation> {
     let mut all = Vec::new();
     let mut add = |command: &'static str, form: Option<&'static str>, more: &[&str]| {

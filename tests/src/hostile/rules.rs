@@ -158,8 +158,7 @@ pub(super) fn check_html(place: &str, text: &str, checked: &mut Checked) {
         "path",
     ];
     check_plain(place, text, checked);
-    checked
-        .hold(text.contains("Content-Security-Policy") && text.contains("default-src 'none'"), || format!("{place}"));
+    checked.hold(text.contains("Content-Security-Policy") && text.contains("default-src 'none'"), || place.to_string());
     let body = text.split("</style>").nth(1).unwrap_or_default();
     for (at, _) in body.match_indices('<') {
         let tag = body[at + 1..].split('>').next().unwrap_or_default().trim_start_matches('/');

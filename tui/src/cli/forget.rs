@@ -38,7 +38,7 @@ pub(crate) fn forget(context: &Context, arguments: &ForgetArguments) -> Outcome 
     };
     let store = Store::open_alone(&path)?;
     let forgot = store.forget(&arns)?;
-    store.erase(&path).map_err(|error| unfinished(error.into()))?;
+    store.erase(&path).map_err(|error| unfinished(&error.into()))?;
     let files = scrub_sidecars(&context.config.local_file(), &forgot.ids, &forgot.names)?;
     let files: Vec<String> = files.iter().map(|it| it.display().to_string()).collect();
     let heading = match arns.as_slice() {
@@ -72,7 +72,7 @@ pub(crate) fn prune(context: &Context, arguments: &PruneArguments) -> Outcome {
     let store = Store::open_alone(&path)?;
     let pruned = store.prune(before)?;
     if arguments.compact {
-        store.erase(&path).map_err(|error| unfinished(error.into()))?;
+        store.erase(&path).map_err(|error| unfinished(&error.into()))?;
     }
     let rewritten = if arguments.compact { format!("; rewritten in {}", seconds(begun)) } else { String::new() };
     let heading = format!(
@@ -95,7 +95,7 @@ pub(crate) fn prune(context: &Context, arguments: &PruneArguments) -> Outcome {
 }
 
 /// The rows are gone, and the next command that writes the database finishes the rest.
-fn unfinished(failure: Failure) -> Failure {
+fn unfinished(failure: &Failure) -> Failure {
     Failure::new(
         "the executions are deleted, but the database could not be rewritten: their bytes are still in the file",
     )

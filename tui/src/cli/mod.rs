@@ -395,7 +395,7 @@ fn answer(context: &Context, command: Command) -> Outcome {
         Command::Prices(it) => prices::run(context, &it),
         Command::Sql(it) => sql::run(context, &it),
         Command::Schema(it) => schema::run(&it),
-        Command::Config => config::run(&context),
+        Command::Config => config::run(context),
         Command::Completions(it) => completions::run(&it),
         Command::Man(it) => man::run(&it),
         Command::Simulate(it) => simulate::run(&it),

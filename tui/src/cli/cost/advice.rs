@@ -125,6 +125,9 @@ struct Looked {
     functions: BTreeMap<Name, FunctionUse>,
 }
 
+/// Usage by the time that it is of.
+pub(super) type Usages = BTreeMap<(Timestamp, Timestamp), Rc<Vec<Usage>>>;
+
 /// What all machines' advice is made from.
 pub(super) struct Adviser<'a> {
     pub(super) ledger: &'a Ledger<'a>,
@@ -140,7 +143,7 @@ pub(super) struct Adviser<'a> {
     /// What was collected, by source and subject.
     pub(super) collected: BTreeMap<(String, String), SubjectSpans>,
     /// Usage of the times that projections rest on.
-    pub(super) usages: RefCell<BTreeMap<(Timestamp, Timestamp), Rc<Vec<Usage>>>>,
+    pub(super) usages: RefCell<Usages>,
     /// By calendar day.
     pub(super) calendar: Vec<Usage>,
     pub(super) end: Option<Timestamp>,

@@ -275,16 +275,13 @@ impl Running {
 fn reason_of(log: &str) -> (Option<String>, Option<String>) {
     let lines: Vec<&str> = log.lines().map(str::trim).collect();
     let fix = lines.iter().rev().find_map(|it| it.strip_prefix("hint: ")).map(str::to_owned);
-    let reason = match lines.iter().rposition(|it| it.starts_with("error: ")) {
-        Some(place) => {
-            let because = lines[place + 1..].iter().map_while(|it| it.strip_prefix("because: "));
-            let error = lines[place].trim_start_matches("error: ");
-            Some(std::iter::once(error).chain(because).collect::<Vec<_>>().join(": "))
-        }
-        None => {
-            let panic = lines.iter().rposition(|it| it.contains("panicked at"));
-            panic.map(|place| format!("it panicked: {}", lines.get(place + 1).copied().unwrap_or_default()))
-        }
+    let reason = if let Some(place) = lines.iter().rposition(|it| it.starts_with("error: ")) {
+        let because = lines[place + 1..].iter().map_while(|it| it.strip_prefix("because: "));
+        let error = lines[place].trim_start_matches("error: ");
+        Some(std::iter::once(error).chain(because).collect::<Vec<_>>().join(": "))
+    } else {
+        let panic = lines.iter().rposition(|it| it.contains("panicked at"));
+        panic.map(|place| format!("it panicked: {}", lines.get(place + 1).copied().unwrap_or_default()))
     };
     (reason.map(|it| text::cut(&it, REASON)), fix)
 }
