@@ -168,7 +168,7 @@ fn a_file_that_is_no_database_is_left_alone() {
     for arguments in [vec!["executions"], vec!["import", "Cargo.toml"]] {
         let output = bench.run(&arguments);
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("no stepscope database"));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("is not a stepscope database"));
     }
 }
 

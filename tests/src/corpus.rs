@@ -111,7 +111,12 @@ fn check_transitions(arn: &str, events: &[Value], shown: &Value) {
         shown["visits"].as_array().expect("visits").iter().filter(|it| number(&it["rounds"]) > 0.0).count();
     if shown["complete"] == true {
         let retries = (scheduled - tasks) + (containers - entered_containers);
-        let expected = entered + retries + count(&|it| it == "ExecutionRedriven");
+        // One for each child that a Map Run started, where that is known.
+        let children = shown["transitions"]["map_children"].as_u64().unwrap_or(0);
+        let reruns = shown["transitions"]["rerun"].as_u64().unwrap_or(0);
+        let retries = retries - usize::try_from(reruns).expect("a count");
+        let children = usize::try_from(children + reruns).expect("a count");
+        let expected = entered + retries + count(&|it| it == "ExecutionRedriven") + children;
         assert_eq!(shown["billed_transitions"], expected, "{arn}: transitions");
     }
 }

@@ -70,12 +70,12 @@ fn fill(context: &Context, arguments: &DemoArguments, path: &std::path::Path, en
         Ok(store)
     };
     // The last executions end after they start: the day is moved back by what the longest takes.
-    let end_ms = (end - Micros::from_seconds(600)).0 / 1_000;
-    let workload = collector::synthetic::demo(arguments.executions, end_ms, arguments.seed);
+    let last = end - Micros::from_seconds(600);
+    let workload = collector::synthetic::demo(arguments.executions, last.0 / 1_000, arguments.seed);
     crate::ingest::run(open, move |send| {
         let mut names = Interner::with_capacity(10_000);
         send(workload.definitions())?;
-        send(vec![day_until(end)])?;
+        send(vec![day_until(last)])?;
         workload.run(|started| send(collector::synthetic::observations(&started, &mut names)))
     })?;
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -12,7 +13,7 @@ use super::study::Rehearsals;
 use super::{find_out, load, study};
 use crate::cli::bill::Prices;
 use crate::cli::{Context, Patience};
-use crate::failure::Failure;
+use crate::failure::{EXIT_FAILED, Failure};
 use crate::report::Output;
 
 /// Loads at the same time: what has been given up may take a moment to notice.
@@ -25,6 +26,8 @@ pub(super) struct Loader {
     pub(super) prices: Arc<Prices>,
     /// Runs that were prepared for what-if.
     pub(super) rehearsals: Rehearsals,
+    /// The exit code of the load that failed last.
+    pub(super) code: Arc<AtomicU8>,
 }
 
 /// Loads in the background, as the dashboard asks; the answers come as messages.
@@ -110,7 +113,7 @@ impl Loader {
         // Pages are tables, whatever the output of commands is.
         context.output = Output::Table;
         let prices = Arc::new(Prices::new(&context)?);
-        Ok(Self { context, prices, rehearsals: Rehearsals::default() })
+        Ok(Self { context, prices, rehearsals: Rehearsals::default(), code: Arc::new(AtomicU8::new(EXIT_FAILED)) })
     }
 
     /// Loads at once.
@@ -118,7 +121,11 @@ impl Loader {
         Some(match effect {
             Effect::Load(ticket, load) => {
                 let path = self.context.config.db_path();
-                Msg::Loaded(ticket, load::content(self, &load).map_err(|it| it.of_database(&path).in_a_line()))
+                let loaded = load::content(self, &load).map_err(|it| {
+                    self.code.store(it.code, Ordering::Relaxed);
+                    it.of_database(&path).in_a_line()
+                });
+                Msg::Loaded(ticket, loaded)
             }
             Effect::Simulate(ticket, machine, range, scenario) => {
                 let effects = study::simulate(self, &machine, range, &scenario);

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use queries::Reader;
 use ratatui::Terminal;
@@ -48,7 +49,10 @@ pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wa
     terminal.draw(|frame| render(frame, &vm)).map_err(|it| Failure::new(it.to_string()))?;
     output::text().write_all(text(terminal.backend().buffer()).as_bytes())?;
     match &ui.stop().trouble {
-        Some(trouble) => Err(Failure::new(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone())),
+        Some(trouble) => {
+            let failure = Failure::new(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone());
+            Err(Failure { code: loader.code.load(Ordering::Relaxed), ..failure })
+        }
         None => Ok(0),
     }
 }
