@@ -307,7 +307,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!("{NEW}{}", std::process::id()));
     let beside = PathBuf::from(beside);
-    let made = fill(&beside).and_then(|()| match fs::hard_link(&beside, path) {
+    let made = fill(&beside, path).and_then(|()| match fs::hard_link(&beside, path) {
         // Somebody else was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // Not every file system has links.
@@ -320,8 +320,10 @@ fn create(path: &Path) -> Result<(), StoreError> {
     made
 }
 
-fn fill(path: &Path) -> Result<(), StoreError> {
-    let connection = attached(path, &Spill::beside(path))?;
+/// Makes the tables and views of a new database in the file `path`, which is to be put in place at `target`.
+fn fill(path: &Path, target: &Path) -> Result<(), StoreError> {
+    let spill = Spill::beside(target);
+    let connection = attached(path, &spill)?;
     restrict(path)?;
     crate::unpacked::register(&connection)?;
     migrate(&connection, path, None)?;

@@ -58,9 +58,9 @@ fn without_a_difference_no_slice_is_named() {
     assert_eq!(same["slices"], serde_json::json!([]));
     let ranges = [
         "--baseline",
-        "2026-10-31T00:00:00Z/2026-10-31T22:50:00Z",
+        "2026-10-30T00:00:00Z/2026-10-31T21:00:00Z",
         "--incident",
-        "2026-10-31T22:50:00Z/2026-11-01T00:00:00Z",
+        "2026-10-31T21:00:00Z/2026-11-01T00:00:00Z",
     ];
     let different = bench.json(&[&["compare", ORDERS][..], &ranges[..]].concat());
     assert_ne!(different["slices"], serde_json::json!([]));

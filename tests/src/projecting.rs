@@ -76,9 +76,9 @@ fn an_hour_or_a_midnight_projects_nothing() {
 
 #[test]
 fn whole_days_project_a_month_at_list_price() {
-    // 10 days with 100 executions each, of three transitions.
+    // 10 days with 200 executions each, of one transition.
     let midnight = START_MS - START_MS % (24 * HOUR_MS);
-    let bench = stored((0..1_000).map(|it| midnight + it * 24 * HOUR_MS / 100));
+    let bench = stored((0..2_000).map(|it| midnight + it * 24 * HOUR_MS / 200));
     let cost = bench.json(&["cost"]);
     crate::command_line::is_valid(&bench, "cost", &cost);
     let month = &cost["machines"][0]["projection_month"];
@@ -87,7 +87,7 @@ fn whole_days_project_a_month_at_list_price() {
     let usd = month["usd"].as_f64().expect("a month");
     assert!((usd - expected).abs() < expected * 0.5 && usd > 0.0, "{usd} {expected}");
     assert_eq!((month["rough"].as_bool(), month["basis_days"].as_f64()), (Some(false), Some(10.0)));
-    // 9,000 a month are above the free tier of the account; so much less does it pay.
+    // 6,000 a month are above the free tier of the account; so much less does it pay.
     let account = cost["projection_month"]["usd"].as_f64().expect("a month");
     assert!((usd - account - 0.1).abs() < 1e-9, "{usd} {account}");
     let rough = bench.json(&["cost", "--since", "2025-11-28", "--until", "2025-12-01"]);

@@ -15,6 +15,8 @@ use crate::report::{Report, TextTable};
 /// Spans that the stored time is cut into at most; none shorter than a minute, and so that each has some executions.
 const SPANS: u64 = 240;
 const EXECUTIONS_A_SPAN: u64 = 5;
+/// Changes of a machine's metrics that are at most so many spans apart are taken for one.
+const SAME: i64 = 3;
 
 #[derive(Args)]
 pub(crate) struct IncidentsArguments {
@@ -34,6 +36,8 @@ pub(super) struct Found {
     pub(super) before: f64,
     pub(super) after: f64,
     pub(super) p_value: f64,
+    /// How finely time was looked at.
+    span: Micros,
     pub(super) baseline: (Timestamp, Timestamp),
     pub(super) incident: (Timestamp, Timestamp),
 }
@@ -155,9 +159,12 @@ pub(super) fn found(
     series(reader, machine, since, until)?.map_or(Ok(Vec::new()), |it| found_in(reader, machine, None, &it))
 }
 
-/// The newest change; of those at the same time the p95 says most.
+/// The newest change. What happened shows in several metrics a few spans apart; of those the p95 says most.
 pub(super) fn newest<'a>(found: impl IntoIterator<Item = &'a Found>) -> Option<&'a Found> {
-    found.into_iter().min_by_key(|it| (std::cmp::Reverse(it.at), it.metric != "p95_ms"))
+    let found: Vec<&Found> = found.into_iter().collect();
+    let last = found.iter().map(|it| it.at).max()?;
+    let of_the_same = found.into_iter().filter(|it| last - it.at <= Micros(it.span.0 * SAME));
+    of_the_same.min_by_key(|it| (it.metric != "p95_ms", std::cmp::Reverse(it.at)))
 }
 
 /// The same of a machine as it was found in the range.
@@ -230,7 +237,7 @@ fn is_large(it: &Found) -> bool {
 }
 
 /// What the detector finds, with the levels that it saw.
-fn detected(machine: &Name, state: Option<&str>, Series { spans: series, last, .. }: &Series) -> Vec<Found> {
+fn detected(machine: &Name, state: Option<&str>, Series { spans: series, last, span }: &Series) -> Vec<Found> {
     #[expect(clippy::cast_precision_loss, reason = "logarithms of durations")]
     let logs = |of: fn(&SpanRow) -> Micros| series.iter().map(|it| (of(it).0.max(1) as f64).ln()).collect::<Vec<f64>>();
     #[expect(clippy::cast_precision_loss, reason = "rates")]
@@ -241,7 +248,8 @@ fn detected(machine: &Name, state: Option<&str>, Series { spans: series, last, .
         for (index, change) in changes.iter().enumerate() {
             let from = if index == 0 { 0 } else { changes[index - 1].at };
             let to = changes.get(index + 1).map_or(series.len(), |it| it.at);
-            all.push(of_change((machine, state), metric, series, (from, to), change, *last));
+            let it = of_change((machine, state), metric, series, (from, to), change, *last);
+            all.push(Found { span: *span, ..it });
         }
     }
     all
@@ -267,6 +275,7 @@ fn of_change(
         before: value(change.before),
         after: value(change.after),
         p_value: change.p_value,
+        span: Micros::ZERO,
         baseline: (series[from].from, at),
         incident: (at, end),
     }

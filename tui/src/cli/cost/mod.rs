@@ -310,18 +310,22 @@ fn table_row(it: &MachineCost, advice: &Advice) -> Vec<String> {
 fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
     let name = &it.machine.name;
     let mut lines = Vec::new();
-    let saves = advice.saves_per_month.map_or_else(|| "an unknown amount".to_owned(), text::amount);
+    let saves = match (advice.saves_per_month, advice.saves) {
+        (Some(month), _) => format!("{} a month", text::amount(month)),
+        (None, Some(selection)) => format!("{} over the selection", text::amount(selection)),
+        (None, None) => "an unknown amount".to_owned(),
+    };
     match advice.recommendation {
         Recommendation::MoveToExpress => lines.push(format!(
-            "{name}: as Express it would cost {saves} a month less, logging at level ALL included; nothing in it needs Standard, but see the risks."
+            "{name}: as Express it would cost {saves} less, logging at level ALL included; nothing in it needs Standard, but see the risks."
         )),
         Recommendation::MoveToStandard => {
-            lines.push(format!("{name}: as Standard it would cost {saves} a month less, its logs counted."));
+            lines.push(format!("{name}: as Standard it would cost {saves} less, its logs counted."));
         }
         Recommendation::MoveParts => {
             let parts: Vec<String> =
                 advice.hybrid.iter().map(|it| format!("{} ({})", joined(&it.region.states), text::amount(it.saves))).collect();
-            lines.push(format!("{name}: moving {} into Express children would save {saves} a month.", parts.join("; ")));
+            lines.push(format!("{name}: moving {} into Express children would save {saves}.", parts.join("; ")));
         }
         Recommendation::Stay | Recommendation::Unknown => {}
     }

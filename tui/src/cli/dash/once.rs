@@ -50,8 +50,9 @@ pub(super) fn print(context: &Context, path: &Path, preferences: Preferences, wa
     output::text().write_all(text(terminal.backend().buffer()).as_bytes())?;
     match &ui.stop().trouble {
         Some(trouble) => {
-            let failure = Failure::new(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone());
-            Err(Failure { code: loader.code.load(Ordering::Relaxed), ..failure })
+            let mut failure = Failure::new(format!("`{}` cannot be shown", wanted.view)).because(trouble.clone());
+            failure.code = loader.code.load(Ordering::Relaxed);
+            Err(failure)
         }
         None => Ok(0),
     }
