@@ -95,7 +95,7 @@ mod tests {
     const ARN: &str = "arn:aws:states:us-east-1:123456789012:execution:m:r";
     /// What an older version had stored: sentences for gaps, wall time, no runs, and rollups over those.
     const AS_BEFORE: &str = "
-        DROP TABLE forgotten;
+        DROP TABLE forgotten; DROP TABLE forgotten_salt;
         UPDATE execution SET gaps = '[\"a sentence\"]', retries = 7, complete = false, fingerprint = 1;
         UPDATE history SET attempts = '\\x07\\x07'::BLOB;
         UPDATE run_histogram SET bucket = 1;
