@@ -334,7 +334,15 @@ fn fill(path: &Path, target: &Path) -> Result<(), StoreError> {
 
 /// The database with its schema up to date.
 fn open_current(path: &Path, spill: &Spill) -> Result<Connection, StoreError> {
-    let connection = patiently(path, PATIENCE, |it| attached(it, spill))?;
+    let open = || patiently(path, PATIENCE, |it| attached(it, spill));
+    let mut connection = open()?;
+    if let Some(version) = schema_version(&connection)?.filter(|it| *it < known_version()) {
+        // The file is closed while it is copied: locks of POSIX go with any descriptor of the file that is closed.
+        connection.execute_batch("CHECKPOINT")?;
+        drop(connection);
+        back_up(path, version)?;
+        connection = open()?;
+    }
     restrict(path)?;
     crate::unpacked::register(&connection)?;
     migrate(&connection, path, None)?;
@@ -467,10 +475,6 @@ fn migrate_once(connection: &Connection, path: &Path, catalogue: Option<&Catalog
         return Ok(());
     }
     let is_lake = Lake::of(path).is_some();
-    // A lake keeps its snapshots.
-    if version > 0 && !is_lake {
-        back_up(connection, path, version)?;
-    }
     connection.execute_batch("BEGIN")?;
     let migrated = migrate_from(version, connection, is_lake, catalogue)
         .and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from));
@@ -516,8 +520,8 @@ fn without_compression(sql: &str) -> String {
         .fold(sql.to_owned(), |sql, it| sql.replace(it, ""))
 }
 
-fn back_up(connection: &Connection, path: &Path, version: u32) -> Result<(), StoreError> {
-    connection.execute_batch("CHECKPOINT")?;
+/// Keeps a database of an older version; a lake keeps its snapshots instead.
+fn back_up(path: &Path, version: u32) -> Result<(), StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".v{version}.bak"));
     let backup = PathBuf::from(name);
