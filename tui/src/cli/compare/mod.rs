@@ -30,7 +30,7 @@ use super::show::for_each_run_of;
 use super::{Context, incidents};
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::report::{Report, page, sentences};
+use crate::report::{Report, TextTable, page, sentences};
 use beside::Beside;
 use contents::page_of;
 use evidence::slice_sentence;
@@ -121,7 +121,7 @@ fn paged(
     has_page: bool,
 ) -> Result<(Report, Option<page::Page>), Failure> {
     let machine = machine(reader, arguments.machine.as_deref())?;
-    let sides = sides(context, reader, &machine, arguments)?;
+    let Some(sides) = sides(context, reader, &machine, arguments)? else { return Ok((quiet(&machine), None)) };
     let it = explained(reader, &machine, &sides)?;
     if it.compared.baseline.n == 0 || it.compared.incident.n == 0 {
         let which = if it.compared.baseline.n == 0 { "baseline" } else { "incident" };
@@ -143,6 +143,20 @@ fn paged(
         page = Some(page_of(reader, &machine, &it, &sides, &told, &notes)?);
     }
     Ok((told, page))
+}
+
+/// When nothing changed, which is an answer, too.
+fn quiet(machine: &Name) -> Report {
+    let fields = [("state_machine_arn", json!(machine.as_str())), ("causes", json!([]))];
+    Report {
+        command: "compare",
+        fields: fields.into_iter().map(|(key, it)| (key.to_owned(), it)).collect(),
+        rows: "causes",
+        table: TextTable::default(),
+        heading: sentences([format!("Nothing changed significantly in `{}`.", short(machine))]),
+        footer: "Give --baseline FROM/TO --incident FROM/TO, --around TIME or --versions OLD,NEW to compare anyway."
+            .to_owned(),
+    }
 }
 
 /// Two sides with everything that explains their difference.

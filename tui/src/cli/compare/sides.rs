@@ -37,12 +37,13 @@ pub(super) fn machine(reader: &Reader, wanted: Option<&str>) -> Result<Name, Fai
     }
 }
 
+/// The two sides as the arguments choose them, or those of the newest change; `None` where nothing changed significantly.
 pub(super) fn sides(
     context: &Context,
     reader: &Reader,
     machine: &Name,
     arguments: &CompareArguments,
-) -> Result<Sides, Failure> {
+) -> Result<Option<Sides>, Failure> {
     let filter = |(since, until): (Timestamp, Timestamp)| ExecutionFilter {
         machine_arn: Some(machine.clone()),
         since: Some(since),
@@ -52,11 +53,11 @@ pub(super) fn sides(
     let between =
         |chosen: String, baseline, incident| Sides { baseline: filter(baseline), incident: filter(incident), chosen };
     if let (Some(baseline), Some(incident)) = (&arguments.baseline, &arguments.incident) {
-        return Ok(between(String::new(), parse(context, baseline)?, parse(context, incident)?));
+        return Ok(Some(between(String::new(), parse(context, baseline)?, parse(context, incident)?)));
     }
     if let Some(around) = &arguments.around {
         let at = when::instant(around, context.now()?)?;
-        return Ok(between(String::new(), (at - AROUND, at), (at, at + AROUND)));
+        return Ok(Some(between(String::new(), (at - AROUND, at), (at, at + AROUND))));
     }
     if let Some(versions) = &arguments.versions {
         let (old, new) = versions.split_once(',').ok_or_else(|| {
@@ -67,24 +68,20 @@ pub(super) fn sides(
             version: Some(version.trim().to_owned()),
             ..ExecutionFilter::default()
         };
-        return Ok(Sides { baseline: of(old), incident: of(new), chosen: String::new() });
+        return Ok(Some(Sides { baseline: of(old), incident: of(new), chosen: String::new() }));
     }
     if let Some(label) = &arguments.since_deploy {
         let (chosen, baseline, incident) = around_deployment(reader, machine, label)?;
-        return Ok(between(chosen, baseline, incident));
+        return Ok(Some(between(chosen, baseline, incident)));
     }
     let changes = incidents::found(reader, machine, None, None)?;
-    let Some(it) = incidents::newest(&changes) else {
-        return Err(Failure::usage(format!("nothing changed significantly in `{}`", short(machine))).hint(
-            "give --baseline FROM/TO --incident FROM/TO, --around TIME or --versions OLD,NEW to compare anyway",
-        ));
-    };
+    let Some(it) = incidents::newest(&changes) else { return Ok(None) };
     let chosen = format!(
         "The newest change of the {} was found at {}.",
         it.metric.replace('_', " ").replace(" ms", ""),
         analyzer::time::format(it.at)
     );
-    Ok(between(chosen, it.baseline, it.incident))
+    Ok(Some(between(chosen, it.baseline, it.incident)))
 }
 
 /// The newest deployment with executions on both sides, and the ranges before and after it.
