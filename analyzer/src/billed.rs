@@ -5,6 +5,7 @@
 
 use crate::execution::Run;
 use crate::model::{EventKind, Name, Timestamp};
+use crate::transitions::counted_children;
 
 /// One billed transition of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,18 +88,19 @@ fn children(run: &Run, beyond: &Beyond, at_begin: Billed) -> Vec<Billed> {
     let mut left = usize::try_from(beyond.children).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let mut rest = at_begin;
-    for (number, (event, map_run)) in run.execution.map_runs.iter().enumerate() {
-        let at = run.events.binary_search_by_key(event, |it| it.id).map_or(at_begin.at, |it| run.events[it].at);
+    let counted = counted_children(&run.events, &run.record).unwrap_or_default();
+    for (number, (event, n)) in counted.into_iter().enumerate() {
+        let started = run.events.binary_search_by_key(&event, |it| it.id).ok().map(|it| &run.events[it]);
+        let here = Billed { at: started.map_or(at_begin.at, |it| it.at), event, visit: None };
         if number == 0 {
-            rest = Billed { at, event: *event, visit: None };
+            rest = here;
         }
-        let stored = beyond.child_starts.iter().find(|it| it.0 == *map_run).map_or(&[][..], |it| &it.1);
-        let known = run.record.map_runs.get(map_run).and_then(|it| it.children_started);
-        let of_run = known.map_or(stored.len(), |it| usize::try_from(it).unwrap_or(usize::MAX)).min(left);
+        let map_run = started.and_then(|it| it.detail.as_ref()?.map_run_arn.as_ref());
+        let stored = beyond.child_starts.iter().find(|it| Some(&it.0) == map_run).map_or(&[][..], |it| &it.1);
+        let of_run = usize::try_from(n).unwrap_or(usize::MAX).min(left);
         left -= of_run;
-        let at_starts = stored.iter().take(of_run).map(|at| Billed { at: *at, event: *event, visit: None });
-        let here = Billed { at, event: *event, visit: None };
-        found.extend(at_starts.chain(std::iter::repeat_n(here, of_run.saturating_sub(stored.len()))));
+        found.extend(stored.iter().take(of_run).map(|at| Billed { at: *at, ..here }));
+        found.extend(std::iter::repeat_n(here, of_run.saturating_sub(stored.len())));
     }
     found.extend(std::iter::repeat_n(rest, left));
     found

@@ -2,6 +2,8 @@
 //!
 //! `STEPSCOPE_CONSOLE_STATEMENTS` says how many for each kind of database, `STEPSCOPE_CONSOLE_SEED` which; both are printed.
 
+#![expect(clippy::print_stdout, reason = "how many statements were tried is put on record")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -381,7 +383,7 @@ fn ask_everything(kind: &str, reader: &Reader, watching: &Connection, folder: &P
         }
     }
     assert!(n_run > n_statements / 20 && n_refused > n_statements / 3, "{n_run} {n_refused}");
-    eprintln!(
+    println!(
         "{kind}: {n_statements} statements, seed {seed}: {n_run} ran, {n_refused} were refused, {n_failed} failed"
     );
 }
@@ -450,7 +452,7 @@ fn nothing_changes_a_lake() {
         match Store::open_lake(&name, &lake, None) {
             Ok(store) => fill(&store),
             Err(StoreError::NoExtension(which)) => {
-                eprintln!("the extension `{which}` is not there: a lake was not tried");
+                println!("the extension `{which}` is not there: a lake was not tried");
                 return;
             }
             Err(error) => panic!("{error:?}"),
