@@ -15,7 +15,7 @@ use crate::stand_in::{DateHeader, Machine, Service, World, real_us};
 use crate::stepscope::Bench;
 
 const COUNT: &str = "SELECT count(*) FROM events";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Executions of a Standard and a logged Express machine, which go on for as long as a test takes.
 fn busy() -> World {
@@ -136,12 +136,15 @@ fn live_tail_tells_of_events_at_once_and_reading_fills_what_it_leaves_out() {
     wait_until("a session is started", || service.count("StartLiveTail") > 0);
     sleep(Duration::from_secs(1));
     let reads = service.count("FilterLogEvents");
+    let begun = Instant::now();
     let logged = |us: i64| service.world.n_logged_at(us);
     for _ in 0..3 {
         let before = logged(real_us());
         wait_until("what has been logged is stored", || n_events(&bench) >= before);
     }
-    assert!(service.count("FilterLogEvents") <= reads + 2, "the stream does it");
+    // Now and then reading looks for what the stream has left out; however long this took, that is far less than once a second.
+    let n_looks = begun.elapsed().as_secs() / 5;
+    assert!(service.count("FilterLogEvents") <= reads + 2 + n_looks, "the stream does it");
     let (result, _) = stop(child);
     assert!(result["calls"]["StartLiveTail"].as_u64().is_some_and(|it| it > 0), "{result}");
     super::result(&super::collect(&bench, &address, &["--source", "logs"]));
