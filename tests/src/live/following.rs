@@ -15,7 +15,7 @@ use crate::stand_in::{DateHeader, Machine, Service, World, real_us};
 use crate::stepscope::Bench;
 
 const COUNT: &str = "SELECT count(*) FROM events";
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Executions of a Standard and a logged Express machine, which go on for as long as a test takes.
 fn busy() -> World {
