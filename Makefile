@@ -29,7 +29,7 @@ demo: build
 
 # Every test. The binary comes first: the end-to-end tests run it.
 test: library extensions emulators terminal
-	cargo build --locked -p stepscope
+	cargo build --locked --workspace --bin stepscope --test stepscope
 	cargo test --locked --workspace
 
 # What CI asks for beyond the tests.

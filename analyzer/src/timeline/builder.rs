@@ -64,7 +64,7 @@ impl<'a> Builder<'a> {
             // It is placed together with all that follows from the same failure, in whatever order they come.
             return;
         }
-        let previous = self.index_of(event.previous).filter(|&it| it < index);
+        let previous = self.index_of(event.previous).filter(|&it| it < index).or_else(|| self.stand_in(index));
         self.scope_of[index] = previous.map_or(0, |it| self.scope_of[it]);
         self.links[index].binding = previous;
         if self.closing.is_some() && event.kind.belongs_to_a_run() && self.missing.has(event.previous) {

@@ -42,6 +42,11 @@ impl Builder<'_> {
         let found = entered
             .or_else(|| retried().filter(|_| is_known))
             .or_else(|| self.places.enclosing(scope, ready).filter(|_| is_known))
+            .or_else(|| {
+                // After a failure whose place is not known: the only one that can be tried again.
+                let is_lost = self.places.outwards(scope).any(|it| self.places.scopes[it].is_lost);
+                self.only_open(|it| ready(it) && self.places.progress[it].round_open).filter(|_| is_lost)
+            })
             .or_else(|| self.rerun_container(kind, None));
         found.unwrap_or_else(|| self.hide(index, kind))
     }
@@ -135,7 +140,9 @@ impl Builder<'_> {
             let map = self.only_open(|it| {
                 self.places.visits[it].kind == StateType::Map && self.places.visits[it].state == *name
             })?;
-            self.places.adopt(lost, map, iteration);
+            if !self.places.adopt(lost, map, iteration) {
+                return None;
+            }
             self.lose_rest_of_iteration(lost, map, iteration);
             return Some(lost);
         }

@@ -6,6 +6,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::behind::Only;
 use super::builder::Builder;
 use super::phase::between;
 use super::scope::{Progress, Scope, ScopeIndex, VisitIndex};
@@ -26,6 +27,8 @@ pub(super) struct Missing {
     followed: FxHashSet<u64>,
     /// Whether there is any Parallel or Map.
     has_containers: bool,
+    /// Where one event is missing, what is known of it.
+    pub(super) only: Option<Only>,
 }
 
 impl Missing {
@@ -48,6 +51,7 @@ impl Missing {
                 || it.kind.as_str().starts_with("MapIteration")
         };
         Self {
+            only: Only::of(events, &spans),
             spans,
             last_id: last.id,
             followed: events.iter().map(|it| it.previous).collect(),
@@ -66,6 +70,11 @@ impl Missing {
 
     pub(super) fn count(&self) -> u64 {
         self.spans.iter().map(|it| it.1 - it.0 + 1).sum()
+    }
+
+    /// Whether anything links to an event.
+    pub(super) fn is_followed(&self, event: &Event) -> bool {
+        self.followed.contains(&event.id)
     }
 
     /// How many ids are missing between two.
@@ -106,7 +115,7 @@ fn least_after(kind: &EventKind) -> u64 {
 }
 
 /// Events that a visit needs at least after its last one to be left.
-fn least_until_left(state: StateType, last: &EventKind) -> u64 {
+pub(super) fn least_until_left(state: StateType, last: &EventKind) -> u64 {
     let has_ended = last.completes_attempt()
         || last.fails_attempt()
         || matches!(
@@ -136,7 +145,7 @@ impl Builder<'_> {
     /// Whether nothing is known to follow what a visit did last.
     pub(super) fn is_cut_off(&self, visit: VisitIndex) -> bool {
         let last = &self.events[self.places.progress[visit].last_event];
-        !self.missing.followed.contains(&last.id)
+        !self.missing.is_followed(last)
     }
 
     /// The only visit that an event behind a missing one can belong to; `None` where there may be another.
@@ -189,7 +198,7 @@ impl Builder<'_> {
     /// A visit that stands for one whose entry is missing.
     pub(super) fn hide(&mut self, index: usize, kind: StateType) -> VisitIndex {
         let event = &self.events[index];
-        let scope = self.lost_scope();
+        let scope = self.entered_unseen(index).unwrap_or_else(|| self.lost_scope());
         let visit = self.places.visits.len();
         self.places.progress.push(Progress {
             scope,

@@ -15,6 +15,7 @@
 //! two belongs to one category of one visit; the critical path is a walk along these links.
 
 mod attempts;
+mod behind;
 mod builder;
 mod cleanup;
 mod containers;

@@ -53,18 +53,24 @@ impl Builder<'_> {
         self.run > 0
             && progress.run < self.run
             && progress.is_closed
-            && !progress.is_hidden
             && unsuccessful(self.places.visits[visit].status)
             && self.places.scopes[progress.scope].last == Some(visit)
             && self.places.is_of_newest_round(visit)
     }
 
-    /// The first visit that fits and had not succeeded; what failed comes before what was cut off.
+    /// The first visit that fits and had not succeeded; what failed comes before what was cut off. Where the place of one of
+    /// them is not known, it may have been followed by another round: then only a single one is certain.
     fn to_run_again(&self, fits: impl Fn(VisitIndex) -> bool) -> Option<VisitIndex> {
-        let mut found = (0..self.places.visits.len()).filter(|&it| fits(it) && self.may_run_again(it));
-        let first = found.next()?;
-        let is_failed = |it: &VisitIndex| self.places.visits[*it].status != VisitStatus::Aborted;
-        Some(std::iter::once(first).chain(found).find(is_failed).unwrap_or(first))
+        let is_lost = |it: &VisitIndex| {
+            self.places.outwards(self.places.progress[*it].scope).any(|it| self.places.scopes[it].is_lost)
+        };
+        let found: Vec<VisitIndex> =
+            (0..self.places.visits.len()).filter(|&it| fits(it) && self.may_run_again(it)).collect();
+        if found.len() > 1 && found.iter().any(is_lost) {
+            return None;
+        }
+        let is_failed = |it: &&VisitIndex| self.places.visits[**it].status != VisitStatus::Aborted;
+        found.iter().find(is_failed).or(found.first()).copied()
     }
 
     /// The Task that an event schedules again: the one it links to, else one that called the same, else any.

@@ -143,8 +143,11 @@ impl Places {
         around.all(|(owner, round)| self.visits[owner].rounds == round)
     }
 
-    /// Says that a lost place is a branch or an iteration of a Parallel or Map.
-    pub(super) fn adopt(&mut self, scope: ScopeIndex, owner: VisitIndex, iteration: Option<u32>) {
+    /// Says that a lost place is a branch or an iteration of a Parallel or Map. Nothing lies inside itself.
+    pub(super) fn adopt(&mut self, scope: ScopeIndex, owner: VisitIndex, iteration: Option<u32>) -> bool {
+        if self.outwards(self.progress[owner].scope).any(|it| it == scope) {
+            return false;
+        }
         let (round, outer) = (self.visits[owner].rounds, self.progress[owner].scope);
         let parent = Some(self.visits[owner].id);
         let here = &mut self.scopes[scope];
@@ -154,5 +157,6 @@ impl Places {
                 (self.visits[visit].parent, self.visits[visit].iteration) = (parent, iteration);
             }
         }
+        true
     }
 }

@@ -13,13 +13,14 @@ impl Builder<'_> {
         let name = event.name.clone().unwrap_or_else(|| "?".into());
         let (scope, owner) = self.scope_entered(index, previous, &name);
         let left = self.places.scopes[scope].open;
-        let cut_off = left.map(|it| self.cut_off_link(it));
+        let unseen = self.left_unseen(index);
+        let cut_off = left.or(unseen).map(|it| self.cut_off_link(it));
         if let Some(left) = left {
             self.pass_over(left, event, &name);
         }
         let visit = self.push_visit(index, scope, name, kind);
         (self.scope_of[index], self.visit_of[index]) = (scope, Some(visit));
-        let binding = previous.or_else(|| self.first_event_if(event.previous == 0));
+        let binding = previous.filter(|_| unseen.is_none()).or_else(|| self.first_event_if(event.previous == 0));
         self.links[index] = match (binding, cut_off) {
             (None, Some(link)) => link,
             _ => Link { binding, category: Category::Overhead, owner: owner.or(self.owner_of_step(binding, visit)) },
@@ -104,8 +105,9 @@ impl Builder<'_> {
         previous: Option<usize>,
         name: &Name,
     ) -> (ScopeIndex, Option<VisitIndex>) {
-        let Some(previous) = previous else {
-            return (self.scope_without_link(index, name), None);
+        let before = previous.filter(|&it| self.events[it].id == self.events[index].previous);
+        let Some(previous) = before.or(previous.filter(|_| self.left_unseen(index).is_some())) else {
+            return self.place_behind(index).unwrap_or_else(|| (self.scope_without_link(index, name), None));
         };
         match self.events[previous].kind {
             EventKind::ParallelStateStarted => match self.visit_of[previous] {
@@ -135,7 +137,7 @@ impl Builder<'_> {
         scope
     }
 
-    fn new_branch(&mut self, owner: VisitIndex) -> ScopeIndex {
+    pub(super) fn new_branch(&mut self, owner: VisitIndex) -> ScopeIndex {
         let progress = &mut self.places.progress[owner];
         let branch = progress.branches;
         progress.branches += 1;
@@ -155,7 +157,7 @@ impl Builder<'_> {
                 (gap.event, gap.state) = (Some(id), Some(name));
             }
             if previous.is_none() {
-                self.scope_of[index] = self.lost_scope();
+                self.scope_of[index] = self.entered_unseen(index).unwrap_or_else(|| self.lost_scope());
             }
             self.pending_exits.push(index);
             return;
