@@ -104,7 +104,8 @@ fn remove_leftovers(path: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder)?.flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
         let rest = found.strip_prefix(&*name).unwrap_or_default();
-        if rest.starts_with(FRESH) || rest.starts_with(".new-") {
+        let is_ours = rest.starts_with(FRESH) || rest.starts_with(".new-");
+        if is_ours && entry.file_type().is_ok_and(|it| !it.is_dir()) {
             fs::remove_file(entry.path())?;
         }
     }

@@ -1,6 +1,6 @@
 //! Forgets executions: all their rows, and whatever else of the database was theirs alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use analyzer::assembly::hash_of;
 use analyzer::model::{ExecutionArn, PayloadField, Timestamp};
@@ -13,6 +13,7 @@ use crate::held_back::segment_key;
 use crate::history::stored_executions;
 use crate::machines::{text, time};
 use crate::own_traces::{self, TraceSegment, owners};
+use crate::sidecars::scrub_sidecars;
 use crate::{Cell, Ingest, Lake, Store, StoreError, erase, reader, rollup, unused, writer};
 
 const OLDER: &str = "SELECT id FROM execution WHERE started_at < $1 AND status >= 2";
@@ -31,14 +32,12 @@ const SPEAKING: &str = "SELECT execution_id FROM child WHERE child_arn = $1
 /// A name that is shorter may stand in a text by chance.
 const TELLING: usize = 8;
 
-/// What was forgotten, and what is left to do outside of the database.
+/// What was forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgot {
     pub executions: u64,
-    /// What stands for them in other files: ARNs, telling names, requests and traces.
-    pub ids: Vec<String>,
-    /// Names and errors that nothing else has.
-    pub names: Vec<String>,
+    /// Files next to the database that changed or went.
+    pub files: Vec<PathBuf>,
 }
 
 /// What was pruned.
@@ -60,18 +59,20 @@ struct Belongings {
 }
 
 impl Store {
-    /// Forgets executions, and remembers hashes of them so that they do not come back. Their bytes are in the file until it is
-    /// [erased](Store::erase).
-    pub fn forget(&self, execution_arns: &[String]) -> Result<Forgot, StoreError> {
+    /// Forgets executions, also in the files next to the database, and remembers hashes of them so that they do not come
+    /// back. Their bytes are in the file until it is [erased](Store::erase).
+    pub fn forget(&self, execution_arns: &[String], database: &Path) -> Result<Forgot, StoreError> {
         let mut forgot = Forgot::default();
         for arn in execution_arns {
-            self.forget_one(arn, &mut forgot)?;
+            self.forget_one(arn, database, &mut forgot)?;
         }
         self.checkpoint()?;
+        forgot.files.sort();
+        forgot.files.dedup();
         Ok(forgot)
     }
 
-    fn forget_one(&self, arn: &str, forgot: &mut Forgot) -> Result<(), StoreError> {
+    fn forget_one(&self, arn: &str, database: &Path, forgot: &mut Forgot) -> Result<(), StoreError> {
         let mut forgotten = Forgotten::load(&self.connection, false)?;
         let found = self.belongings(arn, &mut forgotten)?;
         if found.ids.is_empty() {
@@ -80,20 +81,23 @@ impl Store {
         self.remember(&found.hashes, forgotten.new_salt.as_deref())?;
         self.scrub_others(arn, &found.ids)?;
         let name = ExecutionArn::parse(arn).map(|it| it.name.to_owned()).filter(|it| it.len() >= TELLING);
-        let mut names = Vec::new();
+        let mut ids = vec![arn.to_owned()];
+        ids.extend(name.clone());
+        ids.extend(found.requests.iter().cloned());
+        ids.extend(found.traces.iter().cloned());
+        let mut files = Vec::new();
         self.in_transaction(|| {
             writer::delete(&self.connection, &found.ids)?;
             self.delete_belongings(arn, name.as_deref(), &found, &forgotten)?;
             self.delete_machine_of_nothing()?;
-            names = self.delete_unused_names()?;
+            let names = self.delete_unused_names()?;
+            // Only what is still stored tells what to look for: were the rows gone first, a process killed now would leave
+            // the files as they are for ever.
+            files = scrub_sidecars(database, &ids, &names)?;
             Ok(())
         })?;
         forgot.executions += found.ids.len() as u64;
-        forgot.names.append(&mut names);
-        forgot.ids.push(arn.to_owned());
-        forgot.ids.extend(name);
-        forgot.ids.extend(found.requests);
-        forgot.ids.extend(found.traces);
+        forgot.files.append(&mut files);
         Ok(())
     }
 

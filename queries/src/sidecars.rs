@@ -17,7 +17,7 @@ const SHORTEST: usize = 8;
 
 /// Removes from the files of a database what stands for an execution, and names that it alone had; says which files changed
 /// or went.
-pub fn scrub_sidecars(database: &Path, ids: &[String], names: &[String]) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn scrub_sidecars(database: &Path, ids: &[String], names: &[String]) -> io::Result<Vec<PathBuf>> {
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else { return Ok(Vec::new()) };
     let name = format!("{}.", name.to_string_lossy());

@@ -11,7 +11,6 @@ use crate::{Cell, Reader, StoreError};
 const MEASURED: &str = include_str!("../sql/measured.sql");
 const RESOURCES: &str = include_str!("../sql/resources_used.sql");
 const RETRIED: &str = include_str!("../sql/retried_errors.sql");
-const DAILY: &str = include_str!("../sql/portable/daily_usage.sql");
 const CALIBRATION: &str = include_str!("../sql/calibration.sql");
 const OBSERVING: &str = include_str!("../sql/observing.sql");
 
@@ -36,17 +35,6 @@ pub struct RetriedError {
     pub error: String,
     pub retries: u64,
     pub backoff: Micros,
-}
-
-/// One row of `daily_usage.sql`, and what `metered.sql` comes to by another key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Usage {
-    pub machine_arn: String,
-    pub key: Option<String>,
-    pub executions: u64,
-    pub transitions: u64,
-    /// Billed megabytes times billed milliseconds.
-    pub mb_ms: u64,
 }
 
 /// One row of `observing.sql`.
@@ -133,11 +121,6 @@ impl Reader {
         self.query(RETRIED, &[time(since), time(until)])?.into_iter().map(row).collect()
     }
 
-    /// Usage by machine and whole day before `until`; the key is the day's number, 0 for the last one.
-    pub fn daily_usage(&self, since: Option<Timestamp>, until: Timestamp) -> Result<Vec<Usage>, StoreError> {
-        self.portable(DAILY, &[time(since), time(Some(until))])?.into_iter().map(usage).collect()
-    }
-
     pub fn observing(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Vec<Observing>, StoreError> {
         let row = |cells| {
             let mut it = Take::new(cells);
@@ -152,16 +135,4 @@ impl Reader {
         };
         self.query(OBSERVING, &[time(since), time(until)])?.into_iter().map(row).collect()
     }
-}
-
-fn usage(cells: Vec<crate::Cell>) -> Result<Usage, StoreError> {
-    let mut it = Take::new(cells);
-    let machine_arn = it.text()?;
-    let key = match it.next() {
-        crate::Cell::Text(text) => Some(text),
-        crate::Cell::Int(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let (executions, transitions) = (it.count()?, it.count()?);
-    Ok(Usage { machine_arn, key, executions, transitions, mb_ms: it.opt_count().unwrap_or(0) })
 }

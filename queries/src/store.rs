@@ -520,12 +520,25 @@ fn without_compression(sql: &str) -> String {
         .fold(sql.to_owned(), |sql, it| sql.replace(it, ""))
 }
 
-/// Keeps a database of an older version; a lake keeps its snapshots instead.
+/// Keeps a database of an older version; a lake keeps its snapshots instead. A copy takes the place of another only when it
+/// is whole: nothing has written the database meanwhile.
 fn back_up(path: &Path, version: u32) -> Result<(), StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".v{version}.bak"));
-    let backup = PathBuf::from(name);
-    fs::copy(path, &backup)?;
-    restrict(&backup)?;
+    let with = |suffix: String| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let state = || fs::metadata(path).and_then(|it| Ok((it.len(), it.modified()?)));
+    let before = state()?;
+    let fresh = with(format!(".new-{}", std::process::id()));
+    let copied = fs::copy(path, &fresh).and_then(|_| fs::File::open(&fresh)?.sync_all());
+    let is_whole = copied.is_ok() && state()? == before;
+    if !is_whole {
+        let _ = fs::remove_file(&fresh);
+        copied?;
+        return Err(StoreError::Taken(path.to_owned()));
+    }
+    restrict(&fresh)?;
+    fs::rename(&fresh, with(format!(".v{version}.bak")))?;
     Ok(())
 }

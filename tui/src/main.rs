@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { failure::EXIT_USAGE } else { 0 });
         }
     };
-    match cli::run(arguments) {
+    match cli::run(arguments).and_then(|code| output::finish().map(|()| code).map_err(Failure::from)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {

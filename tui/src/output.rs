@@ -6,6 +6,7 @@
 
 use std::fmt::Arguments;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::fmt::MakeWriter;
 use tui::safe;
@@ -96,11 +97,30 @@ pub(crate) fn csv() -> Out {
 }
 
 /// Standard output for bytes that are no text; a terminal does not get them.
-pub(crate) fn binary() -> Result<impl Write, Failure> {
+pub(crate) fn binary() -> Result<Out, Failure> {
     if is_stdout_a_terminal() {
         return Err(Failure::usage("this form is not for a terminal").hint("name a file with --out, or use a pipe"));
     }
-    Ok(BufWriter::new(io::stdout().lock()))
+    Ok(Safe::out(Form::Bytes))
+}
+
+/// The first error of a writer that was dropped with something left to write.
+static UNWRITTEN: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether all of the results has reached standard output: what is buffered is written when its writer is dropped, and a
+/// drop cannot fail.
+pub(crate) fn finish() -> io::Result<()> {
+    let unwritten = UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    unwritten.map_or_else(|| io::stdout().flush(), Err)
+}
+
+/// Keeps an error for `finish`, and gives it on.
+fn noted<T>(result: io::Result<T>) -> io::Result<T> {
+    if let Err(error) = &result {
+        let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(copy);
+    }
+    result
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +129,7 @@ enum Form {
     Coloured,
     Json,
     Csv,
+    Bytes,
 }
 
 /// Standard output in a form.
@@ -129,26 +150,27 @@ impl Safe {
 
 impl Write for Safe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.rest.is_empty() && bytes.iter().all(|it| *it == b'\n' || (0x20..0x7f).contains(it)) {
-            self.out.write_all(bytes)?;
+        let is_plain = |it: &u8| *it == b'\n' || (0x20..0x7f).contains(it);
+        if self.form == Form::Bytes || self.rest.is_empty() && bytes.iter().all(is_plain) {
+            noted(self.out.write_all(bytes))?;
             return Ok(bytes.len());
         }
         self.rest.extend_from_slice(bytes);
         let whole = self.rest.len() - unfinished(&self.rest, self.form);
         let pieces: Vec<u8> = self.rest.drain(..whole).collect();
-        self.out.write_all(cleaned(self.form, &String::from_utf8_lossy(&pieces)).as_bytes())?;
+        noted(self.out.write_all(cleaned(self.form, &String::from_utf8_lossy(&pieces)).as_bytes()))?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        noted(self.out.flush())
     }
 }
 
 impl Drop for Safe {
     fn drop(&mut self) {
         let rest = String::from_utf8_lossy(&self.rest).into_owned();
-        let _ = self.out.write_all(cleaned(self.form, &rest).as_bytes());
+        let _ = noted(self.out.write_all(cleaned(self.form, &rest).as_bytes()).and_then(|()| self.out.flush()));
     }
 }
 
@@ -172,6 +194,7 @@ fn cleaned(form: Form, text: &str) -> String {
         Form::Text => safe::lines(text),
         Form::Json => safe::json(text),
         Form::Csv => safe::raw_cell(text),
+        Form::Bytes => text.to_owned(),
         Form::Coloured => {
             let mut shown = String::with_capacity(text.len());
             for (index, piece) in text.split('\u{1b}').enumerate() {

@@ -13,12 +13,14 @@ use super::{Format, ImportOptions, Input, definition, fields, records, seen, she
 use crate::limits::{MAX_DEFINITION_BYTES, MAX_SIDECAR_BYTES};
 
 const BUFFER: usize = 1 << 17;
+/// What stands for the path of standard input.
+const STDIN: &str = "stdin";
 
 /// Reads one input of the command line.
 pub(super) fn read(input: &Input, options: &ImportOptions, sink: &mut Sink<'_>) -> Result<(), Stopped> {
     match input {
         Input::Stdin => {
-            read_stream(BufReader::with_capacity(BUFFER, io::stdin()), "-", Path::new("stdin"), options, true, sink)
+            read_stream(BufReader::with_capacity(BUFFER, io::stdin()), "-", Path::new(STDIN), options, true, sink)
         }
         Input::Path(path) if path.is_dir() => {
             let mut n_files = 0;
@@ -176,7 +178,10 @@ fn place_of<'a>(path: &Path, options: &'a ImportOptions, sink: &mut Sink<'_>) ->
     let folder = folder.file_name().map_or_else(|| "local".to_owned(), |it| it.to_string_lossy().into_owned());
     Place {
         options,
-        described_arn: described_arn(&path.with_file_name(format!("{stem}.describe.json")), sink),
+        // Nothing lies next to standard input.
+        described_arn: (path != Path::new(STDIN))
+            .then(|| described_arn(&path.with_file_name(format!("{stem}.describe.json")), sink))
+            .flatten(),
         folder: folder.replace(':', "_"),
         stem: stem.to_owned(),
     }

@@ -1,8 +1,9 @@
 -- What did each machine's executions use, by $3? $1 since, $2 until (by start); $3 one of machine, day (of the start), error, version, account,
--- region; $4 days on which another price book begins: behind the month of the start and a `#` stands the place of its book; $5 whether those
+-- region, or back (whole days counted back from $2; 0 is the last one); $4 days on which another price book begins: behind the month of the start and a `#` stands the place of its book; $5 whether those
 -- without a known start are wanted too. Each run of a redriven execution is a request. Memory that is not known is left to the caller.
 SELECT m.arn, CASE $3
         WHEN 'day' THEN substr(CAST(e.started_at AS STRING), 1, 10) WHEN 'error' THEN x.text WHEN 'version' THEN e.version_arn
+        WHEN 'back' THEN CAST(CAST(floor((micros_between(e.started_at, $2) - 1) / 86400000000) AS BIGINT) AS STRING)
         WHEN 'account' THEN m.account WHEN 'region' THEN m.region END AS key,
     priced_month(coalesce(e.started_at, e.stopped_at), $4) AS period, e.billed_memory_mb,
     CAST(coalesce(e.payload_mb, 0) AS BIGINT) AS payload_mb, count(*) AS executions,

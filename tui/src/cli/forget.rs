@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
-use queries::{Store, scrub_sidecars};
+use queries::Store;
 use serde_json::{Value, json};
 
 use super::{Context, select, when};
@@ -37,10 +37,9 @@ pub(crate) fn forget(context: &Context, arguments: &ForgetArguments) -> Outcome 
         arguments.executions.iter().map(arn).collect::<Result<Vec<String>, Failure>>()?
     };
     let store = Store::open_alone(&path)?;
-    let forgot = store.forget(&arns)?;
+    let forgot = store.forget(&arns, &context.config.local_file())?;
     store.erase(&path).map_err(|error| unfinished(&error.into()))?;
-    let files = scrub_sidecars(&context.config.local_file(), &forgot.ids, &forgot.names)?;
-    let files: Vec<String> = files.iter().map(|it| it.display().to_string()).collect();
+    let files: Vec<String> = forgot.files.iter().map(|it| it.display().to_string()).collect();
     let heading = match arns.as_slice() {
         [arn] => format!("`{arn}` is forgotten; rewriting the database took {}.", seconds(begun)),
         _ => format!("{} executions are forgotten; rewriting the database took {}.", forgot.executions, seconds(begun)),
@@ -99,7 +98,7 @@ fn unfinished(failure: &Failure) -> Failure {
     Failure::new(
         "the executions are deleted, but the database could not be rewritten: their bytes are still in the file",
     )
-    .because(failure.to_string())
+    .because(failure.in_a_line())
     .hint("any command that writes the database, such as `import`, rewrites it first")
 }
 

@@ -106,6 +106,7 @@ pub struct MoneyItem {
     pub arn: String,
     /// Net, in the range.
     pub paid: Option<Usd>,
+    /// At list price.
     pub per_day: Option<Usd>,
     /// At the rate so far, with the interval where it is known.
     pub month: Option<(Usd, Option<(Usd, Usd)>)>,

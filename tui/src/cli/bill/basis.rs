@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analyzer::model::{Timestamp, Usd, WorkflowType};
-use analyzer::spans::Span;
+use analyzer::spans::{Span, Spans};
 use serde_json::{Map, Value, json};
 use tui::text;
 
@@ -78,8 +78,9 @@ impl Ledger<'_> {
                     && own.all(|it| {
                         let from = it.created_at.map_or(month.0, |at| at.max(month.0));
                         let is_read = |source: &str| {
-                            let spans = spans.get(&(source.to_owned(), it.arn.clone()));
-                            spans.is_some_and(|(_, spans)| spans.missing(Span { from, to }).is_empty())
+                            let own = spans.iter().filter(|((of, subject), _)| of == source && is_about(subject, &it.arn));
+                            let read: Spans = own.flat_map(|(_, (_, spans))| spans.as_slice()).copied().collect();
+                            read.missing(Span { from, to }).is_empty()
                         };
                         is_read("history") || is_read("logs")
                     });
@@ -96,6 +97,15 @@ impl Ledger<'_> {
         }
         Ok(found)
     }
+}
+
+/// Whether what was collected tells of a machine: the subject is its ARN or, of logs, the group's ARN and the machine's name.
+pub(crate) fn is_about(subject: &str, machine_arn: &str) -> bool {
+    let place = |arn: &str| arn.split(':').skip(3).take(2).map(str::to_owned).collect::<Vec<_>>();
+    let is_in = |(group, name): (&str, &str)| {
+        machine_arn.rsplit(':').next() == Some(name) && place(group) == place(machine_arn)
+    };
+    subject == machine_arn || subject.rsplit_once(' ').is_some_and(is_in)
 }
 
 /// The free tier as a bill has it in JSON.

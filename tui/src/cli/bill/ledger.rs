@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use analyzer::model::{GbMillis, Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::pricing::{ExpressBill, ExpressUsage, StandardBill};
-use queries::{BillingMachine, Metered, Range, Reader, StateTransitions, Usage};
+use queries::{BillingMachine, Metered, Range, Reader, StateTransitions};
 
 use super::free_tier::{FreeTier, months, reached};
 use super::memory::Memory;
@@ -60,6 +60,16 @@ pub(super) enum Kind {
 
 /// Rows of usage by key and range.
 type Asked = BTreeMap<(String, Range), Rc<Vec<Metered>>>;
+
+/// What the executions of a machine and day used, whatever the machine's type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) machine_arn: String,
+    pub(crate) key: Option<String>,
+    pub(crate) executions: u64,
+    pub(crate) transitions: u64,
+    pub(crate) express: ExpressUsage,
+}
 
 pub(crate) struct Ledger<'a> {
     pub(crate) reader: &'a Reader,
@@ -172,19 +182,28 @@ impl<'a> Ledger<'a> {
 
     /// Usage by machine and day of the start.
     pub(crate) fn calendar(&self) -> Result<Vec<Usage>, Failure> {
+        self.usage_by("day", self.range)
+    }
+
+    /// Usage by machine and whole day, counted back from the end of a time; 0 is the last one.
+    pub(crate) fn days_back(&self, begin: Timestamp, end: Timestamp) -> Result<Vec<Usage>, Failure> {
+        self.usage_by("back", (Some(begin), Some(end)))
+    }
+
+    fn usage_by(&self, key: &str, range: Range) -> Result<Vec<Usage>, Failure> {
         let mut days: BTreeMap<(String, Option<String>), Usage> = BTreeMap::new();
-        for row in self.rows("day", self.range)?.iter() {
+        for row in self.rows(key, range)?.iter() {
             let key = (row.machine_arn.clone(), row.key.clone());
             let day = days.entry(key).or_insert_with(|| Usage {
                 machine_arn: row.machine_arn.clone(),
                 key: row.key.clone(),
                 executions: 0,
                 transitions: 0,
-                mb_ms: 0,
+                express: ExpressUsage::default(),
             });
             day.executions += row.executions;
             day.transitions += row.transitions;
-            day.mb_ms += u64::try_from(self.used(row).0.memory_time.0).unwrap_or(u64::MAX);
+            day.express += self.used(row).0;
         }
         Ok(days.into_values().collect())
     }

@@ -24,9 +24,9 @@ mod pools;
 mod price_lines;
 mod runs;
 
-pub(crate) use basis::{free_tier_fields, free_tier_note};
+pub(crate) use basis::{free_tier_fields, free_tier_note, is_about};
 pub(crate) use days::{DayLine, by_usage_day};
-pub(crate) use ledger::{Ledger, Line, Swapped};
+pub(crate) use ledger::{Ledger, Line, Swapped, Usage};
 pub(crate) use price_lines::price_lines;
 
 /// What the service takes before any payload, in bytes: the documented estimate for runs without billing details.
@@ -50,7 +50,7 @@ pub(crate) struct Prices {
     /// Megabytes of functions by name, `*` for all others.
     function_memory: BTreeMap<String, u64>,
     /// Free transitions of each month, and GB-seconds of its tiers, that something used which is not stored here.
-    free_tier_used: u64,
+    pub(super) free_tier_used: u64,
     tier_used: GbMillis,
 }
 

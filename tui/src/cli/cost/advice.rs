@@ -11,14 +11,14 @@ use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
 use analyzer::pricing::{LambdaRates, billed_memory_mb, log_ingestion};
 use queries::{
-    ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, SubjectSpans, Usage,
+    ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, SubjectSpans,
 };
 use serde_json::Value;
 
 use super::express::AsOther;
 use super::functions::{FunctionCost, FunctionUse, note_functions};
 use super::months::{Month, MonthForecast};
-use crate::cli::bill::{BASE_MEMORY, Ledger, MachineCost, Prices};
+use crate::cli::bill::{BASE_MEMORY, Ledger, MachineCost, Prices, Usage};
 use crate::cli::show::for_each_traced_run;
 use crate::failure::Failure;
 

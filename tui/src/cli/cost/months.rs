@@ -6,10 +6,10 @@ use std::rc::Rc;
 use analyzer::model::{Micros, Timestamp, Usd, WorkflowType};
 use analyzer::projection::{Basis, Forecast, TooLittle, month_interval};
 use analyzer::spans::Spans;
-use queries::{SubjectSpans, Usage};
+use queries::SubjectSpans;
 
 use super::advice::Adviser;
-use crate::cli::bill::MachineCost;
+use crate::cli::bill::{MachineCost, Usage, is_about};
 use crate::failure::Failure;
 
 const DAY: i64 = 86_400_000_000;
@@ -46,7 +46,7 @@ impl Adviser<'_> {
         if let Some(known) = self.usages.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
-        let found = Rc::new(self.reader.daily_usage(Some(basis.begin), basis.end)?);
+        let found = Rc::new(self.ledger.days_back(basis.begin, basis.end)?);
         self.usages.borrow_mut().insert(key, Rc::clone(&found));
         Ok(found)
     }
@@ -100,7 +100,8 @@ impl Adviser<'_> {
                 .collect();
             let Some(rate) = own.first().and_then(|it| self.prices.book().standard(&it.region)) else { continue };
             let Some(standard) = self.month(&basis, &own)? else { continue };
-            free += (rate.per_transition * self.prices.book().free_transitions).min(standard.usd);
+            let left = self.prices.book().free_transitions.saturating_sub(self.prices.free_tier_used);
+            free += (rate.per_transition * left).min(standard.usd);
         }
         let net = |amount: Usd| if amount > free { amount - free } else { Usd::ZERO };
         Ok(Ok(Month {
@@ -152,11 +153,9 @@ impl Adviser<'_> {
                 Some(self.prices.book().standard(&it.region)?.per_transition * (row.transitions + extra))
             }
             WorkflowType::Express => {
-                let rates = self.prices.book().express(&it.region)?;
-                let bill = it.express?;
-                // The rate that the whole period paid, tiers and all.
-                let duration = bill.duration.scaled(row.mb_ms.into(), it.usage.memory_time.0.max(1));
-                Some(rates.per_request * row.executions + duration)
+                // Where it cannot be priced at all, a day cannot either.
+                it.express?;
+                Some(row.express.list(self.prices.book().express(&it.region)?).list_total())
             }
         }
     }
@@ -182,7 +181,7 @@ pub(super) fn basis_of(
     end: Option<Timestamp>,
     range: (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<Basis, TooLittle> {
-    let own = collected.iter().filter(|((source, subject), _)| is_read(source) && *subject == it.machine.arn);
+    let own = collected.iter().filter(|((source, subject), _)| is_read(source) && is_about(subject, &it.machine.arn));
     let mut spans: Spans = own.flat_map(|(_, it)| it.1.as_slice()).copied().collect();
     if spans.start().is_none() {
         spans = collected_at_all(collected);

@@ -25,9 +25,8 @@ pub(crate) struct MachinePeriod {
     pub(crate) outlook: Option<Outlook>,
 }
 
-/// What a period means for a month, and what could be done about it.
+/// What could be done about a period's cost.
 pub(crate) struct Outlook {
-    pub(crate) month: Option<Usd>,
     /// What could be saved in a month, and how.
     pub(crate) saving: Option<(Usd, String)>,
     /// What was paid for nothing, by kind.
@@ -39,32 +38,37 @@ type Span = (Timestamp, Timestamp);
 
 /// What was paid.
 pub(crate) fn paid_in(reader: &Reader, prices: &Prices, span: Span) -> Result<Vec<MachinePeriod>, Failure> {
-    periods(reader, prices, span, |_, _| Ok(None))
+    let ledger = Ledger::of_starts(reader, prices, (Some(span.0), Some(span.1)))?;
+    let everything = costs_of(&ledger, reader.machines(Some(span.0), Some(span.1))?)?;
+    periods(&Adviser::new(&ledger, &everything)?, &everything, |_| Ok(None))
 }
 
-/// The same with what could be saved.
+/// The same with what could be saved, and what a month would cost at this rate, free tier counted; `None` where nothing is
+/// projected.
 pub(crate) fn paid_in_with_outlook(
     reader: &Reader,
     prices: &Prices,
     span: Span,
-) -> Result<Vec<MachinePeriod>, Failure> {
-    periods(reader, prices, span, |adviser, it| {
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<MachinePeriod>, Option<Usd>), Failure> {
+    let ledger = Ledger::of_starts(reader, prices, (Some(span.0), Some(span.1)))?;
+    let everything = costs_of(&ledger, reader.machines(Some(span.0), Some(span.1))?)?;
+    let adviser = Adviser::new(&ledger, &everything)?;
+    let wanted: Vec<&MachineCost> = everything.iter().filter(|it| is_wanted(&it.machine.arn)).collect();
+    let month = adviser.project_all(&wanted)?.ok().map(|it| it.usd);
+    let periods = periods(&adviser, &everything, |it| {
         let advice = adviser.advise(it)?;
-        let month = adviser.project(it)?.map(|it| it.usd);
-        Ok(Some(Outlook { month, saving: saving(&advice), waste: waste(&advice.waste) }))
-    })
+        Ok(Some(Outlook { saving: saving(&advice), waste: waste(&advice.waste) }))
+    })?;
+    Ok((periods, month))
 }
 
 fn periods(
-    reader: &Reader,
-    prices: &Prices,
-    (since, until): Span,
-    outlook: impl Fn(&Adviser<'_>, &MachineCost) -> Result<Option<Outlook>, Failure>,
+    adviser: &Adviser<'_>,
+    everything: &[MachineCost],
+    outlook: impl Fn(&MachineCost) -> Result<Option<Outlook>, Failure>,
 ) -> Result<Vec<MachinePeriod>, Failure> {
-    let ledger = Ledger::of_starts(reader, prices, (Some(since), Some(until)))?;
-    let everything = costs_of(&ledger, reader.machines(Some(since), Some(until))?)?;
-    let adviser = Adviser::new(&ledger, &everything)?;
-    let by_day = groups(&GroupBy::Day, &adviser, &everything)?;
+    let by_day = groups(&GroupBy::Day, adviser, everything)?;
     let one = |it: &MachineCost| {
         let days = by_day.iter().filter(|group| group.is_of(&it.machine.arn));
         let days = days.filter_map(|group| Some((group.key()?.to_owned(), group.usd())));
@@ -76,7 +80,7 @@ fn periods(
             paid: it.actual,
             list: it.list,
             days: days.collect(),
-            outlook: outlook(&adviser, it)?,
+            outlook: outlook(it)?,
         })
     };
     everything.iter().map(one).collect()

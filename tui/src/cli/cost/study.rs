@@ -63,12 +63,12 @@ pub(super) fn saving(advice: &Advice) -> Option<(Usd, String)> {
     Some((usd, how))
 }
 
-/// What was paid, by the days of the range; of all time, by the days from the first to the last execution.
+/// The list price, by the days of the range; of all time, by the days from the first to the last execution.
 fn per_day(it: &MachineCost, since: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> Option<Usd> {
     let last = if since.is_some() { until.unwrap_or(now) } else { it.machine.last_at? };
     let span = (last - since.map_or(it.machine.first_at, Some)?).0;
     // Less than an hour says nothing about a day.
-    (span >= DAY / 24).then(|| Some(it.actual?.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into())))?
+    (span >= DAY / 24).then(|| Some(it.list?.scaled(DAY.cast_unsigned().into(), span.cast_unsigned().into())))?
 }
 
 /// One machine's bill in full.

@@ -192,7 +192,7 @@ fn saving(it: &Spending, machine: &MachineRef) -> Option<Look> {
     (*usd >= least).then(|| Look {
         kind: LookKind::Money,
         machine: machine.clone(),
-        what: format!("{} a month can be saved", text::usd(*usd)),
+        what: format!("{} a month can be saved", text::amount(*usd)),
         detail: how.clone(),
         view: View::Cost,
         ranges: None,

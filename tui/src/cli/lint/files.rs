@@ -77,10 +77,11 @@ pub(super) fn check(targets: &[&String], skips_foreign: bool, checked: &mut Chec
         if let Some(found) = definitions_of(&file, checked)? {
             // What a template deploys from a file is looked at also where that file was not named.
             for (path, it) in deployed_by(&file.path, &found) {
-                if known.insert(path.clone())
-                    && let Ok(text) = std::fs::read_to_string(&path)
-                {
-                    waiting.push_back(File { path: it.shown.clone(), is_named: false, text });
+                if known.insert(path.clone()) && path.exists() {
+                    match text_of(&path) {
+                        Ok(text) => waiting.push_back(File { path: it.shown.clone(), is_named: false, text }),
+                        Err(NoText { reason, .. }) => checked.refuse(&it.shown, "unreadable", reason, None),
+                    }
                 }
                 deployed.insert(path, it);
             }

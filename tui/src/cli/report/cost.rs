@@ -80,23 +80,22 @@ impl Line {
 
 pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<(Report, Page), Failure> {
     let prices = Prices::new(context)?;
-    let lines = lines(reader, &prices, asked)?;
+    let (lines, month) = lines(reader, &prices, asked)?;
     let sum = |of: &dyn Fn(&Line) -> Option<Usd>| lines.iter().map(of).sum::<Option<Usd>>();
     let total = sum(&|it| it.paid().map(|it| it.0)).zip(sum(&|it| it.paid().map(|it| it.1)));
     let executions: (u64, u64) =
         lines.iter().map(Line::executions).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     let actions = actions(&lines);
-    let month: Option<Usd> = lines.iter().filter_map(Line::outlook).map(|it| it.month).sum();
     let mut answer = vec![match total {
         _ if executions.1 == 0 => nothing(reader)?,
         Some((before, now)) => format!(
             "{} was paid for {} executions{}.",
-            text::usd(now),
+            text::amount(now),
             text::count(executions.1),
             if executions.0 == 0 {
                 "; nothing ran in the period before".to_owned()
             } else {
-                format!(", {} ({} in the period before)", change(before.as_f64(), now.as_f64()), text::usd(before))
+                format!(", {} ({} in the period before)", change(before.as_f64(), now.as_f64()), text::amount(before))
             }
         ),
         None => "What was paid is not known: the price of a region is missing.".to_owned(),
@@ -105,7 +104,7 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
     let saved: Usd = actions.iter().filter_map(|it| it.usd_per_month).sum();
     if saved > Usd::ZERO {
         let plural = if actions.len() == 1 { "change" } else { "changes" };
-        answer.push(format!("{} {plural} would save {} a month.", actions.len(), text::usd(saved)));
+        answer.push(format!("{} {plural} would save {} a month.", actions.len(), text::amount(saved)));
     }
     let coverage = Coverage::load(reader, Some(asked.period.0), Some(asked.period.1))?;
     let notes: Vec<String> = coverage.notes(asked.machine.as_deref()).collect();
@@ -113,7 +112,7 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
         ("paid", total.map(|it| text::usd(it.1))),
         ("before", total.map(|it| text::usd(it.0))),
         ("executions", Some(text::count(executions.1))),
-        ("a month at this rate", month.map(text::usd)),
+        ("a month at this rate", month.map(text::amount)),
         ("prices of", Some(prices.book().as_of.clone())),
     ];
     let page = Page {
@@ -133,10 +132,10 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
     Ok((report(&lines, &actions, total, executions, month), page))
 }
 
-fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<Vec<Line>, Failure> {
+fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<(Vec<Line>, Option<Usd>), Failure> {
     let mut lines: BTreeMap<String, Line> = BTreeMap::new();
     let before = cost::paid_in(reader, prices, asked.before)?;
-    let now = cost::paid_in_with_outlook(reader, prices, asked.period)?;
+    let (now, month) = cost::paid_in_with_outlook(reader, prices, asked.period, |arn| asked.is_wanted(arn))?;
     for (all, is_now) in [(before, false), (now, true)] {
         for it in all {
             if !asked.is_wanted(&it.arn) {
@@ -153,7 +152,7 @@ fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<Vec<Line>, F
     }
     let mut lines: Vec<Line> = lines.into_values().collect();
     lines.sort_by_key(|it| std::cmp::Reverse(it.paid().map(|it| it.1)));
-    Ok(lines)
+    Ok((lines, month))
 }
 
 /// The machine whose bill moved most, and why.
@@ -346,7 +345,7 @@ fn report(
     .collect();
     let footer = actions
         .iter()
-        .filter_map(|it| Some(format!("{}: saves {} a month. {}", it.what, text::usd(it.usd_per_month?), it.command)));
+        .filter_map(|it| Some(format!("{}: saves {} a month. {}", it.what, text::amount(it.usd_per_month?), it.command)));
     let footer = sentences(footer);
     Report { command: "report", fields, rows: "machines", table, heading: String::new(), footer }
 }

@@ -191,8 +191,13 @@ fn listed(all: &[Schedule], now: Timestamp) -> Result<Report, Failure> {
 /// Makes what is due, and what deliveries have not received. A schedule that fails keeps its turn, and the others get theirs. The file is free while
 /// reports are made and sent.
 fn make(context: &Context, path: &Path, name: Option<&str>) -> Outcome {
-    // Another process makes what is due just now.
-    let Some(_run) = state_file::at_once(path, "run")? else { return Ok(0) };
+    let Some(_run) = state_file::at_once(path, "run")? else {
+        // Another process makes what is due just now. What was asked for by name would not be made.
+        return name.map_or(Ok(0), |name| {
+            Err(Failure::new(format!("`{name}` was not made: another process is making reports"))
+                .hint("run it again when that process has ended"))
+        });
+    };
     let all: Vec<Schedule> = state_file::load(path)?;
     let now = context.now()?;
     if let Some(name) = name.filter(|name| !all.iter().any(|it| it.name == *name)) {

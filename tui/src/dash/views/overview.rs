@@ -116,7 +116,7 @@ impl Panel for Overview {
             "Is anything wrong, and what does it cost? What needs a look comes first; enter goes to it.",
             "▲ slower or failing   ‖ stuck: longer than 99 % of the machine's own   ? not all is known",
             "$ could be cheaper   ▽ better than before.   paid: net of the free tier.",
-            "month: at the rate of the whole days so far, ± its 95 % interval; `?` where days are too few.",
+            "a day, a month: at list price, at the rate of the whole days so far, ± its 95 % interval; `?`: too few days.",
         ]
     }
 
