@@ -1,6 +1,6 @@
 -- What speaks for or against Express? A row per machine; $1 since, $2 until.
 SELECT m.arn, count(e.active_us) AS timed, count(*) FILTER (WHERE e.active_us > 300000000) AS over_limit,
-    max(e.active_us) AS longest_us, count(*) FILTER (WHERE e.redrives > 0) AS redriven,
+    max(e.active_us) AS longest_us, count(*) FILTER (WHERE e.redrives > 0 OR e.runs > 1) AS redriven,
     count(*) FILTER (WHERE e.id IN (SELECT execution_id FROM child WHERE contains(child_arn, ':mapRun:'))) AS map_runs,
     coalesce(sum(e.billed_transitions) FILTER (WHERE e.status >= 3), 0)::BIGINT AS failed_transitions,
     count(*) FILTER (WHERE e.status >= 3) AS failed, coalesce(sum(e.log_bytes), 0)::BIGINT AS log_bytes,

@@ -39,7 +39,7 @@ pub(super) struct Only {
     /// Map and index of an iteration that ended and never began.
     begun_unseen: Option<(Name, u32)>,
     /// Whether iterations may have begun that never ended.
-    may_be_cut_off: bool,
+    pub(super) may_be_cut_off: bool,
     is_looked_for: bool,
     found: Option<Lost>,
 }
@@ -151,7 +151,7 @@ impl Builder<'_> {
         match found {
             Some(Lost::Exit(visit)) => self.lose_exit(visit),
             Some(Lost::Round(visit)) => self.begin_round_unseen(visit),
-            Some(Lost::RoundEnd(visit)) => self.places.progress[visit].round_open = false,
+            Some(Lost::RoundEnd(visit)) => self.end_round_unseen(visit),
             Some(Lost::IterationEnd(_) | Lost::IterationStart(..) | Lost::Entry(_) | Lost::Attempt) | None => {}
         }
         found
@@ -339,6 +339,19 @@ impl Builder<'_> {
 
     fn begins_place(&self, index: usize) -> bool {
         matches!(self.events[index].kind, EventKind::MapIterationStarted | EventKind::ExecutionStarted)
+    }
+
+    /// A round ended, with a failure where one inside is not followed by anything.
+    fn end_round_unseen(&mut self, container: VisitIndex) {
+        let is_failing = |it: &VisitIndex| {
+            self.places.is_inside(*it, container) && self.places.progress[*it].failing && self.is_cut_off(*it)
+        };
+        let failing = self.places.open().find(is_failing).map(|it| self.places.progress[it].last_event);
+        if let Some(failing) = failing {
+            self.end_inside(container, Some(failing), self.events[failing].at);
+            self.places.progress[container].failing = true;
+        }
+        self.places.progress[container].round_open = false;
     }
 
     fn begin_round_unseen(&mut self, visit: VisitIndex) {

@@ -81,6 +81,15 @@ impl<'a> Builder<'a> {
         } else {
             self.take_inner(index, previous);
         }
+        if self.links[index].binding.is_none() && self.missing.has(event.previous) {
+            self.links[index].binding = self.last_in(self.scope_of[index]).filter(|&it| it < index);
+        }
+    }
+
+    /// The last event of what ran last in a place: whatever is missing since, what follows came after it.
+    pub(super) fn last_in(&self, scope: ScopeIndex) -> Option<usize> {
+        let here = &self.places.scopes[scope];
+        here.last.filter(|_| !here.is_lost).map(|it| self.places.progress[it].last_event)
     }
 
     /// Events that neither enter nor leave a state.

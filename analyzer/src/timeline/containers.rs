@@ -254,8 +254,11 @@ impl Builder<'_> {
         }
         self.attach(index, map, previous);
         if let Some(map) = map {
-            self.scope_of[index] = self.places.progress[map].scope;
-            self.places.progress[map].run = self.run;
+            let progress = &mut self.places.progress[map];
+            self.scope_of[index] = progress.scope;
+            progress.run = self.run;
+            // The round that had failed goes on.
+            progress.round_open |= event.kind == EventKind::MapRunRedriven;
         }
     }
 }

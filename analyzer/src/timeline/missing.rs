@@ -161,7 +161,10 @@ impl Builder<'_> {
         // Any other visit would have to be one whose entry is missing, too, and all up to this event; where states only
         // run one after the other, the rest of the visit before it as well.
         let last = &self.events[self.places.progress[visit].last_event].kind;
-        let is_certain = if self.missing.has_containers {
+        let is_certain = if self.missing.only.as_ref().is_some_and(|it| !it.may_be_cut_off) {
+            // Everything was left in the end, and this one only through the missing event.
+            true
+        } else if self.missing.has_containers {
             self.missing.between(0, event.id) < before
         } else {
             self.missing.between(last_id(visit), event.id) < least_after(last) + before

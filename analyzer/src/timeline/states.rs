@@ -18,12 +18,17 @@ impl Builder<'_> {
         if let Some(left) = left {
             self.pass_over(left, event, &name);
         }
+        let before = self.last_in(scope).filter(|_| self.missing.has(event.previous));
         let visit = self.push_visit(index, scope, name, kind);
         (self.scope_of[index], self.visit_of[index]) = (scope, Some(visit));
         let binding = previous.filter(|_| unseen.is_none()).or_else(|| self.first_event_if(event.previous == 0));
         self.links[index] = match (binding, cut_off) {
             (None, Some(link)) => link,
-            _ => Link { binding, category: Category::Overhead, owner: owner.or(self.owner_of_step(binding, visit)) },
+            _ => Link {
+                binding: binding.or(before),
+                category: Category::Overhead,
+                owner: owner.or(self.owner_of_step(binding, visit)),
+            },
         };
         // It was on its way when a failure elsewhere ended all around it.
         if self.places.scopes[scope].owner.is_some_and(|it| !self.places.is_open(it.0)) {

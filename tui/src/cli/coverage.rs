@@ -30,8 +30,8 @@ impl Coverage {
         Some(((row.coverage? * started as f64).round() as u64, started))
     }
 
-    /// Puts the coverage beside the machines of a report, and says where something is missing.
-    pub(crate) fn tell(&self, report: &mut Report, machine_arn: Option<&str>) {
+    /// Puts the coverage beside the machines of a report, and says what is missing and what is left out.
+    pub(crate) fn tell(&self, reader: &Reader, report: &mut Report, machine_arn: Option<&str>) -> Result<(), Failure> {
         if let Some(machines) = report.fields.get_mut("machines").and_then(Value::as_array_mut) {
             for machine in machines {
                 let counted = machine["state_machine_arn"].as_str().and_then(|arn| self.of(arn));
@@ -40,12 +40,20 @@ impl Coverage {
                 }
             }
         }
-        for note in self.notes(machine_arn) {
+        let n_without = reader.without_start(machine_arn)?;
+        report.fields.insert("without_start_count".to_owned(), n_without.into());
+        let left_out = (n_without > 0).then(|| {
+            let executions =
+                if n_without == 1 { "1 execution" } else { &format!("{} executions", text::count(n_without)) };
+            format!("{executions} without a known start: left out of statistics by time")
+        });
+        for note in self.notes(machine_arn).chain(left_out) {
             if !report.footer.is_empty() {
                 report.footer.push('\n');
             }
             report.footer += &tui::safe::plain(&note);
         }
+        Ok(())
     }
 
     /// Where something is missing.

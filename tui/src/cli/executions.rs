@@ -112,7 +112,7 @@ fn to_json(row: &ExecutionRow, prices: &Prices) -> Value {
         "usd": prices.execution(row).map(super::bill::number),
         "error": row.error,
         "version": row.version_arn,
-        "redrives": row.redrives,
+        "redrives": row.redrives.max(row.runs.saturating_sub(1)),
         "map_run_arn": row.map_run_arn,
         "parent_execution_arn": row.parent_arn,
     })

@@ -48,7 +48,7 @@ pub(crate) fn found(context: &Context, arguments: &StatesArguments) -> Result<Re
         let (since, until) = arguments.selection.only_range(context)?;
         let (paths, states) = reader.rolled_up(machine.as_deref(), whole_hours(since, until)?)?;
         let mut told = report(&paths, &states, &findings, &prices, true);
-        Coverage::load(&reader, since, until)?.tell(&mut told, machine.as_deref());
+        Coverage::load(&reader, since, until)?.tell(&reader, &mut told, machine.as_deref())?;
         return Ok(told);
     }
     let filter = arguments.selection.filter(context, machine.clone())?;
@@ -67,7 +67,7 @@ pub(crate) fn found(context: &Context, arguments: &StatesArguments) -> Result<Re
         findings.insert(path.machine_arn.as_str(), population.finish());
     }
     let mut told = report(&paths, &states, &findings, &prices, false);
-    Coverage::load(&reader, runs.since, runs.until)?.tell(&mut told, runs.machine.as_deref());
+    Coverage::load(&reader, runs.since, runs.until)?.tell(&reader, &mut told, runs.machine.as_deref())?;
     Ok(told)
 }
 

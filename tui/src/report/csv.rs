@@ -22,24 +22,33 @@ pub(crate) fn write(out: &mut impl Write, report: &Report, to_cell: ToCell) -> i
     }
     let mut writer = csv::Writer::from_writer(out);
     if keys.is_empty() {
-        writer.write_record(report.table.columns.iter().map(|it| to_cell(&it.title)))?;
+        writer.write_record(report.table.columns.iter().map(|it| to_cell(&it.title))).map_err(broken)?;
         for row in &report.table.rows {
-            writer.write_record(row.iter().map(|it| text_or_number(it, to_cell)))?;
+            writer.write_record(row.iter().map(|it| text_or_number(it, to_cell))).map_err(broken)?;
         }
     } else {
         // The columns of the console may be decimals, which are texts in JSON.
         let to_text = if report.command == "sql" { text_or_number } else { |it: &str, to_cell: ToCell| to_cell(it) };
-        writer.write_record(keys.iter().map(|it| to_cell(it)))?;
+        writer.write_record(keys.iter().map(|it| to_cell(it))).map_err(broken)?;
         for row in &rows {
-            writer.write_record(keys.iter().map(|key| match row.get(key) {
+            let cells = keys.iter().map(|key| match row.get(key) {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::String(it)) => to_text(it, to_cell),
                 Some(number @ Value::Number(_)) => number.to_string(),
                 Some(other) => to_cell(&other.to_string()),
-            }))?;
+            });
+            writer.write_record(cells).map_err(broken)?;
         }
     }
     writer.flush()
+}
+
+/// The error of the destination itself, so that a closed pipe is known as one.
+fn broken(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn text_or_number(text: &str, to_cell: ToCell) -> String {

@@ -78,7 +78,8 @@ impl Ledger<'_> {
                     && own.all(|it| {
                         let from = it.created_at.map_or(month.0, |at| at.max(month.0));
                         let is_read = |source: &str| {
-                            let own = spans.iter().filter(|((of, subject), _)| of == source && is_about(subject, &it.arn));
+                            let own =
+                                spans.iter().filter(|((of, subject), _)| of == source && is_about(subject, &it.arn));
                             let read: Spans = own.flat_map(|(_, (_, spans))| spans.as_slice()).copied().collect();
                             read.missing(Span { from, to }).is_empty()
                         };

@@ -50,7 +50,7 @@ pub(crate) struct Prices {
     /// Megabytes of functions by name, `*` for all others.
     function_memory: BTreeMap<String, u64>,
     /// Free transitions of each month, and GB-seconds of its tiers, that something used which is not stored here.
-    pub(super) free_tier_used: u64,
+    free_tier_used: u64,
     tier_used: GbMillis,
 }
 
@@ -73,6 +73,7 @@ impl MemorySource {
 }
 
 /// What one machine's stored executions cost.
+#[derive(Clone)]
 pub(crate) struct MachineCost {
     pub(crate) machine: MachineRow,
     pub(crate) region: String,
@@ -113,6 +114,11 @@ impl Prices {
     /// Whether the user says that a state may run twice without harm.
     pub(crate) fn is_repeatable(&self, machine: &str, state: &str) -> bool {
         self.repeatable.iter().any(|it| it.split_once('/') == Some((machine, state)))
+    }
+
+    /// Free transitions of a month that are not used elsewhere, by the newest book.
+    pub(crate) fn free_transitions(&self) -> u64 {
+        self.book().free_transitions.saturating_sub(self.free_tier_used)
     }
 
     /// The newest book: for what has no day, and for what might be.
@@ -233,8 +239,10 @@ fn price(machine: MachineRow, prices: &Prices, own: Line, other: Line) -> Machin
     let is_standard = machine.workflow_type == WorkflowType::Standard;
     let (standard, express) = if is_standard { (own.standard, other.express) } else { (other.standard, own.express) };
     let is_region_known = prices.book().standard(&region).is_some();
-    let standard = standard.filter(|_| is_region_known && (machine.closed == 0 || machine.complete > 0));
-    let express = express.filter(|_| is_region_known && own.timed > 0);
+    // What was paid is known in part where some executions are; what the other type would cost is not.
+    let (n_complete, n_timed) = if is_standard { (1, machine.closed) } else { (machine.closed, 1) };
+    let standard = standard.filter(|_| is_region_known && machine.complete >= machine.closed.min(n_complete));
+    let express = express.filter(|_| is_region_known && own.timed > 0 && own.timed >= n_timed);
     let (memory_mb, memory_source) = own.memory.map_or((None, MemorySource::Estimate), |it| (Some(it.0), it.1));
     MachineCost {
         actual: if is_standard { standard.map(|it| it.net()) } else { express.map(|it| it.total()) },

@@ -59,7 +59,7 @@ pub(crate) fn found(context: &Context, arguments: &BottlenecksArguments) -> Resu
         )
     };
     let mut told = report(&all, &prices, arguments.approximate);
-    Coverage::load(&reader, since, until)?.tell(&mut told, wanted.as_deref());
+    Coverage::load(&reader, since, until)?.tell(&reader, &mut told, wanted.as_deref())?;
     Ok(told)
 }
 

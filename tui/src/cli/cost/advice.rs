@@ -10,9 +10,7 @@ use analyzer::hybrid::{self, Hybrid, Rates, Region};
 use analyzer::model::{Micros, Name, Timestamp, Usd, WorkflowType};
 use analyzer::patterns::{Pattern, Patterns};
 use analyzer::pricing::{LambdaRates, billed_memory_mb, log_ingestion};
-use queries::{
-    ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, SubjectSpans,
-};
+use queries::{ExecutionFilter, MachineMeasures, Observing, Reader, RetriedError, StateTransitions, SubjectSpans};
 use serde_json::Value;
 
 use super::express::AsOther;
@@ -51,7 +49,7 @@ pub(super) struct Advice {
 pub(super) struct Part {
     pub(super) region: Region,
     /// Transitions that the parent does not make any more, less those of the calls, at list price.
-    removed: Usd,
+    pub(super) removed: Usd,
     pub(super) saves: Usd,
     pub(super) saves_between: Option<(Usd, Usd)>,
     pub(super) child: Value,
@@ -133,6 +131,8 @@ pub(super) struct Adviser<'a> {
     pub(super) ledger: &'a Ledger<'a>,
     pub(super) reader: &'a Reader,
     pub(super) prices: &'a Prices,
+    /// Every machine of the accounts.
+    pub(super) all: &'a [MachineCost],
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
     pub(super) measures: BTreeMap<String, MachineMeasures>,
@@ -156,13 +156,14 @@ pub(super) fn end(all: &[MachineCost], until: Option<Timestamp>) -> Option<Times
 }
 
 impl<'a> Adviser<'a> {
-    pub(super) fn new(ledger: &'a Ledger<'a>, all: &[MachineCost]) -> Result<Self, Failure> {
+    pub(super) fn new(ledger: &'a Ledger<'a>, all: &'a [MachineCost]) -> Result<Self, Failure> {
         let (reader, prices, (since, until)) = (ledger.reader, ledger.prices, ledger.range());
         let end = end(all, until);
         Ok(Self {
             ledger,
             reader,
             prices,
+            all,
             since,
             until,
             all_types: all.iter().map(|it| (it.machine.arn.clone(), it.machine.workflow_type)).collect(),
@@ -198,7 +199,7 @@ impl<'a> Adviser<'a> {
             as_other: self.as_other(
                 it,
                 eligibility.eligible == Some(false) && it.machine.workflow_type == WorkflowType::Standard,
-            ),
+            )?,
             forecast: self.forecast(it),
             observing,
             eligibility,
@@ -206,7 +207,7 @@ impl<'a> Adviser<'a> {
             saves: None,
             saves_per_month: None,
         };
-        self.recommend(it, &mut advice);
+        self.recommend(it, &mut advice)?;
         Ok(advice)
     }
 
@@ -330,7 +331,7 @@ impl<'a> Adviser<'a> {
         let texts = self.reader.definitions(&it.machine.arn)?;
         let definition = texts.first().and_then(|it| StateMachine::parse(it).ok());
         let eligible = self.eligibility(it, definition.as_ref()).eligible;
-        Ok(self.as_other(it, eligible == Some(false) && it.machine.workflow_type == WorkflowType::Standard))
+        self.as_other(it, eligible == Some(false) && it.machine.workflow_type == WorkflowType::Standard)
     }
 
     pub(super) fn observing_cost(&self, it: &MachineCost) -> ObservingCost {
@@ -352,9 +353,9 @@ impl<'a> Adviser<'a> {
         }
     }
 
-    fn recommend(&self, it: &MachineCost, advice: &mut Advice) {
-        let (Some(_), Some(_), Some(whole)) = (it.standard, it.express, advice.as_other.saves) else { return };
-        let (Some(paid), Some(list)) = (it.actual, it.list) else { return };
+    fn recommend(&self, it: &MachineCost, advice: &mut Advice) -> Result<(), Failure> {
+        let (Some(_), Some(_), Some(whole)) = (it.standard, it.express, advice.as_other.saves) else { return Ok(()) };
+        let (Some(paid), Some(list)) = (it.actual, it.list) else { return Ok(()) };
         let parts: Usd = advice.hybrid.iter().map(|it| it.saves).sum();
         // Which way is better is a matter of list prices. What it saves is not: transitions that the free tier covers are not paid.
         let is_whole_better = whole + (list - paid) >= parts;
@@ -370,11 +371,19 @@ impl<'a> Adviser<'a> {
             }
             WorkflowType::Standard if parts > Usd::ZERO => (Recommendation::MoveParts, parts),
             WorkflowType::Standard if advice.eligibility.eligible.is_some() => (Recommendation::Stay, Usd::ZERO),
-            WorkflowType::Standard => return,
+            WorkflowType::Standard => return Ok(()),
         };
-        advice.recommendation = recommendation;
-        advice.saves = Some(saves);
-        advice.saves_per_month = self.monthly(it, saves);
+        (advice.recommendation, advice.saves) = (recommendation, Some(saves));
+        advice.saves_per_month = match self.change(it, advice) {
+            Some(change) => self.saves_a_month(&[(it, change)])?,
+            None => self.monthly(it, Usd::ZERO),
+        };
+        // Of a part of a month more may be free than of the whole.
+        if advice.saves_per_month.is_some_and(|it| it <= Usd::ZERO) && saves > Usd::ZERO {
+            advice.recommendation = Recommendation::Stay;
+            (advice.saves, advice.saves_per_month) = (Some(Usd::ZERO), Some(Usd::ZERO));
+        }
+        Ok(())
     }
 }
 

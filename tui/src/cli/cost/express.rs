@@ -2,12 +2,14 @@
 //!
 //! The machine's executions leave their pool and take their places in the other one, in the order of time, and the account is priced again.
 
+use std::collections::BTreeMap;
+
 use analyzer::model::{Usd, WorkflowType};
 use analyzer::pricing::{ExpressBill, log_ingestion};
 use queries::MachineMeasures;
 
 use super::advice::{Adviser, ExpressLogs, ObservingCost};
-use crate::cli::bill::{MachineCost, Swapped};
+use crate::cli::bill::{Line, MachineCost, Swapped};
 use crate::failure::Failure;
 
 /// Bytes of a logged event where none was measured.
@@ -24,7 +26,8 @@ pub(crate) struct AsOther {
     pub(crate) is_blocked: bool,
     /// What was paid, with the logs that there are.
     pub(crate) of: Option<Usd>,
-    /// How much less the other type would have cost: less than nothing where it costs more.
+    /// How much less the other type would have cost: less than nothing where it costs more, also where others of the account
+    /// pay more for it, since the free tier is theirs no longer.
     pub(crate) saves: Option<Usd>,
 }
 
@@ -44,13 +47,15 @@ pub(super) struct Together {
     pub(super) before: Option<Usd>,
     pub(super) usd: Option<Usd>,
     pub(super) logs: Option<Usd>,
-    /// What everything that is stored would have cost less, the other machines of the accounts included.
+    /// How much less that is, and less what other machines of the accounts would have paid more.
     pub(super) saves: Option<Usd>,
+    /// What others would have paid less, since the free tier and the tiers are theirs.
+    pub(super) others_save: Usd,
 }
 
 impl Adviser<'_> {
     /// A machine as the other type.
-    pub(super) fn as_other(&self, it: &MachineCost, is_blocked: bool) -> AsOther {
+    pub(super) fn as_other(&self, it: &MachineCost, is_blocked: bool) -> Result<AsOther, Failure> {
         let measures = self.measures.get(&it.machine.arn).cloned().unwrap_or_default();
         let logs = self.express_logs(it, &measures);
         let other = AsOther { express: it.express, logs, is_blocked, of: self.paid_with_logs(it), saves: None };
@@ -58,7 +63,28 @@ impl Adviser<'_> {
             WorkflowType::Standard => other.express_with_logs(),
             WorkflowType::Express => it.standard.map(|it| it.net()),
         };
-        AsOther { saves: other.of.zip(would).map(|(of, would)| of - would), ..other }
+        let saves = other.of.zip(would).map(|(of, would)| of - would);
+        let is_promising = it.machine.workflow_type == WorkflowType::Express && saves.is_some_and(|it| it > Usd::ZERO);
+        let of_others = if is_promising {
+            let swapped = Swapped::from([it.machine.arn.clone()]);
+            self.of_others(&self.ledger.by_machine(&Swapped::new())?, &self.ledger.by_machine(&swapped)?, &swapped)
+        } else {
+            Usd::ZERO
+        };
+        Ok(AsOther { saves: saves.map(|it| it + of_others.min(Usd::ZERO)), ..other })
+    }
+
+    /// What the machines that stay as they are would have paid less, or more, where others change.
+    fn of_others(&self, before: &BTreeMap<String, Line>, after: &BTreeMap<String, Line>, swapped: &Swapped) -> Usd {
+        let stays = |arn: &String| {
+            let it = self.all_types.get(arn)?;
+            let of = |line: &Line| match it {
+                WorkflowType::Standard => line.standard.map(|it| it.net()),
+                WorkflowType::Express => line.express.map(|it| it.total()),
+            };
+            Some(of(before.get(arn)?)? - of(after.get(arn)?)?)
+        };
+        before.keys().filter(|it| !swapped.contains(*it)).filter_map(stays).sum()
     }
 
     /// What was paid for the executions of a machine and for their logs.
@@ -66,7 +92,7 @@ impl Adviser<'_> {
         Some(it.actual? + self.present_logs(it))
     }
 
-    fn present_logs(&self, it: &MachineCost) -> Usd {
+    pub(super) fn present_logs(&self, it: &MachineCost) -> Usd {
         let ObservingCost { logs, .. } = self.observing_cost(it);
         logs.unwrap_or(Usd::ZERO)
     }
@@ -92,16 +118,7 @@ impl Adviser<'_> {
         };
         let usd: Option<Usd> = moved.iter().map(price).sum();
         let logs: Option<Usd> = moved.iter().map(logs).sum();
-        // What the machines that stay pay more or less, since the free tier and the tiers are theirs now.
-        let stays = |arn: &String| {
-            let it = self.all_types.get(arn)?;
-            let of = |line: &crate::cli::bill::Line| match it {
-                WorkflowType::Standard => line.standard.map(|it| it.net()),
-                WorkflowType::Express => line.express.map(|it| it.total()),
-            };
-            Some(of(before.get(arn)?)? - of(after.get(arn)?)?)
-        };
-        let of_others: Usd = before.keys().filter(|it| !swapped.contains(*it)).filter_map(stays).sum();
+        let of_others = self.of_others(&before, &after, &swapped);
         let paid: Option<Usd> = moved.iter().map(|it| it.1.of).sum();
         let would = usd.zip(logs).map(|(usd, logs)| usd + logs);
         Ok(Together {
@@ -110,7 +127,8 @@ impl Adviser<'_> {
             before: paid,
             usd,
             logs,
-            saves: paid.zip(would).map(|(paid, would)| paid - would + of_others),
+            saves: paid.zip(would).map(|(paid, would)| paid - would + of_others.min(Usd::ZERO)),
+            others_save: of_others.max(Usd::ZERO),
         })
     }
 

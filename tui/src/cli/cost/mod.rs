@@ -27,6 +27,7 @@ mod months;
 pub(crate) mod outlook;
 mod period;
 mod reconcile;
+mod savings;
 mod study;
 mod threshold;
 
@@ -37,7 +38,7 @@ use months::{Month, MonthForecast};
 use threshold::Threshold;
 
 pub(crate) use express::AsOther;
-pub(crate) use period::{MachinePeriod, Outlook, paid_in, paid_in_with_outlook};
+pub(crate) use period::{MachinePeriod, Months, Outlook, paid_in, paid_in_with_outlook};
 pub(crate) use study::{Spending, spending, study};
 
 /// What an execution type that a machine does not have would cost, for the tables: with logs at level ALL, and whether it is possible.
@@ -90,10 +91,10 @@ pub(crate) fn run(context: &Context, arguments: &CostArguments) -> Outcome {
         return reconcile::run(context, file, range);
     }
     let thresholds = arguments.fail_on.iter().map(|it| Threshold::parse(it)).collect::<Result<Vec<_>, _>>()?;
-    let (report, all, month) = priced(context, arguments)?;
+    let (report, all, month, saves) = priced(context, arguments)?;
     report.print(context.output)?;
     let crossed: Vec<&Threshold> =
-        thresholds.iter().filter(|it| it.is_crossed(&all, month.as_ref().ok().copied())).collect();
+        thresholds.iter().filter(|it| it.is_crossed(&all, month.as_ref().ok().copied(), saves)).collect();
     if let Some(why) = month.as_ref().err().filter(|_| thresholds.iter().any(Threshold::is_of_month)) {
         eprintln!("month_usd is not known: {why}");
     }
@@ -119,8 +120,8 @@ pub(crate) fn found(context: &Context, arguments: &CostArguments) -> Result<Repo
     priced(context, arguments).map(|it| it.0)
 }
 
-/// The report, every machine that it is about, and a month of them together.
-type Priced = (Report, Vec<(MachineCost, Advice)>, Result<Usd, String>);
+/// The report, every machine that it is about, a month of them together, and what the advice would save in it.
+type Priced = (Report, Vec<(MachineCost, Advice)>, Result<Usd, String>, Option<Usd>);
 
 fn priced(context: &Context, arguments: &CostArguments) -> Result<Priced, Failure> {
     let what_if = arguments.what_if.as_deref().map(parse_what_if).transpose()?;
@@ -142,11 +143,8 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<Priced, Failur
     let month = adviser.project_all(&wanted)?;
     let groups = arguments.by.as_ref().map(|by| groups::groups(by, &adviser, &everything)).transpose()?;
     let states = groups::groups(&GroupBy::State, &adviser, &everything)?;
-    let all: Vec<(MachineCost, Advice)> = everything
-        .into_iter()
-        .filter(|it| machine.as_deref().is_none_or(|arn| it.machine.arn == arn))
-        .zip(advice)
-        .collect();
+    let all: Vec<(MachineCost, Advice)> = everything.iter().filter(is_wanted).cloned().zip(advice).collect();
+    let saves = adviser.saves_together(all.iter().map(|it| (&it.0, &it.1)))?;
     let (first, last) = period(all.iter().map(|it| &it.0));
     let from = since.or(first).map(analyzer::time::format);
     let to = until.or(last).map(analyzer::time::format);
@@ -155,7 +153,7 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<Priced, Failur
     free_tier_fields(&free_tier, &mut report.fields);
     report.footer += &free_tier_note(&free_tier).map_or_else(String::new, |it| format!("\n{it}"));
     add_calibrations(&mut report, &reader.calibrations()?, &prices);
-    Coverage::load(&reader, since, until)?.tell(&mut report, machine.as_deref());
+    Coverage::load(&reader, since, until)?.tell(&reader, &mut report, machine.as_deref())?;
     if let Some(what_if) = what_if {
         add_what_if(&mut report, &adviser, &all, what_if)?;
     }
@@ -165,9 +163,10 @@ fn priced(context: &Context, arguments: &CostArguments) -> Result<Priced, Failur
     let field = |key: &str, value: Value| (key.to_owned(), value);
     report.fields.extend([
         field("projection_month", month.as_ref().map_or(Value::Null, json::month_to_json)),
+        field("saves_usd_per_month", saves.map_or(Value::Null, number)),
         field("projection_reason", month.as_ref().err().map_or(Value::Null, |why| why.as_str().into())),
     ]);
-    Ok((report, all, month.map(|it| it.usd)))
+    Ok((report, all, month.map(|it| it.usd), saves))
 }
 
 /// What CloudWatch says of transitions that nobody counts; it is told, and the price book decides.
@@ -216,6 +215,7 @@ fn add_what_if(
         "type": as_type.as_str(), "state_machines": together.machines, "blocked": together.blocked,
         "before_usd": together.before.map(number), "usd": together.usd.map(number), "logs_usd": together.logs.map(number),
         "usd_with_logs": with_logs.map(number), "saves_usd": together.saves.map(number),
+        "others_save_usd": number(together.others_save),
     });
     report.fields.insert("what_if".to_owned(), what_if);
     let money = |it: Option<Usd>| it.map_or_else(|| "not known".to_owned(), text::usd);
@@ -339,29 +339,30 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         lines.push(format!("{name}: cannot be Express. {}", why.join("; ")));
     }
     if let Some(Month { usd, interval, days, is_rough }) = &advice.projection {
-        let sure = match interval.filter(|it| it.1 >= text::CENT) {
-            Some((low, high)) => {
-                format!("{} to {} with 95 % confidence, from {days:.0} days", text::amount(low), text::amount(high))
+        let sure = match interval {
+            Some((low, high)) if *high >= text::CENT => {
+                format!("{} to {} with 95 % confidence, from {days:.0} days", text::amount(*low), text::amount(*high))
             }
+            Some(_) => format!("from {days:.0} days"),
             None => format!("from {days:.1} days, too few to say how sure"),
         };
         let rough = if *is_rough { "rough, " } else { "" };
-        lines.push(format!("{name}: about {} a month at this rate (list price; {rough}{sure}).", text::amount(*usd)));
+        lines.push(format!("{name}: {} a month at this rate (list price; {rough}{sure}).", about(*usd)));
     }
     if let Some(why) = &advice.projection_reason {
         lines.push(format!("{name}: no month is projected: {why}."));
     }
     if let Some(MonthForecast { month, so_far, forecast }) = &advice.forecast {
-        let sure = forecast.interval.map_or_else(String::new, |(low, high)| {
+        let sure = forecast.interval.filter(|it| it.1 >= text::CENT).map_or_else(String::new, |(low, high)| {
             format!(", {} to {} with 95 % confidence", text::amount(low), text::amount(high))
         });
         let past = forecast.backtest.map_or_else(String::new, |it| {
             format!("; week-long forecasts of the days before were off by {:.0} % on average", it.mean_error * 100.0)
         });
         lines.push(format!(
-            "{name}: {} so far in {month}, about {} by its end{sure}{past}.",
+            "{name}: {} so far in {month} at list price, {} by its end{sure}{past}.",
             text::amount(*so_far),
-            text::amount(forecast.usd)
+            about(forecast.usd)
         ));
     }
     let Waste { retries, failed, polling, idle_passes, redrives, .. } = &advice.waste;
@@ -393,6 +394,10 @@ fn sentences(it: &MachineCost, advice: &Advice) -> Vec<String> {
         }
     }
     lines
+}
+
+fn about(amount: Usd) -> String {
+    if amount < text::CENT { "less than $0.01".to_owned() } else { format!("about {}", text::usd(amount)) }
 }
 
 fn joined(states: &[Name]) -> String {

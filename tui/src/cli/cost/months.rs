@@ -54,15 +54,27 @@ impl Adviser<'_> {
     /// A month of one machine, at list price; `None` where too little is covered, or a price is not known.
     pub(super) fn project(&self, it: &MachineCost) -> Result<Option<Month>, Failure> {
         let Ok(basis) = self.basis(it) else { return Ok(None) };
-        self.month(&basis, &[it])
+        self.month(&basis, &[it], None)
     }
 
-    fn month(&self, basis: &Basis, machines: &[&MachineCost]) -> Result<Option<Month>, Failure> {
+    /// The same as either type; `None` as well where that has no known price.
+    pub(super) fn month_as(&self, it: &MachineCost, as_type: WorkflowType) -> Result<Option<Usd>, Failure> {
+        let Ok(basis) = self.basis(it) else { return Ok(None) };
+        Ok(self.month(&basis, &[it], Some(as_type))?.map(|it| it.usd))
+    }
+
+    fn month(
+        &self,
+        basis: &Basis,
+        machines: &[&MachineCost],
+        as_type: Option<WorkflowType>,
+    ) -> Result<Option<Month>, Failure> {
         let mut days = vec![Usd::ZERO; basis.whole_days()];
         let mut total = Usd::ZERO;
         for row in self.usage(basis)?.iter() {
             let Some(it) = machines.iter().find(|it| it.machine.arn == row.machine_arn) else { continue };
-            let Some(amount) = self.list_price(it, row) else { return Ok(None) };
+            let as_type = as_type.unwrap_or(it.machine.workflow_type);
+            let Some(amount) = self.list_price_as(it, row, as_type) else { return Ok(None) };
             total += amount;
             let day = row.key.as_deref().and_then(|it| it.parse::<usize>().ok());
             if let Some(day) = day.and_then(|it| days.get_mut(it)) {
@@ -85,7 +97,7 @@ impl Adviser<'_> {
             Ok(basis) => basis,
             Err(why) => return Ok(Err(why.to_string())),
         };
-        let Some(gross) = self.month(&basis, all)? else {
+        let Some(gross) = self.month(&basis, all, None)? else {
             return Ok(Err("the price of a region is not known".to_owned()));
         };
         let mut accounts: Vec<&str> = all.iter().map(|it| it.machine.account.as_str()).collect();
@@ -98,10 +110,8 @@ impl Adviser<'_> {
                 .copied()
                 .filter(|it| it.machine.account == account && it.machine.workflow_type == WorkflowType::Standard)
                 .collect();
-            let Some(rate) = own.first().and_then(|it| self.prices.book().standard(&it.region)) else { continue };
-            let Some(standard) = self.month(&basis, &own)? else { continue };
-            let left = self.prices.book().free_transitions.saturating_sub(self.prices.free_tier_used);
-            free += (rate.per_transition * left).min(standard.usd);
+            let Some(standard) = self.month(&basis, &own, None)? else { continue };
+            free += self.free_tier_of(account).min(standard.usd);
         }
         let net = |amount: Usd| if amount > free { amount - free } else { Usd::ZERO };
         Ok(Ok(Month {

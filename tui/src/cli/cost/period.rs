@@ -3,7 +3,7 @@
 use analyzer::model::{Timestamp, Usd};
 use queries::Reader;
 
-use super::advice::{Adviser, Waste};
+use super::advice::{Advice, Adviser, Waste};
 use super::groups::{GroupBy, groups};
 use super::study::saving;
 use crate::cli::bill::{Ledger, MachineCost, Prices, costs_of};
@@ -33,6 +33,15 @@ pub(crate) struct Outlook {
     pub(crate) waste: Vec<(&'static str, Usd)>,
 }
 
+/// A month at the rate of a period; `None` where nothing is projected.
+#[derive(Clone, Copy)]
+pub(crate) struct Months {
+    /// What it costs, free tier counted.
+    pub(crate) usd: Option<Usd>,
+    /// What all that could be done saves together.
+    pub(crate) saves: Option<Usd>,
+}
+
 /// From, inclusive, to, exclusive.
 type Span = (Timestamp, Timestamp);
 
@@ -43,33 +52,37 @@ pub(crate) fn paid_in(reader: &Reader, prices: &Prices, span: Span) -> Result<Ve
     periods(&Adviser::new(&ledger, &everything)?, &everything, |_| Ok(None))
 }
 
-/// The same with what could be saved, and what a month would cost at this rate, free tier counted; `None` where nothing is
-/// projected.
+/// The same with what could be saved, and a month at this rate.
 pub(crate) fn paid_in_with_outlook(
     reader: &Reader,
     prices: &Prices,
     span: Span,
     is_wanted: impl Fn(&str) -> bool,
-) -> Result<(Vec<MachinePeriod>, Option<Usd>), Failure> {
+) -> Result<(Vec<MachinePeriod>, Months), Failure> {
     let ledger = Ledger::of_starts(reader, prices, (Some(span.0), Some(span.1)))?;
     let everything = costs_of(&ledger, reader.machines(Some(span.0), Some(span.1))?)?;
     let adviser = Adviser::new(&ledger, &everything)?;
     let wanted: Vec<&MachineCost> = everything.iter().filter(|it| is_wanted(&it.machine.arn)).collect();
     let month = adviser.project_all(&wanted)?.ok().map(|it| it.usd);
-    let periods = periods(&adviser, &everything, |it| {
-        let advice = adviser.advise(it)?;
-        Ok(Some(Outlook { saving: saving(&advice), waste: waste(&advice.waste) }))
+    let advice = everything.iter().map(|it| adviser.advise(it)).collect::<Result<Vec<Advice>, _>>()?;
+    // What is too little to be an action is none here, either.
+    let actions = everything.iter().zip(&advice).filter(|it| is_wanted(&it.0.machine.arn) && saving(it.1).is_some());
+    let saves = adviser.saves_together(actions)?;
+    let mut advice = advice.iter();
+    let periods = periods(&adviser, &everything, |_| {
+        let outlook = |it: &Advice| Outlook { saving: saving(it), waste: waste(&it.waste) };
+        Ok(advice.next().map(outlook))
     })?;
-    Ok((periods, month))
+    Ok((periods, Months { usd: month, saves }))
 }
 
 fn periods(
     adviser: &Adviser<'_>,
     everything: &[MachineCost],
-    outlook: impl Fn(&MachineCost) -> Result<Option<Outlook>, Failure>,
+    mut outlook: impl FnMut(&MachineCost) -> Result<Option<Outlook>, Failure>,
 ) -> Result<Vec<MachinePeriod>, Failure> {
     let by_day = groups(&GroupBy::Day, adviser, everything)?;
-    let one = |it: &MachineCost| {
+    let mut one = |it: &MachineCost| {
         let days = by_day.iter().filter(|group| group.is_of(&it.machine.arn));
         let days = days.filter_map(|group| Some((group.key()?.to_owned(), group.usd())));
         Ok(MachinePeriod {
@@ -83,7 +96,7 @@ fn periods(
             outlook: outlook(it)?,
         })
     };
-    everything.iter().map(one).collect()
+    everything.iter().map(&mut one).collect()
 }
 
 fn waste(it: &Waste) -> Vec<(&'static str, Usd)> {

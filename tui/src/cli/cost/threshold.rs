@@ -58,14 +58,15 @@ impl Threshold {
         matches!(self.metric, Metric::MonthUsd)
     }
 
-    pub(super) fn is_crossed(&self, all: &[(MachineCost, Advice)], month: Option<Usd>) -> bool {
-        if let Metric::MonthUsd = self.metric {
-            return month.is_some_and(|it| self.is_crossed_by(it));
+    pub(super) fn is_crossed(&self, all: &[(MachineCost, Advice)], month: Option<Usd>, saves: Option<Usd>) -> bool {
+        match self.metric {
+            Metric::MonthUsd => return month.is_some_and(|it| self.is_crossed_by(it)),
+            Metric::SavesUsd => return saves.is_some_and(|it| self.is_crossed_by(it)),
+            _ => {}
         }
         let amount = |(it, advice): &(MachineCost, Advice)| match self.metric {
             Metric::Usd => it.actual,
-            Metric::MonthUsd => None,
-            Metric::SavesUsd => advice.saves_per_month,
+            Metric::MonthUsd | Metric::SavesUsd => None,
             Metric::RetriesUsd => advice.waste.retries,
             Metric::FailedUsd => advice.waste.failed,
             Metric::PollingUsd => advice.waste.polling,

@@ -14,7 +14,7 @@ use tui::text;
 use super::{Action, Asked, actions_section, change, nothing};
 use crate::cli::Context;
 use crate::cli::bill::{Prices, number};
-use crate::cli::cost::{self, MachinePeriod, Outlook};
+use crate::cli::cost::{self, MachinePeriod, Months, Outlook};
 use crate::cli::coverage::Coverage;
 use crate::failure::Failure;
 use crate::report::page::{Bars, Chart, Page, Section};
@@ -101,10 +101,13 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
         None => "What was paid is not known: the price of a region is missing.".to_owned(),
     }];
     answer.extend(largest_change(&lines).filter(|_| executions.0 > 0 && executions.1 > 0));
-    let saved: Usd = actions.iter().filter_map(|it| it.usd_per_month).sum();
-    if saved > Usd::ZERO {
-        let plural = if actions.len() == 1 { "change" } else { "changes" };
-        answer.push(format!("{} {plural} would save {} a month.", actions.len(), text::amount(saved)));
+    if let Some(saved) = month.saves.filter(|it| !actions.is_empty() && *it > Usd::ZERO) {
+        let what = if actions.len() == 1 {
+            "1 change would save"
+        } else {
+            &format!("{} changes together would save", actions.len())
+        };
+        answer.push(format!("{what} {} a month.", text::amount(saved)));
     }
     let coverage = Coverage::load(reader, Some(asked.period.0), Some(asked.period.1))?;
     let notes: Vec<String> = coverage.notes(asked.machine.as_deref()).collect();
@@ -112,7 +115,7 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
         ("paid", total.map(|it| text::usd(it.1))),
         ("before", total.map(|it| text::usd(it.0))),
         ("executions", Some(text::count(executions.1))),
-        ("a month at this rate", month.map(text::amount)),
+        ("a month at this rate", month.usd.map(text::amount)),
         ("prices of", Some(prices.book().as_of.clone())),
     ];
     let page = Page {
@@ -132,7 +135,7 @@ pub(super) fn told(context: &Context, reader: &Reader, asked: &Asked) -> Result<
     Ok((report(&lines, &actions, total, executions, month), page))
 }
 
-fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<(Vec<Line>, Option<Usd>), Failure> {
+fn lines(reader: &Reader, prices: &Prices, asked: &Asked) -> Result<(Vec<Line>, Months), Failure> {
     let mut lines: BTreeMap<String, Line> = BTreeMap::new();
     let before = cost::paid_in(reader, prices, asked.before)?;
     let (now, month) = cost::paid_in_with_outlook(reader, prices, asked.period, |arn| asked.is_wanted(arn))?;
@@ -297,7 +300,7 @@ fn report(
     actions: &[Action],
     total: Option<(Usd, Usd)>,
     executions: (u64, u64),
-    month: Option<Usd>,
+    month: Months,
 ) -> Report {
     let mut table = TextTable::with_columns(&[
         "machine",
@@ -335,7 +338,8 @@ fn report(
         ("usd_before", total.map(|it| number(it.0)).into()),
         ("executions", executions.1.into()),
         ("executions_before", executions.0.into()),
-        ("projection_month_usd", month.map(number).into()),
+        ("projection_month_usd", month.usd.map(number).into()),
+        ("saves_usd_per_month", month.saves.map(number).into()),
         ("actions", actions.iter().map(Action::to_json).collect()),
         ("machines", lines.iter().map(machine).collect()),
         ("days", days.into()),
@@ -343,9 +347,9 @@ fn report(
     .into_iter()
     .map(|(key, value): (&str, Value)| (key.to_owned(), value))
     .collect();
-    let footer = actions
-        .iter()
-        .filter_map(|it| Some(format!("{}: saves {} a month. {}", it.what, text::amount(it.usd_per_month?), it.command)));
+    let footer = actions.iter().filter_map(|it| {
+        Some(format!("{}: saves {} a month. {}", it.what, text::amount(it.usd_per_month?), it.command))
+    });
     let footer = sentences(footer);
     Report { command: "report", fields, rows: "machines", table, heading: String::new(), footer }
 }
