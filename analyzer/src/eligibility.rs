@@ -71,7 +71,7 @@ pub fn assess(definition: Option<&StateMachine>, measured: &Measured) -> Eligibi
         found.risks.push(Finding { state: None, rule, detail: (*detail).to_owned() });
     }
     found.blockers.dedup();
-    let is_known = definition.is_some() || measured.timed > 0;
+    let is_known = definition.is_some() || measured.timed > 0 || !found.blockers.is_empty();
     found.eligible = is_known.then_some(found.blockers.is_empty());
     found
 }

@@ -28,6 +28,7 @@ mod lake;
 mod machines;
 mod marks;
 mod membership;
+mod memory;
 mod metered;
 mod names;
 mod own_traces;

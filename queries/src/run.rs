@@ -4,13 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use duckdb::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use duckdb::{Connection, InterruptHandle, Statement};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, StoreError, Table};
+use crate::{Cell, StoreError, Table, memory};
+
+/// How often it is looked how much memory a statement takes.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How much a statement of the console may answer, and how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub enum Limit {
     Rows,
     Bytes,
     Time,
+    /// Of the process that runs it.
+    Memory,
 }
 
 /// An answer of the console: all rows, or those until a limit.
@@ -84,15 +89,18 @@ pub(crate) fn stream_within<E: From<StoreError>>(
     sink: &mut impl Sink<E>,
 ) -> Result<Option<Limit>, E> {
     let handle = connection.interrupt_handle();
-    let is_late = AtomicBool::new(false);
+    let (is_late, is_large) = (AtomicBool::new(false), AtomicBool::new(false));
     let (running, ended) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        let is_late = &is_late;
+        let (is_late, is_large) = (&is_late, &is_large);
         scope.spawn(move || {
-            if ended.recv_timeout(limits.time) == Err(RecvTimeoutError::Timeout) {
-                is_late.store(true, Ordering::SeqCst);
-                interrupt_until(&handle, &ended);
-            }
+            let over = match wait(&ended, limits.time) {
+                None => return,
+                Some(Limit::Memory) => is_large,
+                Some(_) => is_late,
+            };
+            over.store(true, Ordering::SeqCst);
+            interrupt_until(&handle, &ended);
         });
         let mut limited = Limited { sink, left: *limits, reached: None };
         let result = stream(connection, sql, &[], &mut limited);
@@ -101,9 +109,28 @@ pub(crate) fn stream_within<E: From<StoreError>>(
         match result {
             Ok(()) => Ok(reached),
             Err(_) if is_late.load(Ordering::SeqCst) => Ok(Some(Limit::Time)),
+            Err(_) if is_large.load(Ordering::SeqCst) => Ok(Some(Limit::Memory)),
             Err(error) => Err(error),
         }
     })
+}
+
+/// Waits for a statement to end; says what it reached before.
+fn wait(ended: &mpsc::Receiver<()>, most: Duration) -> Option<Limit> {
+    let (begun, before) = (Instant::now(), memory::taken());
+    loop {
+        let left = most.saturating_sub(begun.elapsed());
+        if ended.recv_timeout(left.min(LOOK)) != Err(RecvTimeoutError::Timeout) {
+            return None;
+        }
+        if begun.elapsed() >= most {
+            return Some(Limit::Time);
+        }
+        let grown = before.zip(memory::taken()).is_some_and(|(before, now)| now > before + memory::MOST);
+        if grown {
+            return Some(Limit::Memory);
+        }
+    }
 }
 
 /// Interrupts a statement until its thread says that it has ended: what is interrupted before it has begun would go on.

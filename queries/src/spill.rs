@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use crate::lake::Lake;
 
+/// How often another name is tried.
+const ATTEMPTS: u32 = 1_000;
 const ALIVE: &str = "alive";
 /// A folder without a lock may be one that is just being made.
 const JUST_MADE: Duration = Duration::from_secs(60);
@@ -86,14 +88,22 @@ fn private_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// A folder that no other process has: one of the same number may live in another container, or on another machine.
 fn own_folder(parent: &Path) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let folder = parent.join(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    new_folder(&folder).or_else(|_| {
-        // Another process of that number may have left it, on another machine or in another container.
-        fs::remove_dir_all(&folder)?;
-        new_folder(&folder)
-    })?;
+    let mut left = ATTEMPTS;
+    let folder = loop {
+        let folder = parent.join(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        left -= 1;
+        match new_folder(&folder) {
+            Ok(()) => break folder,
+            Err(error) if left == 0 => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // The last other process has just taken the folder around it along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => private_folder(parent)?,
+            Err(error) => return Err(error),
+        }
+    };
     let alive = File::create(folder.join(ALIVE))?;
     // Not every file system has locks; there the folder is safe for as long as it is young.
     let _ = alive.try_lock();
@@ -178,6 +188,22 @@ mod tests {
     }
 
     #[cfg(unix)]
+    #[test]
+    fn a_folder_of_the_same_number_that_another_process_has_is_left_alone() {
+        let place = tempfile::tempdir().expect("a folder");
+        let parent = place.path().join("db.tmp");
+        new_folder(&parent).expect("a folder");
+        // Of the next numbers of this process.
+        let taken: Vec<PathBuf> = (0..50).map(|it| parent.join(format!("{}-{it}", std::process::id()))).collect();
+        for folder in &taken {
+            new_folder(folder).expect("a folder");
+            fs::write(folder.join("duckdb_temp_storage-0.tmp"), "rows").expect("a file");
+        }
+        let spill = Spill::inside(&parent);
+        assert!(Path::new(&spill.setting()).is_dir() && !taken.contains(&PathBuf::from(spill.setting())));
+        assert!(taken.iter().all(|it| it.join("duckdb_temp_storage-0.tmp").exists()));
+    }
+
     #[test]
     fn others_cannot_enter_it_and_nothing_is_spilled_through_a_link() {
         use std::os::unix::fs::PermissionsExt;

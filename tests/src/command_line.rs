@@ -297,3 +297,97 @@ fn every_view_goes_out_as_parquet() {
     // Nothing of the console's closedness is lost by it.
     assert_ne!(bench.run(&["sql", "SELECT * FROM read_parquet('x.parquet')"]).status.code(), Some(0));
 }
+
+/// What was not written has to be said, whatever the form, and a reader that has had enough is no error.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_does_not_reach_its_reader_is_an_error_and_a_closed_pipe_is_none() {
+    let bench = demo();
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:order-processing";
+    let mut all: Vec<Vec<&str>> = vec![
+        vec!["export", "focus"],
+        vec!["export", "infracost"],
+        vec!["export", "prometheus"],
+        vec!["export", "perfetto", "--all"],
+        vec!["policy"],
+        vec!["schema", "cost"],
+        vec!["completions", "bash"],
+        vec!["dash", "--once"],
+        vec!["config"],
+        vec!["lint", "--explain", "timeout"],
+        vec!["report", "cost", "-o", "markdown"],
+        vec!["report", "health"],
+        vec!["export", "bundle", arn],
+    ];
+    for form in ["table", "json", "ndjson", "csv", "markdown"] {
+        all.push(vec!["executions", "-o", form]);
+        all.push(vec!["states", "-o", form]);
+        all.push(vec!["sql", "SELECT * FROM events", "-o", form]);
+    }
+    for arguments in &all {
+        let works = bench.run(arguments);
+        if works.status.code() == Some(2) || works.stdout.is_empty() {
+            continue;
+        }
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let output = bench.command(arguments).stdout(full).stderr(Stdio::piped()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("No space left"), "{arguments:?}: {said}");
+        let mut child =
+            bench.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("error"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn what_statistics_leave_out_is_counted() {
+    let bench = Bench::new();
+    let event = |execution: &str, id: u64, kind: &str, details: Value| {
+        serde_json::json!({
+            "id": id.to_string(), "type": kind, "details": details, "previous_event_id": (id - 1).to_string(),
+            "event_timestamp": (1_764_000_000_000 + 10 * id).to_string(), "redrive_count": "0",
+            "execution_arn": format!("arn:aws:states:us-east-1:123456789012:execution:orders:{execution}"),
+        })
+        .to_string()
+            + "\n"
+    };
+    let whole = |it: &str| {
+        [
+            event(it, 1, "ExecutionStarted", serde_json::json!({"input": "{}"})),
+            event(it, 2, "PassStateEntered", serde_json::json!({"name": "A", "input": "{}"})),
+            event(it, 3, "PassStateExited", serde_json::json!({"name": "A", "output": "{}"})),
+            event(it, 4, "ExecutionSucceeded", serde_json::json!({"output": "{}"})),
+        ]
+    };
+    let path = bench.write("log.jsonl", whole("a").concat() + &whole("b")[2..].concat());
+    bench.json(&["import", &path.to_string_lossy()]);
+    for command in ["states", "bottlenecks", "cost"] {
+        let result = bench.json(&[command]);
+        is_valid(&bench, command, &result);
+        assert_eq!(result["without_start_count"], 1, "{command}");
+        let text = bench.run(&[command]).stdout;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(text.contains("1 execution without a known start"), "{command}: {text}");
+    }
+}
+
+#[test]
+fn nothing_lies_next_to_standard_input() {
+    let bench = Bench::new();
+    let history = serde_json::json!({"events": [
+        {"id": 1, "type": "ExecutionStarted", "timestamp": "2026-10-01T00:00:00Z", "previousEventId": 0},
+        {"id": 2, "type": "ExecutionSucceeded", "timestamp": "2026-10-01T00:00:01Z", "previousEventId": 1},
+    ]});
+    let other = "arn:aws:states:us-east-1:123456789012:execution:other:one";
+    bench.write("stdin.describe.json", serde_json::json!({"executionArn": other}).to_string());
+    let path = bench.write("input.json", history.to_string());
+    let input = std::fs::File::open(path).expect("it is there");
+    let status =
+        bench.command(&["import", "-"]).current_dir(bench.folder.path()).stdin(input).status().expect("it runs");
+    assert!(status.success());
+    assert!(!bench.rows("SELECT execution_arn FROM executions").iter().any(|it| it.contains(":other:")));
+}

@@ -247,3 +247,56 @@ fn several_statements_of_an_input_run_in_turn() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("`DROP`"));
 }
+
+/// What collects more than DuckDB counts as its memory is stopped, and what cannot be stopped does not begin.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_statement_fills_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    const MOST_KB: u64 = 1_000_000;
+    let bench = Bench::demo(40);
+    for sql in [
+        "SELECT length(string_agg(repeat('x', 9999), '')) FROM range(3000000)",
+        "SELECT len(list(i)) FROM range(2000000000) t(i)",
+        "SELECT count(DISTINCT repeat('x', 9999) || i) FROM range(3000000) t(i)",
+        "SELECT histogram(repeat('x', 900) || i) FROM range(30000000) t(i)",
+        "SELECT median(i) FROM range(3000000000) t(i)",
+        "SELECT length(list_reduce(list_transform(range(28), lambda x: 'xxxxxxxxxxxxxxxx'), lambda a, b: a || a))",
+        "SELECT replace(repeat('x', 10000) || i, 'x', repeat('y', 10000)) FROM range(2000) t(i)",
+        "WITH RECURSIVE t AS (SELECT 'x' AS a UNION ALL SELECT a || a FROM t) SELECT max(length(a)) FROM t",
+    ] {
+        let script = "ulimit -t 60; \"$@\"; code=$?; exit $code";
+        let mut child = std::process::Command::new("/bin/sh")
+            .args(["-c", script, "sh"])
+            .arg(crate::stepscope::binary())
+            .args(["sql", sql, "--max-seconds", "20"])
+            .env("STEPSCOPE_DB", bench.db())
+            .env("XDG_CONFIG_HOME", bench.folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let mut most = 0;
+        let status = loop {
+            for pid in descendants(child.id()) {
+                let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+                let kb = text.lines().find_map(|it| it.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+                most = most.max(kb.unwrap_or(0_u64));
+            }
+            if let Some(status) = child.try_wait().expect("it can be asked") {
+                break status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        };
+        assert_eq!((status.code(), status.signal()), (Some(1), None), "{sql}");
+        assert!(most < MOST_KB, "{sql}: {most} KB");
+    }
+}
+
+/// A process and those that it has started.
+#[cfg(target_os = "linux")]
+fn descendants(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|it| it.parse().ok());
+    std::iter::once(pid).chain(children.flat_map(descendants)).collect()
+}

@@ -405,3 +405,15 @@ fn yaml_is_read_as_those_read_it_who_deploy_it() {
         }
     }
 }
+
+#[test]
+fn a_deployed_definition_that_cannot_be_read_is_an_error() {
+    let bench = Bench::new();
+    bench.write("inner/m.asl.json", b"{\"StartAt\": \"\xff\"}");
+    let template = "Resources:\n  M:\n    Type: AWS::Serverless::StateMachine\n    Properties:\n      DefinitionUri: inner/m.asl.json\n";
+    let path = bench.write("template.yaml", template);
+    let output = bench.run(&["lint", &path.to_string_lossy(), "-o", "json"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("unreadable") && text.contains("m.asl.json"), "{text}");
+}

@@ -31,6 +31,7 @@ mod projecting;
 mod refusing;
 mod reports;
 mod rollups;
+mod savings;
 mod scopes;
 mod shapes;
 mod sharing;

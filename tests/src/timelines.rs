@@ -269,4 +269,10 @@ fn what_is_known_from_elsewhere_makes_an_old_history_incomplete() {
     assert_eq!((&after["complete"], &after["status"]), (&false.into(), &"RUNNING".into()));
     assert!(kinds(&after).contains(&"newer_status"), "{:?}", after["gaps"]);
     assert_eq!(after["active_ms"], Value::Null);
+    // A redrive that only a description tells of is one all the same.
+    let row = &bench.json(&["executions"])["executions"][0];
+    assert_eq!((&row["redrives"], &row["runs"]), (&1.into(), &2.into()));
+    let machine = &bench.json(&["cost"])["machines"][0];
+    assert_eq!(machine["express_eligible"], false, "{machine}");
+    assert!(machine["blockers"].to_string().contains("redrive"), "{machine}");
 }

@@ -345,3 +345,41 @@ fn wide_deep_and_empty_shapes_are_whole_and_replayed_exactly() {
         assert_eq!(replay.error(), Some(Micros::ZERO));
     }
 }
+
+#[test]
+fn a_map_run_that_goes_on_after_a_redrive_leaves_nothing_over() {
+    let run = run("
+        1<-0 ExecutionStarted +0
+        2<-0 MapStateEntered M +0
+        3<-2 MapStateStarted +1
+        4<-3 MapRunStarted +1
+        5<-4 MapRunFailed +10
+        6<-5 MapStateFailed +10
+        7<-6 ExecutionFailed +10
+        8<-7 ExecutionRedriven #1 +100
+        9<-8 MapRunRedriven +101
+        10<-9 MapRunSucceeded +110
+        11<-10 MapStateSucceeded +110
+        12<-11 MapStateExited M +110
+        13<-12 ExecutionSucceeded +111
+    ");
+    assert!(run.execution.complete, "{:?}", run.execution.gaps);
+    assert!(run.execution.gaps.iter().all(|it| it.kind.as_str() != "unknown_state"), "{:?}", run.execution.gaps);
+}
+
+#[test]
+fn the_path_goes_on_before_a_lost_entry() {
+    check(
+        "
+        1<-0 ExecutionStarted +0
+        2<-0 WaitStateEntered A +0
+        3<-2 WaitStateExited A +50
+        5<-4 PassStateExited B +60
+        6<-5 WaitStateEntered C +60
+        7<-6 WaitStateExited C +90
+        8<-7 ExecutionSucceeded +90
+        ",
+        "A 0..50 succeeded x0; C 60..90 succeeded x0",
+        "A wait 50; - overhead 10; C wait 30",
+    );
+}

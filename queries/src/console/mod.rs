@@ -6,11 +6,11 @@
 mod check;
 mod explain;
 mod functions;
-mod growth;
 mod parser;
 #[cfg(test)]
 mod property;
 mod relations;
+mod size;
 mod split;
 
 pub(crate) use check::{Asker, Checker};

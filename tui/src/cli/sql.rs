@@ -56,6 +56,7 @@ fn reached(limit: Limit, limits: &Limits) -> String {
     match limit {
         Limit::Rows => format!("has more than {} rows (--max-rows)", limits.rows),
         Limit::Bytes => format!("takes more than {} bytes (--max-bytes)", limits.bytes),
+        Limit::Memory => "takes too much memory: ask for less at a time, or collect fewer values".to_owned(),
         Limit::Time => format!("takes longer than {} s (--max-seconds)", limits.time.as_secs()),
     }
 }
