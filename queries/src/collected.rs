@@ -9,6 +9,8 @@ use crate::machines::time;
 use crate::{Reader, StoreError};
 
 const KNOWN: &str = include_str!("../sql/known_executions.sql");
+const LOGGED_IN_PART: &str = "SELECT machine_arn FROM machine_settings GROUP BY machine_arn
+    HAVING arg_max(log_level, seen_at) IN ('ERROR', 'FATAL') ORDER BY 1";
 const SPANS: &str = "SELECT source, subject, wanted_from, from_at, to_at FROM collected";
 const DEFINITIONS: &str = "SELECT fingerprint FROM definition UNION ALL SELECT fingerprint FROM machine_version";
 const MEANS: &str =
@@ -83,6 +85,11 @@ impl Reader {
             known.1.add(Span { from, to });
         }
         Ok(found)
+    }
+
+    /// The state machines that log failures alone: what was read of their logs does not tell of all executions.
+    pub fn logged_in_part(&self) -> Result<Vec<String>, StoreError> {
+        self.query(LOGGED_IN_PART, &[])?.into_iter().map(|row| Take::new(row).text()).collect()
     }
 
     /// Fingerprints of the definitions and versions that are stored.

@@ -28,7 +28,12 @@ pub(crate) fn scrub_sidecars(database: &Path, ids: &[String], names: &[String]) 
         let found = entry.file_name().to_string_lossy().into_owned();
         let Some(rest) = found.strip_prefix(&name) else { continue };
         let path = entry.path();
-        let is_file = fs::symlink_metadata(&path).is_ok_and(|it| it.is_file() && it.len() <= LARGEST);
+        let about = fs::symlink_metadata(&path).ok();
+        let is_file = about.as_ref().is_some_and(fs::Metadata::is_file);
+        if is_file && is_ours(rest) && about.is_some_and(|it| it.len() > LARGEST) {
+            let reason = format!("`{}` is too large to look through: remove it first", path.display());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+        }
         if is_backup(rest) {
             fs::remove_file(&path)?;
             changed.push(path);
@@ -53,12 +58,19 @@ fn is_ours(rest: &str) -> bool {
 /// Rewrites a text file without the texts; says whether they were there.
 fn scrub(path: &Path, ids: &[String], names: &[String]) -> io::Result<bool> {
     let _alone = lock(path)?;
-    let Ok(content) = fs::read_to_string(path) else { return Ok(false) };
+    let bytes = fs::read(path)?;
     let has_one = |text: &str| ids.iter().chain(names).any(|it| text.contains(it));
     let is_log = path.extension().is_some_and(|it| it == "log");
-    let clean = if is_log {
-        content.split_inclusive('\n').filter(|line| !has_one(line)).collect()
-    } else if let Ok(value) = serde_json::from_str::<Value>(&content) {
+    if is_log {
+        // What other programs write into a log need not be text.
+        let kept = |line: &&[u8]| !has_one(&String::from_utf8_lossy(line));
+        let clean: Vec<u8> = bytes.split_inclusive(|it| *it == b'\n').filter(kept).flatten().copied().collect();
+        return if clean == bytes { Ok(false) } else { replace(path, &clean).map(|()| true) };
+    }
+    let content = String::from_utf8(bytes).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is no UTF-8 text: remove it first", path.display()))
+    })?;
+    let clean = if let Ok(value) = serde_json::from_str::<Value>(&content) {
         let clean = without(&value, ids, names);
         if clean == value {
             return Ok(false);
@@ -67,16 +79,17 @@ fn scrub(path: &Path, ids: &[String], names: &[String]) -> io::Result<bool> {
     } else {
         replaced(&content, ids)
     };
-    if clean == content {
-        return Ok(false);
-    }
+    if clean == content { Ok(false) } else { replace(path, clean.as_bytes()).map(|()| true) }
+}
+
+/// Puts a new content in place, for the same people.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = with(path, ".scrubbed");
     let permissions = fs::metadata(path)?.permissions();
-    fs::write(&beside, clean)?;
+    fs::write(&beside, content)?;
     fs::set_permissions(&beside, permissions)?;
     File::open(&beside)?.sync_all()?;
-    fs::rename(&beside, path)?;
-    Ok(true)
+    fs::rename(&beside, path)
 }
 
 /// Waits until no other process changes the file, where it is one that has a lock beside it.
@@ -123,6 +136,7 @@ mod tests {
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a file");
         write("db", "");
+        fs::write(folder.path().join("db.other.log"), b"bad \xff byte\nsaw secret-name\n").expect("a file");
         write("db.v1.bak", "secret-name");
         write("db.collect.log", "one\ntwo secret-name\nthree\n");
         write("db.alerts.json", r#"{"of":"secret-name","States.Odd":"it is States.Odd"}"#);
@@ -130,7 +144,8 @@ mod tests {
         write("dbother.log", "secret-name");
         let texts = ["secret-name".to_owned(), "on".to_owned()];
         let changed = scrub_sidecars(&folder.path().join("db"), &texts, &["States.Odd".to_owned()]).expect("it works");
-        assert_eq!(changed.len(), 3, "{changed:?}");
+        assert_eq!(changed.len(), 4, "{changed:?}");
+        assert_eq!(fs::read(folder.path().join("db.other.log")).expect("a file"), b"bad \xff byte\n");
         assert!(!folder.path().join("db.v1.bak").exists());
         assert_eq!(read("db.collect.log"), "one\nthree\n");
         let state: Value = serde_json::from_str(&read("db.alerts.json")).expect("JSON");

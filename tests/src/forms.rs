@@ -227,3 +227,47 @@ fn a_long_envelope_is_read_in_pieces_and_gives_the_same_tables() {
     assert_eq!((&result["quarantined"], &result["duplicates"]), (&0.into(), &0.into()), "{}", result["quarantined"]);
     assert_eq!(other.everything(), bench.everything());
 }
+
+/// Whatever the order of the keys, and however long: what a part of a document is known by may come behind it.
+#[test]
+fn a_long_list_of_histories_gives_the_tables_of_a_short_one() {
+    let history = |n: usize, length: usize| {
+        let mut events = vec![serde_json::json!({
+            "id": 1, "previousEventId": 0, "timestamp": 1_764_000_000 + n, "type": "ExecutionStarted",
+            "executionStartedEventDetails": {"input": serde_json::json!({"p": "x".repeat(length)}).to_string()},
+        })];
+        for id in 2..14 {
+            let kind = if id % 2 == 0 { "PassStateEntered" } else { "PassStateExited" };
+            let details = if id % 2 == 0 { "stateEnteredEventDetails" } else { "stateExitedEventDetails" };
+            let text = serde_json::json!({"p": "y".repeat(length)}).to_string();
+            let key = if id % 2 == 0 { "input" } else { "output" };
+            events.push(serde_json::json!({
+                "id": id, "previousEventId": id - 1, "timestamp": 1_764_000_000 + n, "type": kind,
+                details: {"name": format!("S{}", id / 2), key: text},
+            }));
+        }
+        events.push(serde_json::json!({
+            "id": 14, "previousEventId": 13, "timestamp": 1_764_000_001 + n, "type": "ExecutionSucceeded",
+        }));
+        serde_json::Value::from(events)
+    };
+    let arn = |n: usize| format!("arn:aws:states:us-east-1:123456789012:execution:m:e{n}");
+    let before =
+        |n: usize, length: usize| format!(r#"{{"executionArn":"{}","events":{}}}"#, arn(n), history(n, length));
+    let after = |n: usize, length: usize| format!(r#"{{"events":{},"executionArn":"{}"}}"#, history(n, length), arn(n));
+    let list = |of: &dyn Fn(usize, usize) -> String, length: usize| {
+        format!("[{}]", (0..4).map(|it| of(it, length)).collect::<Vec<_>>().join(","))
+    };
+    let stored = |text: String| {
+        let bench = Bench::new();
+        let path = bench.write("list.json", text);
+        let result = bench.json(&["import", &path.to_string_lossy()]);
+        assert_eq!((&result["executions"], &result["events"]), (&4.into(), &56.into()), "{result}");
+        assert_eq!((&result["duplicates"], &result["quarantined"]), (&0.into(), &0.into()), "{result}");
+        bench.rows("SELECT execution_arn, id, type, state FROM events")
+    };
+    let expected = stored(list(&before, 10));
+    assert_eq!(stored(list(&after, 10)), expected);
+    assert_eq!(stored(list(&after, 200_000)), expected);
+    assert_eq!(stored(list(&before, 200_000)), expected);
+}

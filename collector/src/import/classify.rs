@@ -120,10 +120,34 @@ impl Receiver<'_, '_> {
         }
     }
 
-    /// A part of a long document. Where only its end may say which execution a history belongs to, it waits for that.
+    /// A part of a long document. Of a list of documents the first may go on with what was held back, and the last may go
+    /// on in the next part.
     fn piece(&mut self, value: Value, at: Position) {
-        let is_object = value.is_object();
-        let waits = !self.held.is_empty() || (is_object && self.accepts(Format::History) && is_history(&value));
+        let Value::Array(items) = value else { return self.part(value, at) };
+        let is_list_of_histories = self.accepts(Format::History) && items.iter().any(is_history);
+        if self.held.is_empty() && !is_list_of_histories {
+            return self.value(Value::Array(items), "", at);
+        }
+        let n_items = items.len();
+        for (index, item) in items.into_iter().filter(Value::is_object).enumerate() {
+            let is_last = index + 1 == n_items;
+            let ends_here = !self.held.is_empty() && (!is_last || self.known_arn(&item).is_some());
+            if ends_here {
+                self.hold(&item, at);
+                self.ended();
+            } else if is_last {
+                self.part(item, at);
+            } else {
+                let source =
+                    if is_definition(&item) || logs::is_message(&item) { item.to_string() } else { String::new() };
+                self.value(item, &source, Position { first_item: 0, ..at });
+            }
+        }
+    }
+
+    /// A part of one. Where only its end may say which execution a history belongs to, it waits for that.
+    fn part(&mut self, value: Value, at: Position) {
+        let waits = !self.held.is_empty() || (self.accepts(Format::History) && value.is_object() && is_history(&value));
         if !waits {
             return self.value(value, "", at);
         }
@@ -134,9 +158,7 @@ impl Receiver<'_, '_> {
             let arn = self.arn_of_file();
             return self.history(value, &arn, at);
         }
-        let text = value.to_string();
-        self.n_held += text.len();
-        self.held.push((text, at));
+        self.hold(&value, at);
         if self.n_held > MAX_HELD_BYTES {
             self.ended();
             self.gave_up = true;
@@ -146,6 +168,12 @@ impl Receiver<'_, '_> {
             );
             self.sink.quarantine(at.line, reason);
         }
+    }
+
+    fn hold(&mut self, value: &Value, at: Position) {
+        let text = value.to_string();
+        self.n_held += text.len();
+        self.held.push((text, at));
     }
 
     fn value(&mut self, value: Value, source: &str, at: Position) {

@@ -275,7 +275,8 @@ impl Document {
     /// Gives on the records that are complete, and keeps what stands around them.
     fn give_piece(&mut self, receive: &mut impl Receive) -> bool {
         let has_items = |it: &Frame| it.is_list && it.done > it.start + 1;
-        let Some(place) = self.path.iter().rposition(has_items) else { return false };
+        // Of lists in lists the outermost that has some: an item that is whole says all that is known of it.
+        let Some(place) = self.path.iter().position(has_items) else { return false };
         let list = self.path[place].clone();
         self.n_pieces += 1;
         // Numbers alone are none of ours.

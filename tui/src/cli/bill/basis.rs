@@ -62,6 +62,7 @@ impl Ledger<'_> {
             }
         }
         let spans = self.reader.collected_spans()?;
+        let logged_in_part = self.reader.logged_in_part()?;
         let mut found = Vec::new();
         for (account, months) in &self.accounts {
             for month in months.iter().filter(|it| self.limit(it.0) > 0) {
@@ -83,7 +84,7 @@ impl Ledger<'_> {
                             let read: Spans = own.flat_map(|(_, (_, spans))| spans.as_slice()).copied().collect();
                             read.missing(Span { from, to }).is_empty()
                         };
-                        is_read("history") || is_read("logs")
+                        is_read("history") || is_read("logs") && !logged_in_part.contains(&it.arn)
                     });
                 found.push(FreeTierMonth {
                     account: account.clone(),

@@ -134,7 +134,7 @@ fn paged(
     let (baseline, incident) = (covered(&sides.baseline)?, covered(&sides.incident)?);
     let coverage = json!({"baseline": baseline.of(&machine), "incident": incident.of(&machine)});
     told.fields.insert("coverage".to_owned(), coverage);
-    incident.tell(&reader, &mut told, Some(&machine))?;
+    incident.tell(reader, &mut told, Some(&machine))?;
     let mut page = None;
     if has_page {
         let named = listed(&it.compared, arguments.all);

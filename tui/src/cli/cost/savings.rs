@@ -49,8 +49,8 @@ impl Adviser<'_> {
         for account in accounts {
             let own: Vec<(&MachineCost, Change)> =
                 changes.iter().filter(|it| it.0.machine.account == account).copied().collect();
-            let Some(saved) = self.saves_in_account(account, &own)? else { return Ok(None) };
-            saves += saved;
+            let Some(less) = self.saves_in_account(account, &own)? else { return Ok(None) };
+            saves += less;
         }
         Ok(Some(saves))
     }
