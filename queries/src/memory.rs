@@ -1,7 +1,7 @@
 //! How much memory does this process take? Asked while a reader's statement runs, which may collect more than DuckDB counts.
 
 /// The most by which the process may grow while a reader's statement runs. More than one grows it, so it is no exact share.
-pub(crate) const MOST: u64 = 256 << 20;
+pub(crate) const MOST: u64 = 512 << 20;
 
 /// Bytes of this process that are in memory; `None` where the system does not tell.
 #[cfg(target_os = "linux")]

@@ -391,3 +391,24 @@ fn nothing_lies_next_to_standard_input() {
     assert!(status.success());
     assert!(!bench.rows("SELECT execution_arn FROM executions").iter().any(|it| it.contains(":other:")));
 }
+
+/// Help is documentation: the words that `.ci/words` refuses there are refused here.
+#[test]
+fn help_is_in_plain_words() {
+    let bench = Bench::new();
+    let help = bench.run(&["help"]).stdout;
+    let help = String::from_utf8(help).expect("text");
+    let commands = help.lines().skip_while(|it| *it != "Commands:").skip(1).take_while(|it| !it.is_empty());
+    let names = commands.filter(|it| it.starts_with("  ") && !it.starts_with("   "));
+    let mut all = help.clone();
+    for name in names.filter_map(|it| it.split_whitespace().next()).filter(|it| *it != "help") {
+        let output = bench.run(&[name, "--help"]);
+        assert!(output.status.success(), "{name}");
+        all += &String::from_utf8(output.stdout).expect("text");
+    }
+    assert!(all.lines().count() > 300, "every command has its help: {all}");
+    let path = bench.write("help.txt", all);
+    let words = crate::stepscope::corpora().join("../../.ci/words");
+    let output = std::process::Command::new("python3").arg(words).arg(&path).output().expect("python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -253,7 +253,7 @@ fn several_statements_of_an_input_run_in_turn() {
 #[test]
 fn no_statement_fills_the_process() {
     use std::os::unix::process::ExitStatusExt;
-    const MOST_KB: u64 = 1_000_000;
+    const MOST_KB: u64 = 1_400_000;
     let bench = Bench::demo(40);
     for sql in [
         "SELECT length(string_agg(repeat('x', 9999), '')) FROM range(3000000)",

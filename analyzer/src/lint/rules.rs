@@ -43,7 +43,7 @@ pub const RULES: [Rule; 57] = [
     rule(
         "not_read",
         Severity::Info,
-        "What stands here is made at deployment, or lies elsewhere: nobody has looked at it.",
+        "This definition is created at deployment, or is in another place: it was not checked.",
         "Give lint the file that has the definition.",
         "",
     ),
@@ -269,7 +269,7 @@ pub const RULES: [Rule; 57] = [
         "catch_all_is_not_all",
         Severity::Warning,
         "States.ALL takes neither States.Runtime (nothing takes it) nor States.DataLimitExceeded (it has to be named).",
-        "Name States.DataLimitExceeded; mend the paths and sizes that cause States.Runtime.",
+        "Name States.DataLimitExceeded; fix the paths and sizes that cause States.Runtime.",
         r#""Catch": [{"ErrorEquals": ["States.DataLimitExceeded"], "Next": "TooLarge"}, {"ErrorEquals": ["States.ALL"], "Next": "Failed"}]"#,
     ),
     rule(
@@ -304,7 +304,7 @@ pub const RULES: [Rule; 57] = [
         "retry_storm",
         Severity::Warning,
         "A fifth of the visits and more is retried; each retry is a transition and a call.",
-        "Mend the cause, or wait longer before the first retry.",
+        "Fix the cause, or wait longer before the first retry.",
         "",
     ),
     rule(
@@ -332,7 +332,7 @@ pub const RULES: [Rule; 57] = [
         "payload_near_limit",
         Severity::Warning,
         "An input or output of more than 256 KiB ends the execution with States.DataLimitExceeded.",
-        "Put the data into S3 and hand on its address.",
+        "Put the data into S3 and pass its address.",
         r#""ResultSelector": {"key.$": "$.key"}"#,
     ),
     rule(
@@ -408,7 +408,7 @@ pub const RULES: [Rule; 57] = [
     rule(
         "data_in_logs",
         Severity::Info,
-        "Whoever may read the log group reads what your users sent.",
+        "Everyone with access to the log group can read what your users sent.",
         "Turn IncludeExecutionData off, or encrypt with a key of your own.",
         "",
     ),

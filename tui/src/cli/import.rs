@@ -24,7 +24,7 @@ pub(crate) struct ImportArguments {
     /// Files or folders; `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The form of the input; told by content when not given.
+    /// Input format; detected from the content when not given.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArgument,
     /// The execution that a history without an ARN belongs to.

@@ -77,37 +77,37 @@ struct Shared {
     /// The configuration file.
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
-    /// The form of the result.
+    /// Output format.
     #[arg(short, long, global = true, value_enum, default_value_t)]
     output: Output,
-    /// Leave cells of CSV that a spreadsheet would take for a formula as they are, without a leading apostrophe.
+    /// Write CSV cells that a spreadsheet could run as a formula unchanged, without a leading apostrophe.
     #[arg(long, global = true)]
     csv_raw: bool,
-    /// Whether to use colour.
+    /// When to use colour.
     #[arg(long, global = true, value_enum, default_value_t)]
     color: Color,
-    /// What "now" means for spans such as 24h.
+    /// Use this time as "now", for spans such as 24h.
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<String>,
-    /// A price book instead of the built-in one, or a folder of them: each applies from its date on.
+    /// A price book to use instead of the built-in one, or a folder of them; each applies from its date on.
     #[arg(long, global = true, env = "STEPSCOPE_PRICES", value_name = "PATH")]
     prices: Option<PathBuf>,
-    /// The region whose prices apply to executions without one [default: us-east-1].
+    /// Region whose prices apply to executions without a region [default: us-east-1].
     #[arg(long, global = true, value_name = "REGION")]
     price_region: Option<String>,
-    /// Transitions of each month's free tier that are used up elsewhere.
+    /// Free-tier transitions per month that other workloads of the account use.
     #[arg(long, global = true, value_name = "N")]
     free_tier_used: Option<u64>,
-    /// GB-seconds of each month's Express tiers that are used up elsewhere.
+    /// Express GB-seconds per month that other workloads of the account use.
     #[arg(long, global = true, value_name = "GB_S")]
     tier_used: Option<u64>,
-    /// Megabytes of a function, `*` for all others, where no report tells; may be repeated.
+    /// Memory of a Lambda function in MB, where no report states it; `*` for all others; may be repeated.
     #[arg(long, global = true, value_name = "NAME=MB")]
     function_memory: Vec<String>,
-    /// A state that may run twice without harm, whatever it calls, such as orders/Charge; may be repeated.
+    /// A state that is safe to run twice, such as orders/Charge; may be repeated.
     #[arg(long, global = true, value_name = "MACHINE/STATE")]
     repeatable: Vec<String>,
-    /// What a contract takes off list prices, such as standard=12.5 or all=5; may be repeated.
+    /// A contract discount on list prices in percent, such as standard=12.5 or all=5; may be repeated.
     #[arg(long, global = true, value_name = "SERVICE=PERCENT")]
     discount: Vec<String>,
 }
@@ -122,15 +122,15 @@ pub(crate) enum Color {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fill a temporary database with a deterministic workload and open the dashboard.
+    /// Create a temporary database with a synthetic workload and open the dashboard.
     Demo(demo::DemoArguments),
-    /// Read histories, logs, traces and definitions from files, folders or standard input.
+    /// Import histories, logs, traces and definitions from files, folders or standard input.
     Import(import::ImportArguments),
-    /// Collect machines, executions and histories from AWS.
+    /// Collect state machines, executions and histories from AWS.
     Collect(collect::CollectArguments),
-    /// Check the database, the configuration, the prices and the way to AWS.
+    /// Check the database, configuration, prices and connection to AWS.
     Doctor(doctor::DoctorArguments),
-    /// Print the IAM policy that `collect` needs, and nothing more.
+    /// Print the minimal IAM policy that `collect` needs.
     Policy(policy::PolicyArguments),
     /// Open the dashboard.
     Dash(dash::DashArguments),
@@ -138,51 +138,51 @@ enum Command {
     Executions(executions::ExecutionsArguments),
     /// Show the timeline, attempts and critical path of executions.
     Show(show::ShowArguments),
-    /// Show where executions spend their time, state by state.
+    /// Show where executions spend their time, by state.
     States(states::StatesArguments),
-    /// Rank the states by what they add to the critical path, and say what would help.
+    /// Rank states by their share of the critical path and suggest improvements.
     Bottlenecks(bottlenecks::BottlenecksArguments),
-    /// Re-simulate executions with something changed.
+    /// Simulate recorded executions with a change, such as no back-off.
     Whatif(whatif::WhatifArguments),
-    /// Explain what changed between two sets of executions: causes, contributions, how sure.
+    /// Compare two sets of executions: causes, contributions and confidence.
     Compare(compare::CompareArguments),
-    /// Find since when something is different.
+    /// Detect when latency or failure rate changed.
     Incidents(incidents::IncidentsArguments),
-    /// Tell a period against the one before: a page for people who were not there.
+    /// Compare a period with the previous one and write a shareable report.
     Report(report::ReportArguments),
-    /// Make reports by the clock.
+    /// Run reports on a schedule.
     Schedule(schedule::ScheduleArguments),
-    /// Look at the rules of the configuration, and tell who wants to know.
+    /// Evaluate the configured alert rules and notify their recipients.
     Alerts(alerts::AlertsArguments),
-    /// Note when something was deployed.
+    /// Record a deployment.
     Mark(mark::MarkArguments),
-    /// Show what was billed, and what Standard and Express would cost.
+    /// Show what was billed and what Standard and Express would cost.
     Cost(cost::CostArguments),
-    /// Check definitions: what AWS would refuse, what is not wise, and what their runs say.
+    /// Check definitions: errors that AWS rejects, bad practices, findings from recorded executions.
     Lint(lint::LintArguments),
-    /// Make, look at and put in order a database that is a lake.
+    /// Create, inspect and compact a DuckLake database.
     Lake(lake::LakeArguments),
-    /// Look at all machines: best practices, ranked by money and risk.
+    /// Check all state machines against best practices, ranked by money and risk.
     Audit(audit::AuditArguments),
-    /// Say what ran when, how each version did, and what changed.
+    /// List deployed versions with their performance and definition changes.
     Versions(versions::VersionsArguments),
-    /// Say what changed between two definitions.
+    /// Show the differences between two definitions.
     Diff(diff::DiffArguments),
-    /// List failed runs that can still be redriven, with the command for each.
+    /// List failed executions that can still be redriven, with the command for each.
     Redrivable(redrivable::RedrivableArguments),
-    /// Delete executions with everything stored of them, and rewrite the database so that nothing is left in its files.
+    /// Delete executions and all their data, and rewrite the database so that nothing is left in its files.
     Forget(forget::ForgetArguments),
-    /// Delete closed executions that started before a time.
+    /// Delete closed executions that started before a given time.
     Prune(forget::PruneArguments),
-    /// Hand the data on: evidence bundles, FOCUS, Infracost, OTLP, Parquet, Perfetto, Prometheus.
+    /// Export data: evidence bundles, FOCUS, Infracost, OTLP, Parquet, Perfetto, Prometheus.
     Export(export::ExportArguments),
-    /// Show the price book in force.
+    /// Show the prices in use.
     Prices(prices::PricesArguments),
-    /// Run a read-only query over the documented views.
+    /// Run a read-only SQL query over the documented views.
     Sql(sql::SqlArguments),
     /// Print the JSON Schema of a command's result.
     Schema(schema::SchemaArguments),
-    /// Print the configuration in force.
+    /// Print the effective configuration.
     Config,
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArguments),
@@ -200,10 +200,10 @@ enum Command {
 /// A range of start times: from, inclusive, to, exclusive.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Range {
-    /// Executions that started at or after this time: RFC 3339, a date, or a span back from now such as 90m, 24h, 7d.
+    /// Only executions that started at or after this time: RFC 3339, a date, or a span back from now such as 90m, 24h, 7d.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Executions that started before this time.
+    /// Only executions that started before this time.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }

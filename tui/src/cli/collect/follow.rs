@@ -39,7 +39,7 @@ pub(crate) struct ServiceArguments {
     /// The form of the log on standard error.
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     log_format: crate::logging::LogFormat,
-    /// Stop when standard input ends: whoever started the collector is gone.
+    /// Stop when standard input ends, because the process that started the collector is gone.
     #[arg(long, hide = true)]
     until_input_ends: bool,
 }

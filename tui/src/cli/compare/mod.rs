@@ -69,7 +69,7 @@ pub(crate) struct CompareArguments {
     /// List also what is not significant.
     #[arg(long)]
     all: bool,
-    /// Write a page to hand on: .md, .html (stands alone) or .json; account numbers are masked.
+    /// Write a page to share: .md, .html (stands alone) or .json; account numbers are masked.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }

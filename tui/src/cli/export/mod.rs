@@ -29,7 +29,7 @@ pub(crate) struct ExportArguments {
 
 #[derive(Subcommand)]
 enum Form {
-    /// Executions as evidence to hand on, without payloads and with other account numbers; `import` reads them back.
+    /// Executions as evidence to share, without payloads and with other account numbers; `import` reads them back.
     Bundle(bundle::BundleArguments),
     /// Executions as OpenTelemetry traces, to a file or to a collector.
     Otlp(otlp::OtlpArguments),
