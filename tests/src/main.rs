@@ -16,6 +16,7 @@ mod emulator;
 mod exports;
 mod forgetting;
 mod forms;
+mod golden;
 mod hostile;
 mod incidents;
 mod joined;

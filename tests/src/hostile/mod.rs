@@ -51,6 +51,11 @@ fn commands_of_help(bench: &Bench, around: &[String]) -> BTreeSet<String> {
     found
 }
 
+/// The commands of the help, those below commands too.
+pub(crate) fn commands() -> BTreeSet<String> {
+    commands_of_help(&Bench::new(), &[])
+}
+
 /// Checks what a run wrote, as its form asks for.
 fn check(arguments: &[String], form: &str, output: &Output, checked: &Mutex<Checked>) {
     let place = format!("{arguments:?}");
