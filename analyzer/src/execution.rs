@@ -58,7 +58,8 @@ pub struct Execution {
 impl Execution {
     /// Wall time from start to the last end; `None` while either is not known.
     pub fn duration(&self) -> Option<Micros> {
-        Some(self.stopped_at? - self.started_at?)
+        // Times that contradict each other make no duration.
+        Some(self.stopped_at? - self.started_at?).filter(|it| *it >= Micros::ZERO)
     }
 
     /// The time in which it ran: without what lay between its runs.
@@ -235,6 +236,11 @@ fn gaps(
             incomplete: lacks_any,
             ..Gap::missing(GapKind::UnknownStart, "it is not known when the execution started")
         });
+    }
+    let closed_at = timeline.closing.map(|it| events[it].at);
+    if closed_at.zip(started_at).is_some_and(|(closed, started)| closed < started) {
+        let text = "the execution ends before it starts: its times contradict each other, and it has no duration";
+        gaps.push(Gap::missing(GapKind::UnknownStart, text));
     }
     gaps.extend(news.map(News::gap));
     if timeline.closing.is_some() && lacks_events {

@@ -1,5 +1,6 @@
 //! Values as they come out of a query, whether the database is open here or in the process that writes it.
 
+use analyzer::model::Timestamp;
 use duckdb::types::{TimeUnit, ValueRef};
 use serde::{Deserialize, Serialize};
 
@@ -96,10 +97,64 @@ fn plain(value: &duckdb::types::Value) -> String {
         Value::List(items) | Value::Array(items) => {
             format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", "))
         }
+        Value::Struct(fields) => {
+            let fields = fields.iter().map(|(key, it)| format!("'{key}': {}", plain(it)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|(key, it)| format!("{}={}", plain(key), plain(it)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Union(it) => plain(it),
         Value::Text(it) | Value::Enum(it) => it.clone(),
         Value::Null => "NULL".to_owned(),
+        Value::Boolean(it) => it.to_string(),
+        Value::TinyInt(it) => it.to_string(),
+        Value::SmallInt(it) => it.to_string(),
+        Value::Int(it) => it.to_string(),
+        Value::BigInt(it) => it.to_string(),
+        Value::HugeInt(it) => it.to_string(),
+        Value::UTinyInt(it) => it.to_string(),
+        Value::USmallInt(it) => it.to_string(),
+        Value::UInt(it) => it.to_string(),
+        Value::UBigInt(it) => it.to_string(),
+        Value::Float(it) => it.to_string(),
+        Value::Double(it) => it.to_string(),
+        Value::Decimal(it) => it.to_string(),
+        Value::Blob(bytes) => bytes.iter().fold("\\x".to_owned(), |text, it| text + &format!("{it:02X}")),
+        Value::Date32(days) => date(i64::from(*days)),
+        Value::Timestamp(unit, it) => analyzer::time::format(Timestamp(micros(*unit, *it))),
+        Value::Time64(unit, it) => time_of_day(micros(*unit, *it)),
+        Value::Interval { months, days, nanos } => interval(*months, *days, *nanos),
         other => format!("{other:?}"),
     }
+}
+
+/// As DuckDB writes a date.
+fn date(days: i64) -> String {
+    let text = analyzer::time::format(Timestamp(days.saturating_mul(86_400_000_000)));
+    text.split('T').next().unwrap_or_default().to_owned()
+}
+
+fn time_of_day(micros: i64) -> String {
+    let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    let text = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if rest == 0 { text } else { format!("{text}.{rest:06}") }
+}
+
+/// Months, days and the rest, those of them that there are.
+fn interval(months: i32, days: i32, nanos: i64) -> String {
+    let mut parts = Vec::new();
+    for (n, unit) in [(months, "month"), (days, "day")] {
+        if n != 0 {
+            parts.push(format!("{n} {unit}{}", if n.abs() == 1 { "" } else { "s" }));
+        }
+    }
+    if nanos != 0 || parts.is_empty() {
+        let micros = nanos / 1_000;
+        parts.push(format!("{}{}", if micros < 0 { "-" } else { "" }, time_of_day(micros.abs())));
+    }
+    parts.join(" ")
 }
 
 /// Takes the values of a row one after the other.

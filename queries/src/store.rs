@@ -42,7 +42,7 @@ pub(crate) const MACROS: [&str; 3] = [VIEWS, LOCAL, LAKE];
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// What the name of a database that is being created ends with, before the id of the process.
 const NEW: &str = ".new-";
-const MEMORY_LIMIT: &str = "104MB";
+const MEMORY_LIMIT: &str = "400MB";
 /// A transaction above this goes to the file at once, without a detour through the log.
 const CHECKPOINT_THRESHOLD: &str = "1MB";
 /// Rows that are compressed together. With DuckDB's own 122,880 the last commit of an import has a good deal left to

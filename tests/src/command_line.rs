@@ -412,3 +412,32 @@ fn help_is_in_plain_words() {
     let output = std::process::Command::new("python3").arg(words).arg(&path).output().expect("python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[test]
+fn an_execution_that_ends_before_it_starts_has_no_duration() {
+    let bench = Bench::new();
+    let event = |id: u64, kind: &str, at: i64| {
+        serde_json::json!({
+            "id": id.to_string(), "type": kind, "details": {"name": "A"}, "previous_event_id": (id - 1).to_string(),
+            "event_timestamp": at.to_string(), "redrive_count": "0",
+            "execution_arn": "arn:aws:states:us-east-1:123456789012:execution:orders:back",
+        })
+        .to_string()
+            + "\n"
+    };
+    let at = 1_764_000_000_000;
+    let lines = [
+        event(1, "ExecutionStarted", at),
+        event(2, "PassStateEntered", at - 50_000),
+        event(3, "PassStateExited", at - 99_000),
+        event(4, "ExecutionSucceeded", at - 86_400_000),
+    ];
+    let path = bench.write("log.jsonl", lines.concat());
+    bench.json(&["import", &path.to_string_lossy()]);
+    let shown = bench.json(&["show", "back"]);
+    assert_eq!((&shown["duration_ms"], &shown["complete"]), (&Value::Null, &false.into()), "{shown}");
+    assert!(shown["gaps"].to_string().contains("contradict"), "{shown}");
+    let states = bench.json(&["states"]);
+    assert!(states["machines"][0]["p50_ms"].is_null(), "{states}");
+    assert!(!String::from_utf8_lossy(&bench.run(&["states"]).stdout).contains('−'));
+}

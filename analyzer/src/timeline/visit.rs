@@ -112,7 +112,7 @@ impl Attempt {
 
 impl Visit {
     pub fn duration(&self) -> Option<Micros> {
-        self.exited_at.map(|exit| exit - self.entered_at)
+        self.exited_at.map(|exit| exit - self.entered_at).filter(|it| *it >= Micros::ZERO)
     }
 
     /// The cold starts of all attempts; `None` where none of them is known.

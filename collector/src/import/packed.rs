@@ -15,6 +15,8 @@ use crate::limits::{MAX_PACKINGS, MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO};
 const BUFFER: usize = 1 << 17;
 pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The last three bytes of what such a frame begins with.
+const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 /// Why a text ended before its end: the first reason is kept, since others follow from it.
 #[derive(Clone, Default)]
@@ -42,7 +44,9 @@ pub(super) fn unpacked(input: impl BufRead + 'static) -> (Box<dyn BufRead>, Faul
     let mut input: Box<dyn BufRead> = Box::new(source);
     for packing in 0..=MAX_PACKINGS {
         let head = head_of(&mut input);
-        let is_packed = head.starts_with(&GZIP) || head.starts_with(&ZSTD);
+        // A frame that may be skipped begins with one of sixteen numbers, and pzstd's files with such a frame.
+        let is_skippable = head.len() > 3 && head[0] & 0xf0 == 0x50 && head[1..4] == SKIPPABLE;
+        let is_packed = head.starts_with(&GZIP) || head.starts_with(&ZSTD) || is_skippable;
         if !is_packed {
             break;
         }

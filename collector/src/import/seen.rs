@@ -7,6 +7,9 @@ use super::Format;
 const KEYS: usize = 6;
 const LONGEST: usize = 40;
 
+/// Of text at most one byte in so many is a zero byte.
+const RARE: usize = 32;
+
 /// What was expected, in the words of a reason.
 pub(super) fn expected(format: Option<Format>) -> &'static str {
     match format {
@@ -78,7 +81,13 @@ pub(super) fn bytes(head: &[u8]) -> Option<String> {
     if head.get(257..262) == Some(b"ustar") {
         return Some("tar archive (unpack it first)".to_owned());
     }
-    let zero = head.iter().take(8_192).position(|&it| it == 0)?;
+    let start = &head[..head.len().min(8_192)];
+    let zero = start.iter().position(|&it| it == 0)?;
+    // A few of them in a text damage the lines they are in, and nothing else.
+    let n_zeros = start.split(|&it| it == 0).count() - 1;
+    if n_zeros * RARE < start.len() {
+        return None;
+    }
     if head.len() >= 4 && (head[1] == 0 && head[3] == 0 || head[0] == 0 && head[2] == 0) {
         return Some("UTF-16 text without a byte order mark (convert it to UTF-8)".to_owned());
     }
@@ -136,6 +145,7 @@ mod tests {
         assert_eq!(bytes(b"\xff\xfe{\0").as_deref(), Some("UTF-16 text (convert it to UTF-8)"));
         assert_eq!(bytes(b"{\0\"\0").as_deref(), Some("UTF-16 text without a byte order mark (convert it to UTF-8)"));
         assert_eq!(bytes(b"abc\0").as_deref(), Some("binary data (a zero byte at 3)"));
+        assert_eq!(bytes(&[&b"\0{\"a\":1}\n"[..], &b"{\"a\": 22222222}\n".repeat(9)].concat()), None);
         assert_eq!(text(b"").as_deref(), Some("the file is empty."));
         assert_eq!(text(b" \n").as_deref(), Some("the file holds only blanks."));
         assert_eq!(text(b"# Notes\n").as_deref(), Some("text without JSON lines"));

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use analyzer::model::ExecutionArn;
 use serde_json::Value;
 
 use super::classify::{Place, Receiver};
@@ -197,11 +198,20 @@ fn described_arn(beside: &Path, sink: &mut Sink<'_>) -> Option<String> {
     } else {
         let mut text = String::new();
         let read = File::open(beside).and_then(|it| it.take(MAX_SIDECAR_BYTES).read_to_string(&mut text));
-        if read.is_err() {
-            return None;
+        let described = match read {
+            Err(error) => Err(cannot_be_read(&error)),
+            Ok(_) => match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
+                Err(error) => Err(format!("damaged: {error}")),
+                Ok(value) => fields::text(&value, "executionArn")
+                    .filter(|it| ExecutionArn::parse(it).is_some())
+                    .map(str::to_owned)
+                    .ok_or_else(|| "without a valid `executionArn`".to_owned()),
+            },
+        };
+        match described {
+            Ok(arn) => return Some(arn),
+            Err(reason) => reason,
         }
-        let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
-        return fields::text(&value, "executionArn").map(str::to_owned);
     };
     sink.quarantine(None, format!("the description `{}` is left out: it is {reason}", beside.display()));
     None

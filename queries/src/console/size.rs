@@ -248,6 +248,11 @@ fn made(name: &str, arguments: &[Value], costs: &[Cost]) -> Sized {
         }
         "list_sort" | "array_sort" | "list_reverse_sort" | "array_reverse_sort" | "list_grade_up"
         | "array_grade_up" | "grade_up" => Cost { work: all.work.saturating_add(all.items.saturating_mul(16)), ..all },
+        "from_json" | "from_json_strict" | "json_transform" | "json_transform_strict"
+            if arguments.get(1).is_none_or(|it| it["class"] != "CONSTANT") =>
+        {
+            return Err(format!("the structure of `{name}` has to be written out"));
+        }
         "list_value" | "list_pack" | "array_value" => Cost { items: costs.len() as u64, ..all },
         // Texts and lists that are put together, and whatever gives back a part of its arguments.
         _ => all,
@@ -326,6 +331,8 @@ mod tests {
             "SELECT range(0, 1000000)",
             "SELECT regexp_replace(repeat('x', 9000), 'x', repeat('y', 9000), 'g')",
             "SELECT lpad('x', 1000000)",
+            "SELECT from_json('[1]', repeat('[', 5000) || '\"INT\"' || repeat(']', 5000))",
+            "SELECT [[[z for z in range(1000)] for y in range(1000)] for x in range(1000)]",
             "SELECT printf('%1000000000d', 1)",
             "SELECT printf('%*d', 1, 1)",
             "SELECT format('{:{}}', 1, 1)",

@@ -152,9 +152,9 @@ fn scenario(reader: &Reader, machine: &Name, arguments: &WhatifArguments) -> Res
     };
     for text in &arguments.work {
         let (name, value) = pair(text)?;
-        let factor = value.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0);
+        let factor = value.parse::<f64>().ok().filter(|it| (0.0..=MOST).contains(it));
         let factor = factor.ok_or_else(|| {
-            Failure::usage(format!("`{value}` is no factor")).hint("use a number from 0 on, such as 0.5")
+            Failure::usage(format!("invalid factor `{value}`")).hint("use a number from 0 to 1,000,000, such as 0.5")
         })?;
         scenario.work.insert(known(&name)?.state.as_str().into(), factor);
     }
@@ -200,6 +200,9 @@ fn curve_limits(
     tried.dedup();
     Ok(tried.into_iter().map(Some).chain([None]).map(|it| (map.clone(), it)).collect())
 }
+
+/// The most that work can be multiplied by: spans stay far from the largest that can be counted.
+const MOST: f64 = 1e6;
 
 /// The factors of a sweep.
 pub(super) const FACTORS: [f64; 5] = [0.9, 0.75, 0.5, 0.25, 0.0];

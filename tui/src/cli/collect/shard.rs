@@ -34,7 +34,7 @@ const WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Sharding {
-    /// Slices are taken as long as nobody else holds them, up to a fair share.
+    /// Slices are taken while no other collector holds them, up to a fair share.
     Auto,
 }
 
